@@ -1,0 +1,305 @@
+// # The engine
+//
+// Backward, a node may run only when all its users have: only then is its gradient complete. A node's depth is one more
+// than its deepest input's, so its users are always deeper; taking the deepest waiting node first is therefore enough,
+// and no edges need to be counted. The heap holds one entry for each branch under way: for a chain of a million
+// operations, one.
+#include <mutex>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "autograd/autograd.hpp"
+#include "autograd/basics.hpp"
+#include "backend/backend.hpp"
+
+namespace cr {
+namespace {
+
+// May we write into g, because nobody else can see its numbers?
+bool exclusive(const Tensor& g) {
+  return g.impl()->use_count() == 1 && g.impl()->storage->use_count() == 1 && g.is_contiguous() && !g.impl()->node;
+}
+
+void accumulate(Tensor& sum, Tensor g, bool create_graph) {
+  if (!sum.defined()) {
+    sum = std::move(g);
+  } else if (!create_graph && exclusive(sum)) {
+    backend::map_into(sum, functor::Add{}, {sum, g});
+  } else {
+    sum = add_same(sum, g);
+  }
+}
+
+struct Wanted {
+  Node* node;
+  int output;
+};
+
+class Run {
+ public:
+  // Without `wanted`, gradients go to all leaves.
+  Run(bool create_graph, bool retain_graph, const std::vector<Wanted>* wanted)
+      : create_graph_(create_graph), retain_graph_(retain_graph), wanted_(wanted) {}
+
+  void seed(const Tensor& output, const Tensor& gradient) { send(*node_of(output), output.impl()->output, gradient); }
+
+  // Marks the nodes that lead to a wanted one, deepest last, so that no work is done for the others.
+  void find_useful(const std::vector<Tensor>& outputs) {
+    std::vector<Node*> found, stack;
+    std::unordered_set<Node*> seen;
+    auto visit = [&](Node* n) {
+      if (n && seen.insert(n).second) stack.push_back(n);
+    };
+    for (const Tensor& y : outputs) visit(node_of(y));
+    while (!stack.empty()) {
+      Node* n = stack.back();
+      stack.pop_back();
+      found.push_back(n);
+      for (Node::Edge& e : n->edges()) visit(e.get());
+    }
+    std::sort(found.begin(), found.end(), [](Node* a, Node* b) { return a->depth < b->depth; });
+    for (const Wanted& w : *wanted_) useful_.insert(w.node);
+    for (Node* n : found) {
+      for (Node::Edge& e : n->edges()) {
+        if (useful_.count(e.get())) useful_.insert(n);
+      }
+    }
+  }
+
+  void run(std::vector<Tensor>* results) {
+    GradMode mode(create_graph_);
+    while (!ready_.empty()) {
+      Node* node = ready_.top().node;
+      ready_.pop();
+      auto found = tasks_.find(node);
+      Task task = std::move(found->second);
+      tasks_.erase(found);
+      call_hooks(*node, task.gradients);
+      if (wanted_) {
+        for (size_t i = 0; i < wanted_->size(); ++i) {
+          const Wanted& w = (*wanted_)[i];
+          if (w.node == node) (*results)[i] = task.gradients[w.output];
+        }
+      }
+      if (node->is_leaf()) {
+        if (!wanted_) collect(*node, std::move(task.gradients[0]));
+      } else {
+        call_rule(*node, task.gradients);
+      }
+    }
+  }
+
+ private:
+  struct Task {
+    Ref<GraphNode> hold;  // a hook may drop the last handle
+    InlineVector<Tensor, 1> gradients;
+  };
+  struct Entry {
+    int64_t depth, order;
+    Node* node;
+    bool operator<(const Entry& other) const { return depth != other.depth ? depth < other.depth : order > other.order; }
+  };
+
+  bool useful(Node* n) const { return n && (!wanted_ || useful_.count(n)); }
+
+  void send(Node& node, int output, Tensor g) {
+    const Node::Output& to = node.outputs()[static_cast<size_t>(output)];
+    g = sum_to(to_dtype(g, to.dtype), to.shape);
+    Task& task = tasks_[&node];
+    if (!task.hold) {
+      task.hold = Ref<GraphNode>::share(&node);
+      task.gradients.resize(node.num_outputs);
+      ready_.push({node.depth, order_++, &node});
+    }
+    accumulate(task.gradients[output], std::move(g), create_graph_);
+  }
+
+  static void call_hooks(Node& node, InlineVector<Tensor, 1>& gradients) {
+    if (!node.extra_if_any()) return;
+    for (auto& [output, hook] : node.extra().hooks) {
+      Tensor& g = gradients[output];
+      if (!g.defined()) continue;
+      Tensor replaced = hook(g);
+      if (!replaced.defined()) continue;
+      if (!(replaced.shape() == g.shape())) {
+        throw ShapeError("hook: returned a gradient of shape " + to_string(replaced.shape()) + " for one of shape " +
+                         to_string(g.shape()));
+      }
+      g = replaced;
+    }
+  }
+
+  // Several threads may train copies that share leaves, so adding to a leaf's gradient is guarded.
+  void collect(Node& leaf, Tensor g) {
+    static std::mutex mutex;
+    std::scoped_lock lock(mutex);
+    Tensor& sum = leaf.extra().grad;
+    if (!sum.defined()) {
+      bool ours = create_graph_ || exclusive(g);
+      sum = ours ? std::move(g) : backend::copy(g, g.dtype(), g.device());
+    } else if (create_graph_ || node_of(sum)) {
+      sum = add_same(sum, g);
+    } else {
+      backend::map_into(sum, functor::Add{}, {sum, g});
+      sum.impl()->storage->bump("backward");
+    }
+  }
+
+  void call_rule(Node& node, InlineVector<Tensor, 1>& gradients) {
+    bool any = false;
+    for (Node::Edge& e : node.edges()) any = any || useful(e.get());
+    if (!any) return;
+    if (node.released) {
+      throw AutogradError(std::string(node.name) + ": what its derivative needs was freed by an earlier backward(); pass "
+                          "retain_graph to the earlier one");
+    }
+    struct Context {
+      Run* run;
+      Node* node;
+    } context{this, &node};
+    Backward b(node, {gradients.data(), static_cast<size_t>(gradients.size())}, create_graph_,
+               [](void* c, int i) {
+                 auto* self = static_cast<Context*>(c);
+                 return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
+               },
+               &context);
+    Grads results = node.rule(b);
+    gradients = {};  // from here on a result may be the only handle, and be written to
+    if (!retain_graph_) {
+      node.released = node.num_slots > 0;
+      for (Node::Slot& slot : node.slots()) slot = {};
+    }
+    for (int i = 0; i < results.size(); ++i) {
+      Node::Edge& e = node.edges()[static_cast<size_t>(i)];
+      if (results[i].defined() && useful(e.get())) send(*e.get(), e.output, std::move(results[i]));
+    }
+  }
+
+  bool create_graph_, retain_graph_;
+  const std::vector<Wanted>* wanted_;
+  std::unordered_set<Node*> useful_;
+  std::unordered_map<Node*, Task> tasks_;
+  std::priority_queue<Entry> ready_;
+  int64_t order_ = 0;
+};
+
+// The gradient to begin with: the one given, or 1 for an output of one element.
+Tensor initial(const char* op, const Tensor& y, const Tensor& given) {
+  if (!y.defined()) throw Error(std::string(op) + ": the tensor is undefined");
+  if (!node_of(y)) {
+    throw AutogradError(std::string(op) + ": this tensor requires no gradient; call requires_grad_() on what it should be "
+                        "differentiated by, before computing it");
+  }
+  if (!given.defined()) {
+    if (y.numel() != 1) {
+      throw ShapeError(std::string(op) + ": the output has shape " + to_string(y.shape()) +
+                       ", not one element: say which gradient to begin with, or sum() it first");
+    }
+    return backend::full(y.shape(), 1, y.dtype(), y.device());
+  }
+  if (!(given.shape() == y.shape())) {
+    throw ShapeError(std::string(op) + ": the gradient has shape " + to_string(given.shape()) + ", the output " +
+                     to_string(y.shape()));
+  }
+  return given;
+}
+
+}  // namespace
+
+void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {
+  Tensor first = initial("backward", *this, gradient);
+  Run run(create_graph, retain_graph || create_graph, nullptr);
+  run.seed(*this, first);
+  first = {};
+  run.run(nullptr);
+}
+
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs, const GradOptions& options) {
+  if (!options.grad_outputs.empty() && options.grad_outputs.size() != outputs.size()) {
+    throw ShapeError("grad: " + std::to_string(outputs.size()) + " outputs, but " +
+                     std::to_string(options.grad_outputs.size()) + " grad_outputs");
+  }
+  std::vector<Wanted> wanted;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Node* n = inputs[i].defined() ? node_of(inputs[i]) : nullptr;
+    if (!n) throw AutogradError("grad: input " + std::to_string(i) + " requires no gradient");
+    wanted.push_back({n, inputs[i].impl()->output});
+  }
+  Run run(options.create_graph, options.retain_graph.value_or(options.create_graph), &wanted);
+  std::vector<Tensor> firsts;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    firsts.push_back(initial("grad", outputs[i], options.grad_outputs.empty() ? Tensor() : options.grad_outputs[i]));
+  }
+  run.find_useful(outputs);
+  for (size_t i = 0; i < outputs.size(); ++i) run.seed(outputs[i], firsts[i]);
+  firsts.clear();
+  std::vector<Tensor> results(inputs.size());
+  run.run(&results);
+  for (size_t i = 0; i < results.size() && !options.allow_unused; ++i) {
+    if (!results[i].defined()) {
+      throw AutogradError("grad: input " + std::to_string(i) + " was not used in computing the outputs; pass allow_unused "
+                          "if that is meant");
+    }
+  }
+  return results;
+}
+
+Tensor grad(const Tensor& output, const Tensor& input, const GradOptions& options) {
+  return grad(std::vector<Tensor>{output}, std::vector<Tensor>{input}, options)[0];
+}
+std::vector<Tensor> grad(const Tensor& output, const std::vector<Tensor>& inputs, const GradOptions& options) {
+  return grad(std::vector<Tensor>{output}, inputs, options);
+}
+
+// ## The members about gradients
+bool Tensor::requires_grad() const { return node_of(*this) != nullptr; }
+
+bool Tensor::is_leaf() const {
+  Node* n = node_of(*this);
+  return !n || n->is_leaf();
+}
+
+const char* Tensor::grad_fn() const {
+  Node* n = node_of(*this);
+  return n && !n->is_leaf() ? n->name : nullptr;
+}
+
+const Tensor& Tensor::requires_grad_(bool on) const {
+  if (!is_leaf()) throw AutogradError("requires_grad_: the tensor was computed by " + std::string(grad_fn()) + "; detach() it first");
+  if (!on) {
+    impl_->node = nullptr;
+  } else if (!impl_->node) {
+    if (!is_floating(dtype())) throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
+    Ref<Node> leaf = Node::make("leaf", nullptr, 0, 0, 1, 0);
+    leaf->outputs()[0] = {shape(), dtype(), device()};
+    impl_->node = Ref<GraphNode>::share(leaf.get());
+    impl_->output = 0;
+    impl_->node_version = impl_->storage->version();
+  }
+  return *this;
+}
+
+Tensor Tensor::grad() const {
+  Node* n = node_of(*this);
+  return n && n->is_leaf() && n->extra_if_any() ? n->extra_if_any()->grad : Tensor();
+}
+
+void Tensor::set_grad(const Tensor& g) const {
+  Node* n = node_of(*this);
+  if (!n || !n->is_leaf()) throw AutogradError("set_grad: only a leaf that requires a gradient keeps one");
+  if (g.defined() && !(g.shape() == shape())) {
+    throw ShapeError("set_grad: shape " + to_string(g.shape()) + " for a tensor of shape " + to_string(shape()));
+  }
+  n->extra().grad = g;
+}
+
+Tensor Tensor::detach() const { return window(*this, shape(), strides(), impl_->offset); }
+
+void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
+  Node* n = node_of(*this);
+  if (!n) throw AutogradError("register_hook: this tensor requires no gradient");
+  n->extra().hooks.emplace_back(impl_->output, std::move(hook));
+}
+
+}  // namespace cr

@@ -1,0 +1,386 @@
+// # The register tile
+//
+// Everything here is compiled once per instruction set, into the namespace that `CR_ISA` names. No header with templates or
+// inline functions of its own may be included: a copy of one compiled for AVX-512 could be the copy the linker keeps
+// for everybody, and an older machine would stop at an illegal instruction.
+#include "backend/cpu/isa/gemm_kernel.hpp"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define CR_INLINE inline __attribute__((always_inline))
+
+namespace cr::backend::cpu::CR_ISA {
+namespace {
+
+// ## Vectors
+//
+// g++ and clang know vectors as types: `+` adds all elements at once, and `v[i]` is one of them. How wide they are is the
+// first thing in which instruction sets differ.
+#if defined(__AVX512F__)
+constexpr int kBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kBytes = 32;
+#else
+constexpr int kBytes = 16;
+#endif
+
+typedef float FloatVector __attribute__((vector_size(kBytes)));
+typedef double DoubleVector __attribute__((vector_size(kBytes)));
+template <class T> struct VectorOf;
+template <> struct VectorOf<float> { using type = FloatVector; };
+template <> struct VectorOf<double> { using type = DoubleVector; };
+template <class T> using Vector = typename VectorOf<T>::type;
+template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
+
+// Numbers in memory are aligned to themselves only. `memcpy` says so, and becomes one unaligned load.
+template <class T>
+CR_INLINE Vector<T> load(const T* from) {
+  Vector<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T>
+CR_INLINE void store(T* to, Vector<T> v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+// The second difference: multiply and add with one rounding, and loads and stores of the first `count` elements only
+// (any count from 0; the rest reads as zero). Masked instructions never touch memory beyond the count, so the end of an
+// array needs no loop of its own. They are free in AVX-512; the others take the plain instruction where they can.
+#if defined(__AVX512F__)
+
+CR_INLINE FloatVector splat(float x) { return _mm512_set1_ps(x); }
+CR_INLINE DoubleVector splat(double x) { return _mm512_set1_pd(x); }
+CR_INLINE FloatVector fma(FloatVector a, FloatVector b, FloatVector c) { return _mm512_fmadd_ps(a, b, c); }
+CR_INLINE DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) { return _mm512_fmadd_pd(a, b, c); }
+
+CR_INLINE __mmask16 mask16(int64_t count) { return count < 16 ? static_cast<__mmask16>((1u << count) - 1) : 0xffff; }
+CR_INLINE __mmask8 mask8(int64_t count) { return count < 8 ? static_cast<__mmask8>((1u << count) - 1) : 0xff; }
+CR_INLINE FloatVector load(const float* p, int64_t count) { return _mm512_maskz_loadu_ps(mask16(count), p); }
+CR_INLINE DoubleVector load(const double* p, int64_t count) { return _mm512_maskz_loadu_pd(mask8(count), p); }
+CR_INLINE void store(float* p, FloatVector v, int64_t count) { _mm512_mask_storeu_ps(p, mask16(count), v); }
+CR_INLINE void store(double* p, DoubleVector v, int64_t count) { _mm512_mask_storeu_pd(p, mask8(count), v); }
+
+#elif defined(__AVX2__)
+
+CR_INLINE FloatVector splat(float x) { return _mm256_set1_ps(x); }
+CR_INLINE DoubleVector splat(double x) { return _mm256_set1_pd(x); }
+CR_INLINE FloatVector fma(FloatVector a, FloatVector b, FloatVector c) { return _mm256_fmadd_ps(a, b, c); }
+CR_INLINE DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) { return _mm256_fmadd_pd(a, b, c); }
+
+CR_INLINE __m256i mask8(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+CR_INLINE __m256i mask4(int64_t count) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+CR_INLINE FloatVector load(const float* p, int64_t count) {
+  return count < 8 ? FloatVector(_mm256_maskload_ps(p, mask8(count))) : load(p);
+}
+CR_INLINE DoubleVector load(const double* p, int64_t count) {
+  return count < 4 ? DoubleVector(_mm256_maskload_pd(p, mask4(count))) : load(p);
+}
+CR_INLINE void store(float* p, FloatVector v, int64_t count) {
+  count < 8 ? _mm256_maskstore_ps(p, mask8(count), v) : store(p, v);
+}
+CR_INLINE void store(double* p, DoubleVector v, int64_t count) {
+  count < 4 ? _mm256_maskstore_pd(p, mask4(count), v) : store(p, v);
+}
+
+#else
+
+CR_INLINE FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
+CR_INLINE DoubleVector splat(double x) { return DoubleVector{x, x}; }
+template <class V> CR_INLINE V fma(V a, V b, V c) { return a * b + c; }
+
+template <class T>
+CR_INLINE Vector<T> load(const T* p, int64_t count) {
+  if (count >= kWidth<T>) return load(p);
+  Vector<T> v = splat(T{0});
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+}
+template <class T>
+CR_INLINE void store(T* p, Vector<T> v, int64_t count) {
+  if (count >= kWidth<T>) return store(p, v);
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+}
+
+#endif
+
+// The shape of the register tile. Each step along $k$ loads R elements of A and V vectors of B and does R × V vector
+// multiply-adds: the larger the tile, the less is loaded per multiplication. It must fit in the registers, with V
+// left for B and one for A. AVX-512 has 32: 14 × 2 + 3 = 31. AVX2 has 16: 6 × 2 + 3 = 15. SSE2 has 16 as well but
+// needs one more for the product, and its loads are aligned to the same 16 bytes: 4 × 2.
+//
+// The second condition: a multiply-add takes 4 cycles and two can start in each, so at least 8 independent
+// sums must be under way. All three shapes have that.
+#if defined(__AVX512F__)
+constexpr int kRows = 14;
+#elif defined(__AVX2__)
+constexpr int kRows = 6;
+#else
+constexpr int kRows = 4;
+#endif
+constexpr int kVectors = 2;
+
+// ## What happens to a finished sum
+//
+// Bias and ReLU are applied while the sum is still in a register; a pass over C of their own would cost as much as reading
+// all of C again. `x < 0 ? 0 : x` keeps NaN, since every comparison with NaN is false.
+template <class T>
+CR_INLINE Vector<T> relu_of(Vector<T> v) {
+  const Vector<T> zero = splat(T{0});
+  return v < zero ? zero : v;
+}
+
+// Multiplies an R-row panel of A by a V-vector panel of B. R and V are known when this is compiled, so the loops over them are
+// unrolled and each `sum[i][j]` lives in a register of its own from the first step to the last. (Left as loops, the array
+// would lie on the stack, and the tile would run at half speed.)
+template <class T, int R, int V>
+__attribute__((noinline)) void multiply(const GemmTile<T>& t) {
+  constexpr int W = kWidth<T>;
+  Vector<T> sum[R][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) sum[i][j] = splat(T{0});
+
+  const T* a = t.a;
+  const T* b = t.b;
+  const int64_t b_step = t.b_step;
+  for (int64_t p = t.k; p > 0; --p) {
+    Vector<T> row[V];
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) row[j] = load(b + j * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> left = splat(a[i]);
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
+    }
+    a += kRows;
+    b += b_step;
+  }
+
+  const int64_t last = t.columns - (V - 1) * W;  // columns in the last vector
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+    T* c = t.c + i * t.c_step;
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) {
+      const int64_t count = j + 1 < V ? W : last;
+      Vector<T> v = sum[i][j];
+      if (t.accumulate) v = load(c + j * W, count) + v;
+      if (t.bias) v = v + load(t.bias + j * W, count);
+      if (t.relu) v = relu_of<T>(v);
+      store(c + j * W, v, count);
+    }
+  }
+}
+
+// A tile at the edge of C has fewer rows or needs one vector only. Each size has its own compiled function, so an edge costs
+// what it holds: 64 rows are 4 × 14 + 8, not 5 × 14.
+template <class T, int R>
+void multiply_rows(const GemmTile<T>& t) {
+  if constexpr (R > 1)
+    if (t.rows < R) return multiply_rows<T, R - 1>(t);
+  if (t.columns > kWidth<T>)
+    multiply<T, R, 2>(t);
+  else
+    multiply<T, R, 1>(t);
+}
+
+template <class T>
+void tile(const GemmTile<T>& t) {
+  multiply_rows<T, kRows>(t);
+}
+
+// ## Transposing in registers
+//
+// Interleaving like a perfect shuffle of cards: `zip(a, b)` is a0 b0 a1 b1 …, the lower halves first.
+#define CR_LOW2 0, 2
+#define CR_HIGH2 1, 3
+#define CR_LOW4 0, 4, 1, 5
+#define CR_HIGH4 2, 6, 3, 7
+#define CR_LOW8 0, 8, 1, 9, 2, 10, 3, 11
+#define CR_HIGH8 4, 12, 5, 13, 6, 14, 7, 15
+#define CR_LOW16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define CR_HIGH16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+
+template <class V, int W>
+CR_INLINE V zip_low(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, CR_LOW2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, CR_LOW4);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, CR_LOW8);
+  if constexpr (W == 16) return __builtin_shufflevector(a, b, CR_LOW16);
+}
+
+template <class V, int W>
+CR_INLINE V zip_high(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, CR_HIGH2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, CR_HIGH4);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, CR_HIGH8);
+  if constexpr (W == 16) return __builtin_shufflevector(a, b, CR_HIGH16);
+}
+
+// Zipping the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
+// the column's. After log2(W) rounds all bits have changed sides: row and column are swapped.
+template <class T>
+CR_INLINE void transpose(Vector<T> (&rows)[kWidth<T>]) {
+  constexpr int W = kWidth<T>;
+#pragma GCC unroll 4
+  for (int round = 1; round < W; round *= 2) {
+    Vector<T> next[W];
+#pragma GCC unroll 16
+    for (int i = 0; i < W / 2; ++i) {
+      next[2 * i] = zip_low<Vector<T>, W>(rows[i], rows[i + W / 2]);
+      next[2 * i + 1] = zip_high<Vector<T>, W>(rows[i], rows[i + W / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) rows[i] = next[i];
+  }
+}
+
+// ## Packing
+//
+// The register tile reads A and B from **panels**: the numbers of one step of k side by side, step after step, so that memory
+// is read from front to back whatever the strides of the matrix were. A panel of N lanes holds k groups of N numbers.
+template <class T, int N>
+void pack(T* panel, int64_t lanes, int64_t k, const T* from, int64_t lane_step, int64_t k_step) {
+  constexpr int W = kWidth<T>;
+
+  // The lanes lie side by side already: copy, and fill up with zeros.
+  if (lane_step == 1) {
+    for (int64_t p = 0; p < k; ++p, from += k_step, panel += N) {
+      if (lanes == N) {
+        __builtin_memcpy(panel, from, N * sizeof(T));
+      } else {
+        for (int j = 0; j < N; j += W) {
+          const int64_t have = lanes > j ? lanes - j : 0;
+          store(panel + j, load(from + (have > 0 ? j : 0), have), N - j);
+        }
+      }
+    }
+    return;
+  }
+
+  // Each lane lies in one piece: transpose squares of W × W.
+  if (k_step == 1) {
+    for (int lane = 0; lane < N; lane += W) {
+      const int64_t have = lanes > lane ? lanes - lane : 0;
+      for (int64_t p = 0; p < k; p += W) {
+        Vector<T> square[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i)
+          square[i] = i < have ? load(from + (lane + i) * lane_step + p, k - p) : splat(T{0});
+        transpose<T>(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i)
+          if (p + i < k) store(panel + (p + i) * N + lane, square[i], N - lane);
+      }
+    }
+    return;
+  }
+
+  for (int64_t p = 0; p < k; ++p)
+    for (int64_t i = 0; i < N; ++i) panel[p * N + i] = i < lanes ? from[i * lane_step + p * k_step] : T{0};
+}
+
+// ## One row times a matrix
+//
+// With a single row every number of B is used once, and fetching it is all the work: no packing, no reuse, only reading B from
+// front to back. There are two loops, for B stored by rows and by columns.
+//
+// By rows: V vectors of the result stay in registers while we walk down the rows of B.
+template <class T, int V>
+CR_INLINE void row_block(const GemmRow<T>& r, int64_t j, int64_t columns) {
+  constexpr int W = kWidth<T>;
+  const int64_t last = columns - (V - 1) * W;
+  Vector<T> sum[V];
+#pragma GCC unroll 16
+  for (int v = 0; v < V; ++v) sum[v] = splat(T{0});
+  const T* b = r.b + j;
+  for (int64_t p = 0; p < r.k; ++p, b += r.b_step) {
+    const Vector<T> x = splat(r.x[p * r.x_step]);
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) sum[v] = fma(x, v + 1 < V ? load(b + v * W) : load(b + v * W, last), sum[v]);
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < V; ++v) {
+    const int64_t count = v + 1 < V ? W : last, at = j + v * W;
+    if (r.accumulate) sum[v] = load(r.y + at, count) + sum[v];
+    if (r.bias) sum[v] = sum[v] + load(r.bias + at, count);
+    if (r.relu) sum[v] = relu_of<T>(sum[v]);
+    store(r.y + at, sum[v], count);
+  }
+}
+
+template <class T>
+void row(const GemmRow<T>& r) {
+  constexpr int W = kWidth<T>, V = 8;
+  int64_t j = 0;
+  for (; j + V * W <= r.columns; j += V * W) row_block<T, V>(r, j, V * W);
+  for (; j < r.columns; j += W) row_block<T, 1>(r, j, r.columns - j < W ? r.columns - j : W);
+}
+
+// By columns: each result is a dot product of x with a contiguous column. R of them at once share the loads of x; two sums for
+// each keep the multipliers busy. A result's order of summation does not depend on R.
+template <class T, int R>
+CR_INLINE void dot_block(const GemmRow<T>& r, int64_t j) {
+  constexpr int W = kWidth<T>;
+  const T* column = r.b + j * r.b_step;
+  Vector<T> even[R], odd[R];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) even[i] = odd[i] = splat(T{0});
+  int64_t p = 0;
+  for (; p + 2 * W <= r.k; p += 2 * W) {
+    const Vector<T> x0 = load(r.x + p), x1 = load(r.x + p + W);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      even[i] = fma(x0, load(column + i * r.b_step + p), even[i]);
+      odd[i] = fma(x1, load(column + i * r.b_step + p + W), odd[i]);
+    }
+  }
+  for (; p < r.k; p += W) {
+    const Vector<T> x = load(r.x + p, r.k - p);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) even[i] = fma(x, load(column + i * r.b_step + p, r.k - p), even[i]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+    // Add the halves of the vector, then the halves of that, down to one number.
+    T part[W];
+    store(part, even[i] + odd[i]);
+#pragma GCC unroll 4
+    for (int half = W / 2; half > 0; half /= 2)
+      for (int w = 0; w < half; ++w) part[w] += part[w + half];
+    T* y = r.y + (j + i) * r.y_step;
+    T result = r.accumulate ? *y + part[0] : part[0];
+    if (r.bias) result += r.bias[(j + i) * r.bias_step];
+    *y = r.relu && result < T{0} ? T{0} : result;
+  }
+}
+
+template <class T>
+void dots(const GemmRow<T>& r) {
+  int64_t j = 0;
+  for (; j + 4 <= r.columns; j += 4) dot_block<T, 4>(r, j);
+  for (; j < r.columns; ++j) dot_block<T, 1>(r, j);
+}
+
+template <class T>
+constexpr GemmKernel<T> table() {
+  constexpr int N = kVectors * kWidth<T>;
+  return {kRows, N, pack<T, kRows>, pack<T, N>, tile<T>, row<T>, dots<T>};
+}
+
+}  // namespace
+
+const GemmKernel<float> gemm_float = table<float>();
+const GemmKernel<double> gemm_double = table<double>();
+
+}  // namespace cr::backend::cpu::CR_ISA

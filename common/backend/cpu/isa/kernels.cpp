@@ -1,0 +1,334 @@
+#include "backend/cpu/isa/kernels.hpp"
+
+// Promise the compiler that iterations do not depend on each other, so that it need not check at run time whether inputs
+// and outputs overlap. They overlap exactly (in place) or not at all.
+#if defined(__clang__)
+#define CR_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#pragma clang diagnostic ignored "-Wpass-failed"  // a loop around a library call such as sin stays as it is
+#else
+#define CR_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+namespace cr::backend::cpu::CR_ISA {
+namespace {
+
+template <int type> struct Element;
+template <> struct Element<0> { using T = bool; };
+template <> struct Element<1> { using T = int64_t; };
+template <> struct Element<2> { using T = float; };
+template <> struct Element<3> { using T = double; };
+
+// ## Elementwise
+//
+// Two layouts get a loop of their own: everything contiguous, and one input a repeated number. The rest takes strides.
+template <class F, class T>
+void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
+  constexpr F f{};
+  if constexpr (F::kArity == 1) {
+    using R = decltype(f(T()));
+    auto* out = static_cast<R*>(out_bytes);
+    auto* a = static_cast<const T*>(in[0]);
+    if (s[0] == 1 && s[1] == 1) {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]]);
+    }
+  } else if constexpr (F::kArity == 2) {
+    using R = decltype(f(T(), T()));
+    auto* out = static_cast<R*>(out_bytes);
+    auto* a = static_cast<const T*>(in[0]);
+    auto* b = static_cast<const T*>(in[1]);
+    if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
+    } else if (s[0] == 1 && s[1] == 1 && s[2] == 0) {
+      T number = b[0];
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], number);
+    } else if (s[0] == 1 && s[1] == 0 && s[2] == 1) {
+      T number = a[0];
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(number, b[i]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]]);
+    }
+  } else {
+    using R = decltype(f(T(), T(), T()));
+    auto* out = static_cast<R*>(out_bytes);
+    auto* a = static_cast<const T*>(in[0]);
+    auto* b = static_cast<const T*>(in[1]);
+    auto* c = static_cast<const T*>(in[2]);
+    if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 1) {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
+    } else if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 0) {
+      T number = c[0];
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], number);
+    } else {
+      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]], c[i * s[3]]);
+    }
+  }
+}
+
+// ## Reductions
+//
+// A sum of a million float32 numbers, one after another, loses four digits. So 32 lanes run side by side, at most 4096
+// numbers at a time, and the lanes' totals meet in float64.
+template <class T> struct Accumulator { using A = int64_t; };
+template <> struct Accumulator<float> { using A = double; };
+template <> struct Accumulator<double> { using A = double; };
+
+template <class F, class T>
+constexpr T identity() {
+  constexpr bool most = __is_same(F, functor::Min), least = __is_same(F, functor::Max);
+  if constexpr (__is_same(T, int64_t)) return most ? INT64_MAX : least ? INT64_MIN : static_cast<T>(F::identity);
+  else return static_cast<T>(F::identity);
+}
+
+template <class F, class T>
+void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
+  constexpr F f{};
+  using A = typename Accumulator<T>::A;
+  auto* x = static_cast<const T*>(bytes);
+  A result = *static_cast<A*>(total);
+  if constexpr (__is_same(T, float)) {
+    constexpr int kLanes = 32;
+    for (int64_t begin = 0; begin < n; begin += 4096) {
+      int64_t count = n - begin < 4096 ? n - begin : 4096;
+      const T* block = x + begin * stride;
+      T lane[kLanes];
+      for (int j = 0; j < kLanes; ++j) lane[j] = identity<F, T>();
+      int64_t i = 0;
+      if (stride == 1) {
+        for (; i + kLanes <= count; i += kLanes) {
+          for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], block[i + j]);
+        }
+      }
+      for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
+      for (int j = 0; j < kLanes; ++j) result = f(result, static_cast<A>(lane[j]));
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) result = f(result, static_cast<A>(x[i * stride]));
+  }
+  *static_cast<A*>(total) = result;
+}
+
+// Down the columns the lanes are the columns themselves; every 128 rows the float32 partial sums move to float64.
+template <class F, class T>
+void reduce_columns_kernel(int64_t rows, int64_t columns, const void* bytes, int64_t stride, void* totals) {
+  constexpr F f{};
+  using A = typename Accumulator<T>::A;
+  auto* x = static_cast<const T*>(bytes);
+  auto* total = static_cast<A*>(totals);
+  if constexpr (__is_same(T, float)) {
+    constexpr int kBlock = 256;
+    T partial[kBlock];
+    for (int64_t left = 0; left < columns; left += kBlock) {
+      int64_t width = columns - left < kBlock ? columns - left : kBlock;
+      for (int64_t top = 0; top < rows; top += 128) {
+        int64_t bottom = rows < top + 128 ? rows : top + 128;
+        for (int64_t j = 0; j < width; ++j) partial[j] = identity<F, T>();
+        for (int64_t i = top; i < bottom; ++i) {
+          const T* row = x + i * stride + left;
+          for (int64_t j = 0; j < width; ++j) partial[j] = f(partial[j], row[j]);
+        }
+        for (int64_t j = 0; j < width; ++j) total[left + j] = f(total[left + j], static_cast<A>(partial[j]));
+      }
+    }
+  } else {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) total[j] = f(total[j], static_cast<A>(x[i * stride + j]));
+    }
+  }
+}
+
+// ## Copies
+//
+// From floating to integer numbers beyond int64's range (and NaN) become its smallest, as x86 does it.
+template <class To, class From>
+constexpr To convert(From x) {
+  if constexpr (__is_same(To, bool)) return x != From(0);
+  else if constexpr (__is_same(To, int64_t) && (__is_same(From, float) || __is_same(From, double)))
+    return x >= From(-9223372036854775808.0) && x < From(9223372036854775808.0) ? static_cast<To>(x) : INT64_MIN;
+  else return static_cast<To>(x);
+}
+
+template <class To, class From>
+void copy_kernel(int64_t n, void* out_bytes, int64_t so, const void* x_bytes, int64_t sx) {
+  auto* out = static_cast<To*>(out_bytes);
+  auto* x = static_cast<const From*>(x_bytes);
+  if (so == 1 && sx == 1) {
+    if constexpr (__is_same(To, From)) {
+      __builtin_memcpy(out, x, static_cast<size_t>(n) * sizeof(To));
+    } else {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(x[i]);
+    }
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i * so] = convert<To>(x[i * sx]);
+  }
+}
+
+// ## Softmax and cross-entropy
+//
+// The largest number is subtracted first: $e^{1000}$ overflows, $e^{1000 - 1000}$ does not, and the quotient is the same.
+template <class T>
+T largest(int64_t n, const T* x) {
+  double top = -__builtin_inf();
+  reduce_kernel<functor::Max, T>(n, x, 1, &top);
+  return static_cast<T>(top);
+}
+
+template <class T>
+double logsumexp_kernel(int64_t n, const void* bytes) {
+  constexpr int kLanes = 16;
+  auto* x = static_cast<const T*>(bytes);
+  T top = largest(n, x);
+  if (!(top > -__builtin_inf()) || top == __builtin_inf()) return top;
+  T lane[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lane[j] += functor::vexp(x[i + j] - top);
+  }
+  for (; i < n; ++i) lane[i % kLanes] += functor::vexp(x[i] - top);
+  double sum = 0;
+  for (int j = 0; j < kLanes; ++j) sum += lane[j];
+  return top + functor::vlog(sum);
+}
+
+template <class T>
+void softmax_kernel(int64_t n, void* out_bytes, const void* bytes, bool log) {
+  auto* x = static_cast<const T*>(bytes);
+  auto* out = static_cast<T*>(out_bytes);
+  T lse = static_cast<T>(logsumexp_kernel<T>(n, x));
+  if (log) {
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i] - lse;
+    return;
+  }
+  T top = largest(n, x);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
+  reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
+  T scale = static_cast<T>(1 / sum);
+  for (int64_t i = 0; i < n; ++i) out[i] *= scale;
+}
+
+template <class T>
+void cross_entropy_backward_kernel(int64_t n, void* dx_bytes, const void* bytes, int64_t target, double logsumexp,
+                                   double dloss) {
+  auto* x = static_cast<const T*>(bytes);
+  auto* dx = static_cast<T*>(dx_bytes);
+  T lse = static_cast<T>(logsumexp), scale = static_cast<T>(dloss);
+  for (int64_t i = 0; i < n; ++i) dx[i] = functor::vexp(x[i] - lse) * scale;
+  dx[target] -= scale;
+}
+
+// ## Optimiser steps
+template <class T>
+void sgd_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* momentum_bytes, const SgdNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* m = static_cast<T*>(momentum_bytes);
+  T lr = static_cast<T>(o.lr), decay = static_cast<T>(o.weight_decay), mu = static_cast<T>(o.momentum);
+  if (!m) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) p[i] -= lr * (g[i] + decay * p[i]);
+    return;
+  }
+  T keep = o.first ? T(0) : mu, take = o.first ? T(1) : static_cast<T>(1 - o.dampening);
+  T own = o.nesterov ? T(1) : T(0), ahead = o.nesterov ? mu : T(1);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = g[i] + decay * p[i];
+    m[i] = keep * m[i] + take * d;
+    p[i] -= lr * (own * d + ahead * m[i]);
+  }
+}
+
+template <class T>
+void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, void* v_bytes, const AdamNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* m = static_cast<T*>(m_bytes);
+  auto* v = static_cast<T*>(v_bytes);
+  T beta1 = static_cast<T>(o.beta1), beta2 = static_cast<T>(o.beta2), eps = static_cast<T>(o.eps);
+  T decay = static_cast<T>(o.weight_decay), step = static_cast<T>(o.lr / o.correction1);
+  T root = functor::vsqrt(static_cast<T>(o.correction2));
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = g[i] + decay * p[i];
+    m[i] = beta1 * m[i] + (1 - beta1) * d;
+    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    p[i] -= step * m[i] / (functor::vsqrt(v[i]) / root + eps);
+  }
+}
+
+// ## The table, filled at compile time
+template <class F, class T>
+constexpr bool takes() {
+  if constexpr (F::kTypes == functor::kEverything) return true;
+  if constexpr (F::kTypes == functor::kNumbers) return !__is_same(T, bool);
+  return __is_same(T, float) || __is_same(T, double);
+}
+
+template <class F, int type>
+constexpr void add_map(Kernels& k) {
+  using T = typename Element<type>::T;
+  if constexpr (takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
+}
+template <class... F>
+constexpr void add_maps(Kernels& k, functor::List<F...>) {
+  (add_map<F, 0>(k), ...);
+  (add_map<F, 1>(k), ...);
+  (add_map<F, 2>(k), ...);
+  (add_map<F, 3>(k), ...);
+}
+template <class F, int type>
+constexpr void add_reduction(Kernels& k) {
+  using T = typename Element<type>::T;
+  k.reduce[functor::Reductions::index_of<F>()][type] = reduce_kernel<F, T>;
+  k.reduce_columns[functor::Reductions::index_of<F>()][type] = reduce_columns_kernel<F, T>;
+}
+template <class... F>
+constexpr void add_reductions(Kernels& k, functor::List<F...>) {
+  (add_reduction<F, 1>(k), ...);
+  (add_reduction<F, 2>(k), ...);
+  (add_reduction<F, 3>(k), ...);
+}
+template <int to>
+constexpr void add_copies(Kernels& k) {
+  using To = typename Element<to>::T;
+  k.copy[to][0] = copy_kernel<To, bool>;
+  k.copy[to][1] = copy_kernel<To, int64_t>;
+  k.copy[to][2] = copy_kernel<To, float>;
+  k.copy[to][3] = copy_kernel<To, double>;
+}
+
+constexpr Kernels make_kernels() {
+  Kernels k{};
+  add_maps(k, functor::Maps{});
+  add_reductions(k, functor::Reductions{});
+  add_copies<0>(k);
+  add_copies<1>(k);
+  add_copies<2>(k);
+  add_copies<3>(k);
+  k.softmax[0] = softmax_kernel<float>;
+  k.softmax[1] = softmax_kernel<double>;
+  k.logsumexp[0] = logsumexp_kernel<float>;
+  k.logsumexp[1] = logsumexp_kernel<double>;
+  k.cross_entropy_backward[0] = cross_entropy_backward_kernel<float>;
+  k.cross_entropy_backward[1] = cross_entropy_backward_kernel<double>;
+  k.sgd[0] = sgd_kernel<float>;
+  k.sgd[1] = sgd_kernel<double>;
+  k.adam[0] = adam_kernel<float>;
+  k.adam[1] = adam_kernel<double>;
+  return k;
+}
+
+}  // namespace
+
+constinit const Kernels kernels = make_kernels();
+
+}  // namespace cr::backend::cpu::CR_ISA

@@ -1,0 +1,112 @@
+#include "optim/optim.hpp"
+
+#include "backend/backend.hpp"
+#include "ops/create.hpp"
+
+namespace cr::optim {
+
+Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(parameters)) {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i];
+    if (!p.defined() || !p.requires_grad() || !p.is_leaf()) {
+      throw AutogradError("optimiser: parameter " + std::to_string(i) + " is not a leaf that requires a gradient");
+    }
+    if (!p.is_contiguous()) throw ShapeError("optimiser: parameter " + std::to_string(i) + " is a strided view; clone() it first");
+  }
+}
+
+void Optimizer::zero_grad() {
+  for (const Tensor& p : parameters_) p.set_grad({});
+}
+
+std::map<std::string, Tensor> Optimizer::state_dict() const {
+  std::map<std::string, Tensor> state{{"steps", Tensor(steps_)}};
+  for (auto& [name, tensors] : buffers_) {
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (tensors[i].defined()) state.emplace(name + "." + std::to_string(i), tensors[i]);
+    }
+  }
+  return state;
+}
+
+void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
+  std::map<std::string, std::vector<Tensor>> loaded;
+  size_t used = 1;
+  for (auto& [name, tensors] : buffers_) {
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      auto found = state.find(name + "." + std::to_string(i));
+      Tensor& slot = loaded[name].emplace_back();
+      if (found == state.end()) continue;
+      if (!(found->second.shape() == parameters_[i].shape())) {
+        throw ShapeError("optimiser: " + found->first + " has shape " + to_string(found->second.shape()) + ", its parameter " +
+                         to_string(parameters_[i].shape()));
+      }
+      slot = found->second.detach().clone();
+      ++used;
+    }
+  }
+  auto steps = state.find("steps");
+  if (steps == state.end() || used != state.size()) throw Error("optimiser: this state belongs to another optimiser");
+  buffers_ = std::move(loaded);
+  steps_ = steps->second.item<int64_t>();
+}
+
+namespace {
+
+void require(bool ok, const std::string& message) {
+  if (!ok) throw Error(message);
+}
+
+// An update is no operation of the graph, but it is a write: what saved the old value must notice.
+template <class F>
+void update(const Tensor& p, const char* name, F&& f) {
+  Tensor g = p.grad();
+  if (!g.defined()) return;
+  f(g.detach().contiguous());
+  p.impl()->storage->bump(name);
+}
+
+}  // namespace
+
+SGD::SGD(std::vector<Tensor> parameters, SgdOptions o) : Optimizer(std::move(parameters)), options(o) {
+  require(o.lr >= 0 && o.momentum >= 0 && o.weight_decay >= 0, "SGD: lr, momentum and weight_decay must not be negative");
+  require(!o.nesterov || (o.momentum > 0 && o.dampening == 0), "SGD: Nesterov needs momentum and no dampening");
+  buffers_["momentum"].resize(parameters_.size());
+}
+
+void SGD::step() {
+  ++steps_;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i];
+    update(p, "SGD", [&](const Tensor& g) {
+      Tensor& m = buffers_["momentum"][i];
+      bool first = options.momentum != 0 && !m.defined();
+      if (first) m = zeros(p.shape(), p.dtype(), p.device());
+      backend::on(p.device()).sgd(p, g, options.momentum != 0 ? m : Tensor(),
+                                  {options.lr, options.momentum, options.dampening, options.weight_decay, options.nesterov, first});
+    });
+  }
+}
+
+Adam::Adam(std::vector<Tensor> parameters, AdamOptions o) : Optimizer(std::move(parameters)), options(o) {
+  require(o.lr >= 0 && o.eps >= 0 && o.weight_decay >= 0, "Adam: lr, eps and weight_decay must not be negative");
+  require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, "Adam: the betas must lie in [0, 1)");
+  buffers_["exp_avg"].resize(parameters_.size());
+  buffers_["exp_avg_sq"].resize(parameters_.size());
+}
+
+void Adam::step() {
+  ++steps_;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& p = parameters_[i];
+    update(p, "Adam", [&](const Tensor& g) {
+      Tensor& m = buffers_["exp_avg"][i];
+      Tensor& v = buffers_["exp_avg_sq"][i];
+      if (!m.defined()) m = zeros(p.shape(), p.dtype(), p.device()), v = zeros(p.shape(), p.dtype(), p.device());
+      backend::on(p.device()).adam(p, g, m, v,
+                                   {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, steps_});
+    });
+  }
+}
+
+}  // namespace cr::optim

@@ -1,0 +1,78 @@
+// # Element types and devices
+//
+// Four element types are enough for most of the book: `float32` to train in, `float64` to check derivatives in,
+// `int64` for labels and indices, `boolean` for masks.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+
+#include "tensor/error.hpp"
+
+namespace cr {
+
+enum class DType : uint8_t { boolean, int64, float32, float64 };
+
+template <class T> inline constexpr DType dtype_of = DType::float32;
+template <> inline constexpr DType dtype_of<double> = DType::float64;
+template <> inline constexpr DType dtype_of<int64_t> = DType::int64;
+template <> inline constexpr DType dtype_of<bool> = DType::boolean;
+
+template <class T>
+concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int64_t> || std::same_as<T, bool>;
+
+constexpr int64_t size_of(DType t) { return t == DType::boolean ? 1 : t == DType::float32 ? 4 : 8; }
+constexpr bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
+constexpr const char* name(DType t) {
+  constexpr const char* kNames[] = {"bool", "int64", "float32", "float64"};
+  return kNames[static_cast<int>(t)];
+}
+
+// A C++ number that takes part in an operation with a tensor. It remembers its kind, because the kind decides the type
+// of the result: `int_tensor + 1` stays int64, `int_tensor + 1.5` becomes float32.
+struct Scalar {
+  template <std::integral T> Scalar(T v) : value(static_cast<double>(v)), integer(static_cast<int64_t>(v)),
+      kind(std::same_as<T, bool> ? DType::boolean : DType::int64) {}
+  template <std::floating_point T> Scalar(T v) : value(static_cast<double>(v)), integer(0), kind(DType::float32) {}
+  template <class T> T as() const { return kind == DType::float32 ? static_cast<T>(value) : static_cast<T>(integer); }
+  double value;
+  int64_t integer;
+  DType kind;  // boolean, int64, or float32 for any floating-point number
+};
+
+// **Promotion**, PyTorch's table: bool → int64 → float32 → float64, the later of the two wins. For a tensor of at least
+// one dimension against a 0-d tensor or a C++ number, the weaker operand counts only if it is of a higher category
+// (bool, integer, floating): `float32_tensor * 2.0` and `float32_tensor * zero_dim_float64` stay float32.
+constexpr int category(DType t) { return t == DType::boolean ? 0 : t == DType::int64 ? 1 : 2; }
+constexpr DType promote(DType a, DType b) { return a > b ? a : b; }
+constexpr DType promote_weak(DType strong, DType weak) { return category(weak) > category(strong) ? weak : strong; }
+
+// Calls `f(T{})` with the C++ type behind `t`.
+template <class F>
+decltype(auto) dispatch(DType t, F&& f) {
+  switch (t) {
+    case DType::boolean: return f(bool{});
+    case DType::int64: return f(int64_t{});
+    case DType::float64: return f(double{});
+    default: return f(float{});
+  }
+}
+
+// Likewise for floating-point types only. Throws DTypeError naming `op`.
+template <class F>
+decltype(auto) dispatch_floating(DType t, const char* op, F&& f) {
+  if (t == DType::float32) return f(float{});
+  if (t == DType::float64) return f(double{});
+  throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(t));
+}
+
+// Where numbers live. `simt` runs the GPU kernels on the CPU, one fiber a thread; its memory is the host's.
+enum class Device : uint8_t { cpu, simt, cuda };
+
+constexpr const char* name(Device d) {
+  constexpr const char* kNames[] = {"cpu", "simt", "cuda"};
+  return kNames[static_cast<int>(d)];
+}
+
+}  // namespace cr

@@ -1,0 +1,33 @@
+#include "tensor/storage.hpp"
+
+#include <new>
+
+#include "tensor/allocator.hpp"
+
+namespace cr {
+
+// The header and the bytes share one allocation: 64 bytes of header keep the data aligned.
+static constexpr int64_t kHeader = 64;
+static_assert(sizeof(Storage) <= kHeader);
+
+Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
+  if (device == Device::cuda) throw DeviceError("this build has no CUDA backend: use --device cpu");
+  char* block = static_cast<char*>(allocator::allocate(kHeader + bytes));
+  return Ref<Storage>::adopt(new (block) Storage(block + kHeader, bytes, device));
+}
+
+Ref<Storage> Storage::wrap(void* data, int64_t bytes, Device device, void (*free)(void*), void* context) {
+  auto* storage = new (allocator::allocate(kHeader)) Storage(data, bytes, device);
+  storage->free_ = free;
+  storage->context_ = context;
+  return Ref<Storage>::adopt(storage);
+}
+
+void Storage::destroy(Storage* storage) {
+  int64_t size = storage->free_ ? kHeader : kHeader + storage->bytes_;
+  if (storage->free_) storage->free_(storage->context_);
+  storage->~Storage();
+  allocator::free(storage, size);
+}
+
+}  // namespace cr

@@ -1,0 +1,65 @@
+#include "tensor/tensor.hpp"
+
+#include "tensor/allocator.hpp"
+
+namespace cr {
+
+void TensorImpl::destroy(TensorImpl* impl) { delete impl; }
+void* TensorImpl::operator new(size_t size) { return allocator::allocate(static_cast<int64_t>(size)); }
+void TensorImpl::operator delete(void* p, size_t size) { allocator::free(p, static_cast<int64_t>(size)); }
+
+Tensor empty(const Shape& shape, DType dtype, Device device) {
+  int64_t n = numel(shape), bytes = 0;
+  if (__builtin_mul_overflow(n, size_of(dtype), &bytes)) {
+    throw ShapeError("shape " + to_string(shape) + ": more elements than memory can address");
+  }
+  auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
+  impl->storage = Storage::allocate(bytes, device);
+  impl->shape = shape;
+  impl->strides = contiguous_strides(shape);
+  impl->numel = n;
+  impl->dtype = dtype;
+  return Tensor(std::move(impl));
+}
+
+Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset) {
+  auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
+  impl->storage = x.impl()->storage;
+  impl->numel = numel(shape);
+  impl->contiguous = is_contiguous(shape, strides);
+  impl->shape = std::move(shape);
+  impl->strides = std::move(strides);
+  impl->offset = offset;
+  impl->dtype = x.dtype();
+  return Tensor(std::move(impl));
+}
+
+template <Element T>
+static Tensor scalar_tensor(T value) {
+  Tensor x = empty({}, dtype_of<T>);
+  *static_cast<T*>(x.impl()->storage->data()) = value;
+  return x;
+}
+Tensor::Tensor(float value) : Tensor(scalar_tensor(value)) {}
+Tensor::Tensor(double value) : Tensor(scalar_tensor(value).to(DType::float32)) {}
+Tensor::Tensor(int64_t value) : Tensor(scalar_tensor(value)) {}
+Tensor::Tensor(bool value) : Tensor(scalar_tensor(value)) {}
+
+const void* Tensor::checked_data(DType expected) const {
+  if (!defined()) throw Error("data: the tensor is undefined");
+  if (dtype() != expected) throw DTypeError(std::string("data: the tensor is ") + name(dtype()) + ", not " + name(expected));
+  if (device() == Device::cuda) throw DeviceError("data: the numbers are on the GPU; call to(Device::cpu) first");
+  if (!is_contiguous()) throw ShapeError("data: a strided view " + to_string(shape()) + "; call contiguous() first");
+  return static_cast<const char*>(impl_->storage->data()) + impl_->offset * size_of(dtype());
+}
+
+Scalar Tensor::item_scalar() const {
+  if (!defined()) throw Error("item: the tensor is undefined");
+  if (numel() != 1) throw ShapeError("item: needs one element, got shape " + to_string(shape()));
+  if (device() == Device::cuda) return to(Device::cpu).item_scalar();
+  return dispatch(dtype(), [&](auto t) {
+    return Scalar(static_cast<const decltype(t)*>(impl_->storage->data())[impl_->offset]);
+  });
+}
+
+}  // namespace cr

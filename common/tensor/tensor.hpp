@@ -1,0 +1,204 @@
+// # Tensor
+//
+// A **tensor** is an array of numbers with any number of dimensions: a scalar has none, a vector one, a matrix two, a
+// batch of images four. This class is a handle. Copying it copies a pointer, and both handles see the same numbers;
+// `clone()` copies the numbers.
+//
+// What a handle points to is a *window* onto a block of memory (its `Storage`): an offset, a shape and strides. A view
+// such as `x.t()` or `x[0]` is another window onto the same block, so writing through it changes `x`.
+//
+// Names, argument order and defaults are PyTorch's. The members are declared here; each is defined where it belongs:
+// those that compute in `ops/`, those about gradients in `autograd/`.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+
+#include "tensor/dtype.hpp"
+#include "tensor/ref.hpp"
+#include "tensor/shape.hpp"
+#include "tensor/storage.hpp"
+
+namespace cr {
+
+class Tensor;
+
+// What `tensor/` knows of the autograd graph: that a node can be held. `autograd/node.hpp` has the rest.
+struct GraphNode : Counted<GraphNode> {
+  static void destroy(GraphNode* node);
+};
+
+// The object behind the handle.
+struct TensorImpl : Counted<TensorImpl> {
+  static void destroy(TensorImpl* impl);
+  static void* operator new(size_t size);
+  static void operator delete(void* p, size_t size);
+
+  Ref<Storage> storage;
+  Shape shape;
+  Strides strides;
+  int64_t offset = 0;  // of the first element, in elements from the start of the storage
+  int64_t numel = 0;
+  DType dtype = DType::float32;
+  bool contiguous = true;
+
+  // For autograd: the node that computed this tensor (or, for a leaf, collects its gradient) and which of its outputs
+  // it is. A view also knows its base, and the storage's version at which `node` was right.
+  Ref<GraphNode> node;
+  int output = 0;
+  uint32_t node_version = 0;
+  Ref<TensorImpl> base;
+};
+
+// A range of indices start, start + step, … below stop, as in Python's `start:stop:step`. Negative values count from the
+// end; `Slice{}` is everything.
+struct Slice {
+  int64_t start = 0;
+  int64_t stop = INT64_MAX;
+  int64_t step = 1;
+};
+
+// One item between brackets: `x[{2, Slice{0, 5}}]`.
+struct Index {
+  Index(int i) : at(i) {}
+  Index(int64_t i) : at(i) {}
+  Index(Slice s) : slice(s), is_slice(true) {}
+  int64_t at = 0;
+  Slice slice;
+  bool is_slice = false;
+};
+
+class Tensor {
+ public:
+  // ## Making one
+  //
+  // An empty handle, and 0-d tensors from C++ numbers. The latter are explicit: were they not, `sqrt(2.0)` inside `cr`
+  // would quietly become a tensor. `zeros`, `arange`, `tensor({…})` and the like are in `ops/create.hpp`.
+  Tensor() = default;
+  explicit Tensor(float value);
+  explicit Tensor(double value);
+  explicit Tensor(int64_t value);
+  explicit Tensor(bool value);
+  explicit Tensor(Ref<TensorImpl> impl) : impl_(std::move(impl)) {}
+  Tensor(const Tensor&) = default;
+  Tensor(Tensor&&) noexcept = default;
+  ~Tensor() = default;
+
+  // `a = b` makes the handle `a` point to what `b` points to. On a view that has no name of its own, as in `x[0] = b`,
+  // that would do nothing useful: there the numbers are written, as by `x[0].copy_(b)`.
+  Tensor& operator=(const Tensor&) & = default;
+  Tensor& operator=(Tensor&&) & noexcept = default;
+  Tensor& operator=(const Tensor& values) &&;
+  Tensor& operator=(Scalar value) &&;
+
+  // ## What it is
+  bool defined() const { return bool(impl_); }
+  const Shape& shape() const { return impl_->shape; }
+  const Strides& strides() const { return impl_->strides; }
+  int64_t size(int64_t d) const { return impl_->shape[wrap_dim(d, dim(), "size")]; }
+  int dim() const { return impl_->shape.size(); }
+  int64_t numel() const { return impl_->numel; }
+  DType dtype() const { return impl_->dtype; }
+  Device device() const { return impl_->storage->device(); }
+  bool is_contiguous() const { return impl_->contiguous; }
+
+  // ## Its numbers
+  //
+  // `data<T>()` points at the first element of a contiguous tensor in host memory; `span<T>()` is all of them.
+  // `mutable_data` counts as a write. Throw DTypeError, ShapeError or DeviceError if `T`, the layout or the device is
+  // another.
+  template <Element T> const T* data() const { return static_cast<const T*>(checked_data(dtype_of<T>)); }
+  template <Element T> std::span<const T> span() const { return {data<T>(), static_cast<size_t>(numel())}; }
+  template <Element T> T* mutable_data() const;
+
+  // The value of a tensor with one element, converted to `T`. Throws ShapeError for any other number of elements.
+  template <class T = double> T item() const { return item_scalar().template as<T>(); }
+
+  // ## Views: other windows onto the same numbers
+  Tensor reshape(Shape shape) const;  // a copy where no view will do; one size may be -1: whatever is left
+  Tensor view(Shape shape) const;     // never a copy; throws ShapeError where one would be needed
+  Tensor flatten(int64_t start_dim = 0, int64_t end_dim = -1) const;
+  Tensor t() const;                   // matrix transpose
+  Tensor transpose(int64_t a, int64_t b) const;
+  Tensor permute(Dims order) const;
+  Tensor squeeze() const;
+  Tensor squeeze(int64_t d) const;
+  Tensor unsqueeze(int64_t d) const;
+  Tensor expand(Shape shape) const;   // repeats dimensions of size 1 without copying; -1 keeps a size
+  Tensor select(int64_t d, int64_t at) const;
+  Tensor slice(int64_t d, Slice s) const;
+  Tensor narrow(int64_t d, int64_t start, int64_t length) const;
+  Tensor operator[](Index i) const;
+  Tensor operator[](std::initializer_list<Index> indices) const;
+
+  // ## Copies
+  Tensor clone() const;
+  Tensor contiguous() const;          // itself if it already is
+  Tensor to(DType dtype) const;       // itself if it already is
+  Tensor to(Device device) const;
+
+  // ## Writes in place
+  //
+  // They return the tensor written to. A leaf that requires a gradient may be written only under `NoGrad`.
+  const Tensor& add_(const Tensor& y, double alpha = 1) const;
+  const Tensor& sub_(const Tensor& y, double alpha = 1) const;
+  const Tensor& mul_(const Tensor& y) const;
+  const Tensor& div_(const Tensor& y) const;
+  const Tensor& add_(Scalar y) const;
+  const Tensor& sub_(Scalar y) const;
+  const Tensor& mul_(Scalar y) const;
+  const Tensor& div_(Scalar y) const;
+  const Tensor& copy_(const Tensor& y) const;
+  const Tensor& fill_(Scalar y) const;
+  const Tensor& zero_() const { return fill_(0); }
+
+  // ## Gradients
+  //
+  // `requires_grad_()` makes a leaf whose gradient `backward()` will collect in `grad()`. `detach()` is the same numbers
+  // outside the graph. A hook sees (and may replace) the gradient on its way to this tensor.
+  bool requires_grad() const;
+  const Tensor& requires_grad_(bool on = true) const;
+  bool is_leaf() const;
+  Tensor grad() const;                          // undefined before the first backward()
+  void set_grad(const Tensor& g) const;         // an undefined `g` clears it
+  void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
+  Tensor detach() const;
+  void register_hook(std::function<Tensor(const Tensor&)> hook) const;
+  const char* grad_fn() const;                  // the name of the operation that made it, or nullptr
+
+  // ## Shorthands for functions in `ops/`
+  Tensor sum() const;
+  Tensor sum(Dims dims, bool keepdim = false) const;
+  Tensor mean() const;
+  Tensor mean(Dims dims, bool keepdim = false) const;
+  Tensor argmax(int64_t d, bool keepdim = false) const;
+  Tensor matmul(const Tensor& other) const;
+
+  TensorImpl* impl() const { return impl_.get(); }
+
+ private:
+  const void* checked_data(DType expected) const;
+  Scalar item_scalar() const;
+  Ref<TensorImpl> impl_;
+};
+
+// Prints as PyTorch does: nested brackets, four decimals, long dimensions shortened.
+std::ostream& operator<<(std::ostream& out, const Tensor& x);
+std::string to_string(const Tensor& x);
+
+// An uninitialised contiguous tensor.
+Tensor empty(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
+
+// The window (shape, strides, offset) onto x's storage, without any autograd history. Operations on views start here.
+Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset);
+
+template <Element T>
+T* Tensor::mutable_data() const {
+  void* p = const_cast<void*>(checked_data(dtype_of<T>));
+  impl_->storage->bump("mutable_data");
+  return static_cast<T*>(p);
+}
+
+}  // namespace cr
