@@ -1,0 +1,92 @@
+"""What a chapter's runs measured: its results-*.json, written by `./run report`."""
+
+import hashlib
+import json
+import re
+
+import cpp
+
+FILES = {"results-default.json": 0, "results-full.json": 1}    # these first, then any other size or planted bug
+
+
+class Results:
+    """self.claims: id -> (claim, run), the judged one where there are several; self.figures: id -> figure."""
+
+    def __init__(self, folder, site):
+        self.runs, self.claims, self.figures = {}, {}, {}
+        for path in sorted(folder.glob("results-*.json"), key=lambda p: (FILES.get(p.name, 2), p.name)):
+            name = site.name(path)
+            try:
+                self._add(json.loads(cpp.read_text(path)))
+            except json.JSONDecodeError as error:
+                site.error(name, error.lineno, f"not JSON: {error.msg}")
+            except cpp.SourceError as error:
+                site.error(name, error.line, str(error))
+            except (KeyError, TypeError, AttributeError) as error:
+                site.error(name, 1, f"not a results file ({error}): write it with ./run report")
+
+    def _add(self, run):
+        run["source_hash"]
+        for claim in run["claims"]:
+            claim["value"], claim["bound"], claim["kind"], claim["sentence"]
+            known = self.claims.get(claim["id"])
+            if not known or (claim.get("judged", True) and not known[0].get("judged", True)):
+                self.claims[claim["id"]] = (claim, run)
+        for figure in run.get("figures", []):
+            self.figures.setdefault(figure["id"], figure)
+        self.runs[run["size"]] = run
+
+    def files(self, folder):
+        return {f"{folder}/{figure.get('file')}" for figure in self.figures.values()}
+
+
+def number_text(claim):
+    """A value as its program printed it, else to the digits a reader can use."""
+    value = claim["value"]
+    if claim.get("measured") or claim.get("text"):           # "98.1 % [97.9, 98.3]" where there are several seeds
+        return (claim.get("measured") or claim["text"]).split(" [")[0]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "no number" if value is None else str(value)
+    if float(value).is_integer() and abs(value) < 1e7:
+        return f"{value:.0f}"
+    return f"{value:.4g}" if abs(value) < 1e3 else f"{value:.6g}"
+
+
+def duration(seconds):
+    return f"{seconds:.1f} s" if seconds < 1 else f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def spread(claim, run):
+    """Over which seeds it was measured, and how far apart they lay."""
+    if (low_high := re.search(r" \[(.+), (.+)\]", claim.get("measured", ""))) and run.get("seeds"):
+        return f"median of {len(run['seeds'])} seeds, {low_high[1]} to {low_high[2]}"
+    values = [v for v in claim.get("values") or [] if isinstance(v, (int, float))]
+    if len(set(values)) > 1:
+        low, high = (number_text({"value": v}) for v in (min(values), max(values)))
+        return f"{low} to {high} over {len(values)} seeds"
+    return f"{len(values)} seeds" if len(values) > 1 else f"seed {run['seed']}" if "seed" in run else ""
+
+
+def chip(run):
+    """What stands beside `./run NN` or `./run NN --full`: how long it takes, what it needs, what it reaches."""
+    if not run:
+        return "not measured yet"
+    time = duration(run["seconds"]) if "seconds" in run else ""
+    if run["size"] == "default":
+        parts = [time, run.get("data") or "no data", "no GPU" if run.get("device", "cpu") == "cpu" else run["device"]]
+    else:
+        judged = [c for c in run["claims"] if c.get("judged", True)]
+        best = [c for c in judged if c["id"] == run.get("headline")] or [c for c in judged if c.get("at") == run["size"]]
+        parts = [run.get("data", ""), time, number_text(best[0]) if best else ""]
+    return ", ".join(filter(None, parts))
+
+
+def source_hash(folder):
+    """sha256 over the chapter's code without blank and comment lines: mending prose makes no number older."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.suffix in cpp.CODE and p.name != "test.cpp"):
+        digest.update(f"== {path.name}\n".encode())
+        for line in path.read_bytes().split(b"\n"):
+            if line.strip() and not line.strip().startswith(b"//"):
+                digest.update(line + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,66 @@
+"""The PyTorch side of bench.cpp.
+
+Reads lines `NAME SECONDS THREADS` and answers each with `median min count`: milliseconds for one operation of workload
+NAME, sampled for SECONDS. The first line it writes is PyTorch's version.
+"""
+import sys
+import time
+
+import torch
+from torch import nn
+
+
+def mlp(batch):
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x, y = torch.randn(batch, 784), torch.randint(0, 10, (batch,))
+
+    def step():
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step, 1
+
+
+def tiny_op():
+    x = torch.ones(1, requires_grad=True)
+
+    def step():
+        for _ in range(1000):
+            y = x * x
+
+    return step, 1000
+
+
+WORKLOADS = {"mlp_b64": lambda: mlp(64), "mlp_b1": lambda: mlp(1), "tiny_op": tiny_op}
+
+
+def samples(step, seconds, operations):
+    for _ in range(3):
+        step()
+    result, start = [], time.perf_counter()
+    last = start
+    while last - start < seconds or not result:
+        step()
+        now = time.perf_counter()
+        result.append((now - last) * 1e3 / operations)
+        last = now
+    return sorted(result)
+
+
+def main():
+    print(torch.__version__, flush=True)
+    made = {}
+    for line in sys.stdin:
+        name, seconds, threads = line.split()
+        torch.set_num_threads(int(threads))
+        if name not in made:
+            made[name] = WORKLOADS[name]()
+        step, operations = made[name]
+        result = samples(step, float(seconds), operations)
+        print(result[len(result) // 2], result[0], len(result), flush=True)
+
+
+main()
