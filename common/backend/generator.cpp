@@ -19,8 +19,8 @@ uint64_t interval_size(int64_t lo, int64_t hi) {
   return static_cast<uint64_t>(hi) - static_cast<uint64_t>(lo);
 }
 
-// Of the $2^{64}$ possible words, the lowest $2^{64} \bmod size$ would make some remainders likelier than others: refuse
-// them. The chance of a refusal is below $size / 2^{64}$.
+// Of the $2^{64}$ possible words, the lowest $2^{64} \bmod size$ would make some remainders likelier than others:
+// refuse them. The chance of a refusal is below $size / 2^{64}$.
 uint64_t refused_below(uint64_t size) { return (0 - size) % size; }
 
 int64_t offset_from(int64_t lo, uint64_t offset) { return static_cast<int64_t>(static_cast<uint64_t>(lo) + offset); }
@@ -123,7 +123,8 @@ void fill_normal(double* out, int64_t begin, int64_t end, const RandomState& fro
   });
 }
 
-// A refused word is drawn again from the same place of another stream, so that the numbers behind it stay where they are.
+// A refused word is drawn again from the same place of another stream, so that the numbers behind it stay where they
+// are.
 void fill_randint(int64_t* out, int64_t begin, int64_t end, int64_t lo, int64_t hi, const RandomState& from) {
   const uint64_t size = interval_size(lo, hi), threshold = refused_below(size), first_block = from.position / 4;
   for (int64_t i = begin; i < end; ++i) {

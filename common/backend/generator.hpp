@@ -1,8 +1,8 @@
 // # Generator
 //
 // A seed and a place in its stream of random words (`backend/philox.hpp`). It is a value: a copy goes on from the same
-// place and gives the same numbers, and saving one is saving three integers. Not to be shared between threads; give each
-// thread, sample or purpose a `split` of its own instead.
+// place and gives the same numbers, and saving one is saving three integers. Not to be shared between threads; give
+// each thread, sample or purpose a `split` of its own instead.
 //
 //     Generator g(42);
 //     float  u = g.uniform();            // [0, 1), one word
@@ -48,8 +48,8 @@ class Generator {
       std::swap(items[i - 1], items[static_cast<size_t>(randint(0, static_cast<int64_t>(i)))]);
   }
 
-  // An independent generator: a function of this one's seed and stream and of `id`, not of its place. Splits may be split
-  // again; two different paths give different streams.
+  // An independent generator: a function of this one's seed and stream and of `id`, not of its place. Splits may be
+  // split again; two different paths give different streams.
   Generator split(uint64_t id) const;
 
   // Pass over `words` words without making them.
@@ -77,9 +77,9 @@ namespace cr::backend {
 
 // ## In bulk
 //
-// Write numbers `begin` to `end` (exclusive) of the sequence that starts at `from`, to `out[begin]` and so on. Number $i$
-// depends on `from` and $i$ only, so any cutting into pieces, on any number of threads, gives the same numbers. `from` is
-// what `Generator::reserve` returned for the whole sequence, and `words_for_...` counts its words.
+// Write numbers `begin` to `end` (exclusive) of the sequence that starts at `from`, to `out[begin]` and so on. Number
+// $i$ depends on `from` and $i$ only, so any cutting into pieces, on any number of threads, gives the same numbers.
+// `from` is what `Generator::reserve` returned for the whole sequence, and `words_for_...` counts its words.
 //
 //     RandomState from = generator.reserve(words_for_uniform<float>(n));
 //     for each piece: fill_uniform(out, begin, end, from);

@@ -58,7 +58,8 @@ int threads_from_environment() {
   const char* end = word + std::strlen(word);
   const auto parsed = std::from_chars(word, end, n);
   if (parsed.ec != std::errc{} || parsed.ptr != end || n < 0 || n > kMaxThreads)
-    throw Error("CHAINRULE_THREADS=" + std::string(word) + ": expected a number from 1 to 256, or 0 for all processors");
+    throw Error("CHAINRULE_THREADS=" + std::string(word) +
+                ": expected a number from 1 to 256, or 0 for all processors");
   return n == 0 ? hardware_threads() : n;
 }
 
@@ -82,9 +83,10 @@ void relax() {
 #endif
 }
 
-// Waiting costs: to sleep and be woken takes some 5 to 50 µs, longer than many a kernel runs. So a thread first looks at the
-// value again and again for 30 µs, which bridges the gap between two operations of a training step, and then sleeps, so
-// that an idle program burns nothing. With more threads than processors looking only steals time from those who work.
+// Waiting costs: to sleep and be woken takes some 5 to 50 µs, longer than many a kernel runs. So a thread first looks
+// at the value again and again for 30 µs, which bridges the gap between two operations of a training step, and then
+// sleeps, so that an idle program burns nothing. With more threads than processors looking only steals time from those
+// who work.
 template <class Ready>
 void wait_until(const std::atomic<int>& value, Ready ready) {
   static const int processors = hardware_threads();
@@ -105,13 +107,13 @@ void wait_until(const std::atomic<int>& value, Ready ready) {
 // One job at a time lies in the pool: a function, its context, and the number of the next tile nobody has taken. Every
 // thread that takes part claims tile after tile from that counter until none is left.
 //
-// How do workers enter and leave safely? By a number of open **places**. The caller opens as many as it wants helpers. A
-// worker that takes a place has joined, and may read the job. When the caller runs out of tiles, it closes the places that
-// are still open and waits only for the workers that joined. One that slept through it all finds no place and goes back
-// to sleep, without ever having looked at a job that may be gone.
+// How do workers enter and leave safely? By a number of open **places**. The caller opens as many as it wants helpers.
+// A worker that takes a place has joined, and may read the job. When the caller runs out of tiles, it closes the places
+// that are still open and waits only for the workers that joined. One that slept through it all finds no place and goes
+// back to sleep, without ever having looked at a job that may be gone.
 //
-// So the caller never waits for a thread that the system has not scheduled. On a loaded machine it does the work itself.
-// The same holds in a process after `fork`, where the workers do not exist: nobody takes a place.
+// So the caller never waits for a thread that the system has not scheduled. On a loaded machine it does the work
+// itself. The same holds in a process after `fork`, where the workers do not exist: nobody takes a place.
 class Pool {
  public:
   // False: somebody else is using the pool. The caller then does its tiles itself.
@@ -178,16 +180,17 @@ class Pool {
   int64_t tiles_ = 0;
   std::exception_ptr error_;
 
-  // Each counter has a cache line (64 bytes, 128 with its neighbour) to itself: a thread that waits on one must not slow
-  // down those that count on another.
+  // Each counter has a cache line (64 bytes, 128 with its neighbour) to itself: a thread that waits on one must not
+  // slow down those that count on another.
   alignas(128) std::atomic<int64_t> next_{0};
   alignas(128) std::atomic<int> places_{0};
   alignas(128) std::atomic<int> finished_{0};
   std::atomic<bool> failed_{false};
 };
 
-// The pool is never destroyed. Its workers sleep when the program ends and the system takes them away; to join them from a
-// static destructor would hang in a forked child, and would pull the pool from under a thread that still computes.
+// The pool is never destroyed. Its workers sleep when the program ends and the system takes them away; to join them
+// from a static destructor would hang in a forked child, and would pull the pool from under a thread that still
+// computes.
 Pool& pool() {
   static Pool* the_pool = new Pool;
   return *the_pool;

@@ -1,8 +1,9 @@
 // # Threads
 //
-// A kernel that wants both cores cuts its work into **tiles** and hands them to `parallel_for`. Which thread takes which
-// tile is a matter of luck; what a tile computes is not. So the cut must follow from the shape of the work alone, never
-// from the number of threads, and no tile may read what another writes. Then one thread and sixty-four give the same bits.
+// A kernel that wants both cores cuts its work into **tiles** and hands them to `parallel_for`. Which thread takes
+// which tile is a matter of luck; what a tile computes is not. So the cut must follow from the shape of the work alone,
+// never from the number of threads, and no tile may read what another writes. Then one thread and sixty-four give the
+// same bits.
 //
 //     parallel_for(tiles, [&](int64_t tile) { ... rows tile * 64 to tile * 64 + 63 ... });
 //
@@ -15,7 +16,8 @@
 namespace cr::backend {
 
 // How many threads share a `parallel_for`, the caller included. At first this is the environment variable
-// `CHAINRULE_THREADS`, or, without it, the number of processors. Throws `Error` when the variable is no number in 0..256.
+// `CHAINRULE_THREADS`, or, without it, the number of processors. Throws `Error` when the variable is no number in
+// 0..256.
 int num_threads();
 
 // Sets the number of threads, 1 to 256; 0 stands for the number of processors. It may be called at any time, from any

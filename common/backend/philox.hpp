@@ -1,9 +1,9 @@
 // # Random numbers from a counter
 //
 // Most random number generators are machines with a state: to get number 1000 one must make the 999 before it, and two
-// threads that share one machine get numbers that depend on who came first. **Philox 4×32-10** (Salmon, Moraes, Dror and
-// Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) has no state. It is a keyed scrambler: a 128-bit counter
-// goes in, 128 random bits come out, and number 1000 is as cheap as number 0.
+// threads that share one machine get numbers that depend on who came first. **Philox 4×32-10** (Salmon, Moraes, Dror
+// and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011) has no state. It is a keyed scrambler: a 128-bit
+// counter goes in, 128 random bits come out, and number 1000 is as cheap as number 0.
 //
 // Here the key is the seed, and the counter is (which stream, which block of four words). So word $i$ of a stream is a
 // pure function of (seed, stream, $i$): the same on every device, whatever the number of threads.
@@ -66,8 +66,8 @@ static constexpr uint64_t join_words(uint32_t low, uint32_t high) { return uint6
 
 // ## From bits to numbers
 //
-// A float32 holds 24 significant bits and a float64 53. Taking exactly so many gives equally spaced numbers in $[0, 1)$,
-// each as likely as the next; more bits would be rounded, and $1$ would appear.
+// A float32 holds 24 significant bits and a float64 53. Taking exactly so many gives equally spaced numbers in $[0,
+// 1)$, each as likely as the next; more bits would be rounded, and $1$ would appear.
 static constexpr float to_uniform(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 static constexpr double to_uniform(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
@@ -78,8 +78,8 @@ struct NormalPair {
 };
 
 // **Box and Muller** (1958): the point $(x, y)$ of two independent normals has a uniform angle, and half its squared
-// length is exponentially distributed. So draw both, $r = \sqrt{-2 \ln u}$ and $\theta = 2\pi v$, and go back to $x$ and
-// $y$. Here $u$ is never 0: the largest float32 normal is $\sqrt{66 \ln 2} = 6.76$, the largest float64 one 9.5.
+// length is exponentially distributed. So draw both, $r = \sqrt{-2 \ln u}$ and $\theta = 2\pi v$, and go back to $x$
+// and $y$. Here $u$ is never 0: the largest float32 normal is $\sqrt{66 \ln 2} = 6.76$, the largest float64 one 9.5.
 static inline NormalPair<float> to_normal(uint32_t u, uint32_t v) {
   float r = square_root(-2 * shared_log(static_cast<float>(u) * 0x1p-32f + 0x1p-33f));
   SinCos<float> angle = sin_cos_turn<float>(v);

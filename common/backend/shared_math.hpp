@@ -2,8 +2,8 @@
 //
 // The C library's `log`, `sin` and `cos` may differ in the last bit from one library to the next, and on a GPU they do.
 // A seed should mean the same numbers on every machine, so the few functions that random numbers need are written here
-// in additions, multiplications and one division, which IEEE 754 defines to the bit. One condition remains: the compiler
-// must not fuse a product and a sum (`-ffp-contract=off`; nvcc: `-fmad=false`).
+// in additions, multiplications and one division, which IEEE 754 defines to the bit. One condition remains: the
+// compiler must not fuse a product and a sum (`-ffp-contract=off`; nvcc: `-fmad=false`).
 //
 // The arguments are reduced to such short intervals that plain Taylor series are enough: there is no table to trust.
 #pragma once
@@ -39,13 +39,14 @@ static constexpr float log_near_one(float m) {
 }
 static constexpr double log_near_one(double m) {
   double s = (m - 1) / (m + 1), z = s * s;
-  return 2 * s + 2 * s * z * polynomial(z, 1. / 3, 1. / 5, 1. / 7, 1. / 9, 1. / 11, 1. / 13, 1. / 15, 1. / 17, 1. / 19,
-                                        1. / 21);
+  return 2 * s +
+         2 * s * z *
+             polynomial(z, 1. / 3, 1. / 5, 1. / 7, 1. / 9, 1. / 11, 1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21);
 }
 
 // Natural logarithm of a positive, finite, normal number, good to about one unit in the last place. Take the binary
-// exponent $e$ out of the bits: $x = 2^e m$ and $\ln x = e \ln 2 + \ln m$. The first part of $\ln 2$ has so few bits that
-// $e$ times it is exact; the second part is what is left.
+// exponent $e$ out of the bits: $x = 2^e m$ and $\ln x = e \ln 2 + \ln m$. The first part of $\ln 2$ has so few bits
+// that $e$ times it is exact; the second part is what is left.
 static constexpr float shared_log(float x) {
   int32_t bits = __builtin_bit_cast(int32_t, x);
   int32_t e = (bits - 0x3f3504f3) >> 23;  // 0x3f3504f3 is the float √½
@@ -72,8 +73,9 @@ static constexpr SinCos<float> sin_cos_near_zero(float x) {
 }
 static constexpr SinCos<double> sin_cos_near_zero(double x) {
   double z = x * x;
-  return {x + x * z * polynomial(z, -1. / 6, 1. / 120, -1. / 5040, 1. / 362880, -1. / 39916800, 1. / 6227020800,
-                                 -1. / 1307674368000, 1. / 355687428096000),
+  return {x + x * z *
+                  polynomial(z, -1. / 6, 1. / 120, -1. / 5040, 1. / 362880, -1. / 39916800, 1. / 6227020800,
+                             -1. / 1307674368000, 1. / 355687428096000),
           1 - z * polynomial(z, 1. / 2, -1. / 24, 1. / 720, -1. / 40320, 1. / 3628800, -1. / 479001600,
                              1. / 87178291200, -1. / 20922789888000, 1. / 6402373705728000)};
 }
@@ -85,8 +87,8 @@ static constexpr SinCos<T> turn_quarters(SinCos<T> a, unsigned quarters) {
   return quarters & 2 ? SinCos<T>{-b.sin, -b.cos} : b;
 }
 
-// Sine and cosine of `turn` / $2^{32}$ (or $2^{64}$) of a full turn. A random angle starts as an integer, so reducing it
-// to within an eighth of a turn of a quarter is integer arithmetic, and exact.
+// Sine and cosine of `turn` / $2^{32}$ (or $2^{64}$) of a full turn. A random angle starts as an integer, so reducing
+// it to within an eighth of a turn of a quarter is integer arithmetic, and exact.
 template <typename T>
 static constexpr SinCos<T> sin_cos_turn(uint32_t turn) {
   uint32_t quarters = (turn + 0x20000000u) >> 30;

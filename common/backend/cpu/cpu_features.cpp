@@ -36,8 +36,8 @@ Isa isa_from_environment() {
   throw Error(who + ": expected base, avx2 or avx512");
 }
 
-// The compiler's builtin asks the processor (CPUID) and also whether the system saves the wide registers when it switches
-// threads (XGETBV). F16C is not asked for: every processor with AVX2 has it, and clang 14 has no word for it.
+// The compiler's builtin asks the processor (CPUID) and also whether the system saves the wide registers when it
+// switches threads (XGETBV). F16C is not asked for: every processor with AVX2 has it, and clang 14 has no word for it.
 Isa detect() {
 #if CHAINRULE_X86_DISPATCH
   __builtin_cpu_init();

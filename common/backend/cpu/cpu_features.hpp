@@ -2,7 +2,8 @@
 //
 // The hot loops are compiled once per **instruction set** (ISA) and the best one is chosen when the program runs: the
 // same binary serves an old laptop and a new server. Results are the same bits on every machine that runs the same
-// instruction set; between sets they differ in the last bits, since only the newer ones multiply and add with one rounding.
+// instruction set; between sets they differ in the last bits, since only the newer ones multiply and add with one
+// rounding.
 #pragma once
 
 namespace cr::backend::cpu {

@@ -56,9 +56,15 @@ class Workspace {
 
 int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
 
-// To hand work to another thread and wait for it takes a few microseconds, in which one core does some 100 000
-// multiply-adds. Less work than that stays on this thread: the same tiles, hence the same bits.
-constexpr double kWorthThreads = 1e5;
+// To hand work to another thread takes half a microsecond while it is awake, and many when it sleeps. A core does some
+// 100 000 multiply-adds in a microsecond, a tenth of that when all of B comes from far away for one row. Smaller
+// products stay on this thread: the same tiles in the same order, hence the same bits.
+constexpr double kWorthThreads = 1e6, kRowsWorthThreads = 1e5;
+
+template <class T>
+double work(const Gemm<T>& g) {
+  return static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
+}
 
 template <class F>
 void for_tiles(bool threads, int64_t tiles, F&& f) {
@@ -72,10 +78,9 @@ void for_tiles(bool threads, int64_t tiles, F&& f) {
 // blocks, and each block is sized for the cache it is to stay in (the scheme of Goto and van de Geijn, *Anatomy of
 // high-performance matrix multiplication*, 2008):
 //
-// - `kDepth` steps of k at once: the panel of A that a register tile reads, 14 × 4 bytes a step, stays in the first cache
-//   (32 or 48 kB), while panels of B pass by, or the other way round;
-// - a group of panels that one thread multiplies stays in its second cache;
-// - the block of A and the block of B that are packed at one time, `kBlockRows` and `kBlockColumns`, bound the workspace.
+// - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 28 kB, and a panel of B 64 kB;
+// - `kGroup` panels of A, 230 kB, stay in a core's second cache while it multiplies them by one panel of B after another;
+// - `kBlockRows` and `kBlockColumns` bound what is packed at one time, and so the workspace: 2 MB for A, 4 MB for B.
 template <class T>
 constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kBlockRows = 1024, kBlockColumns = 2048;
@@ -87,22 +92,39 @@ int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
   return pieces(pieces(total, pieces(total, most)), multiple_of) * multiple_of;
 }
 
+// Packing costs a pass over the matrix. It pays when each panel is then read many times, or when the matrix would be
+// slow to read where it lies. A stays in place when at most two panels of B meet it, or when k is small.
+template <class T>
+bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
+  return (g.n <= 2 * kernel.tile_columns || g.k <= 16) && (g.a_cs == 1 || g.a_rs == 1);
+}
+
+// B stays in place when its rows are contiguous and at most five panels of A meet it (a batch of 64 in AVX-512), or k
+// is small. One trap: a cache finds its place for a number by the last bits of the address. When rows lie a multiple of
+// 4096 bytes apart, all of them fall on one place and drive each other out: measured, 100 GFLOP/s instead of 165.
+template <class T>
+bool reads_b_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
+  if (g.b_cs != 1) return false;
+  const bool collides = g.b_rs * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && g.k > 256;
+  return g.k <= 64 || g.m <= (collides ? 2 : 5) * kernel.tile_rows;
+}
+
+// Only B's last panel, if it is narrower than the others, is packed in any case, to be filled up with zeros.
 template <class T>
 class PackedProduct {
  public:
   PackedProduct(const Gemm<T>& g, const GemmKernel<T>& kernel)
       : g_(g),
         kernel_(kernel),
-        threads_(double(g.m) * double(g.n) * double(g.k) >= kWorthThreads),
+        threads_(work(g) >= kWorthThreads),
         depth_(std::max<int64_t>(even_block(g.k, kDepth<T>, 1), 1)),
         rows_(even_block(g.m, kBlockRows, kernel.tile_rows)),
         columns_(even_block(g.n, kBlockColumns, kernel.tile_columns)),
-        // Packing B pays when several panels of A will read it. With few rows B is read where it lies, if its rows are in one
-        // piece; only the panel at the right edge, which must be filled up with zeros, is packed.
-        b_in_place_(g.b_cs == 1 && g.m <= 2 * kernel.tile_rows),
+        a_in_place_(reads_a_in_place(g, kernel)),
+        b_in_place_(reads_b_in_place(g, kernel)),
         a_panel_(panel_size(kernel.tile_rows)),
         b_panel_(panel_size(kernel.tile_columns)),
-        packed_a_(a_panel_ * pieces(rows_, kernel.tile_rows)),
+        packed_a_(a_in_place_ ? 0 : a_panel_ * pieces(rows_, kernel.tile_rows)),
         packed_b_(b_panel_ * (b_in_place_ ? 1 : pieces(columns_, kernel.tile_columns))) {}
 
   // Every sum runs along k in the same order, block after block: the loop over k lies outside the one over rows, and
@@ -123,16 +145,17 @@ class PackedProduct {
     const int64_t depth = std::min(depth_, g_.k - p0);
     const int64_t a_panels = pieces(rows, kernel_.tile_rows), b_panels = pieces(columns, kernel_.tile_columns);
 
-    const int64_t b_to_pack = i0 > 0 ? 0 : b_panels;  // the rows below use the same panels of B
-    for_tiles(threads_, a_panels + b_to_pack, [&](int64_t panel) {
-      if (panel < a_panels)
-        pack_a(panel, i0, p0, depth);
-      else
-        pack_b(panel - a_panels, j0, p0, depth);
+    // What stays in place is not packed, and the rows below use the panels of B that are there already.
+    const int64_t a_to_pack = a_in_place_ ? 0 : a_panels;
+    const int64_t b_first = b_in_place_ ? columns / kernel_.tile_columns : 0;
+    const int64_t b_to_pack = i0 > 0 ? 0 : b_panels - b_first;
+    for_tiles(threads_, a_to_pack + b_to_pack, [&](int64_t panel) {
+      if (panel < a_to_pack) pack_a(panel, i0, p0, depth);
+      else pack_b(b_first + panel - a_to_pack, j0, p0, depth);
     });
 
-    // A tile of work is a group of panels of A times one panel of B. The next tile takes the next panel of B: the group stays in
-    // the second cache while all of B passes by.
+    // A tile of work is a group of panels of A times one panel of B. The next tile takes the next panel of B: the group
+    // stays in the second cache while all of B passes by.
     for_tiles(threads_, pieces(a_panels, kGroup) * b_panels, [&](int64_t number) {
       const int64_t first = number / b_panels * kGroup, b = number % b_panels;
       for (int64_t a = first; a < std::min(first + kGroup, a_panels); ++a) tile(a, b, i0, j0, p0, depth);
@@ -149,9 +172,8 @@ class PackedProduct {
 
   void pack_b(int64_t panel, int64_t j0, int64_t p0, int64_t depth) {
     const int64_t j = j0 + panel * kernel_.tile_columns;
-    if (in_place(j)) return;
-    kernel_.pack_b(packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_), std::min(kernel_.tile_columns, g_.n - j), depth,
-                   g_.b + p0 * g_.b_rs + j * g_.b_cs, g_.b_cs, g_.b_rs);
+    kernel_.pack_b(packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_), std::min(kernel_.tile_columns, g_.n - j),
+                   depth, g_.b + p0 * g_.b_rs + j * g_.b_cs, g_.b_cs, g_.b_rs);
   }
 
   void tile(int64_t a_panel, int64_t b_panel, int64_t i0, int64_t j0, int64_t p0, int64_t depth) {
@@ -161,7 +183,9 @@ class PackedProduct {
     t.rows = std::min(kernel_.tile_rows, g_.m - i);
     t.columns = std::min(kernel_.tile_columns, g_.n - j);
     t.k = depth;
-    t.a = packed_a_.data() + a_panel * a_panel_;
+    t.a = a_in_place_ ? g_.a + i * g_.a_rs + p0 * g_.a_cs : packed_a_.data() + a_panel * a_panel_;
+    t.a_row = a_in_place_ ? g_.a_rs : 1;
+    t.a_step = a_in_place_ ? g_.a_cs : kernel_.tile_rows;
     t.b = in_place(j) ? g_.b + p0 * g_.b_rs + j : packed_b_.data() + (b_in_place_ ? 0 : b_panel * b_panel_);
     t.b_step = in_place(j) ? g_.b_rs : kernel_.tile_columns;
     t.c = g_.c + i * g_.c_rs + j;
@@ -176,88 +200,78 @@ class PackedProduct {
   const GemmKernel<T>& kernel_;
   bool threads_;
   int64_t depth_, rows_, columns_;
-  bool b_in_place_;
+  bool a_in_place_, b_in_place_;
   int64_t a_panel_, b_panel_;
   Workspace<T> packed_a_, packed_b_;
 };
 
-// ## One row, one column, one step
+// ## Few rows
 //
-// A product with m = 1 reads every number of B once; to pack it first would double the traffic. With n = 1 the same holds for
-// A, and the transposed product $C^\top = B^\top A^\top$ has one row: so both are a row times a matrix. And for k = 1,
-// the **outer product** of a column and a row, each row of C is one number times a row: m tiny products of the same kind.
+// With m = 1 every number of B is used once; to pack it first would double the traffic. So single rows go through loops
+// that read B where it lies. Three more products are of this kind:
+//
+// - up to four rows, when the columns of B are contiguous: packing would transpose all of B for so little;
+// - n = 1, since the transposed product $C^\top = B^\top A^\top$ has one row;
+// - k = 1, the **outer product**: each row of C is one number times a row. It has many rows, but nothing to reuse.
+//
+// `dots` says which loop: the one for contiguous columns of B or the one for contiguous rows.
 template <class T>
-class RowProduct {
- public:
-  // Whether the row kernels can serve this product.
-  static bool fits(const Gemm<T>& g) {
-    if (g.k == 0) return false;
-    if (g.m == 1) return g.b_cs == 1 || g.b_rs == 1;
-    if (g.n == 1) return g.a_cs == 1 || (g.a_rs == 1 && g.c_rs == 1 && !g.bias);
-    return g.k == 1 && g.b_cs == 1;
-  }
+void multiply_rows(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots, int64_t y_step = 1,
+                   int64_t bias_step = 1) {
+  // Dot products read their row of A as vectors: it must be in one piece.
+  const bool copy = dots && g.a_cs != 1;
+  Workspace<T> rows(copy ? g.m * g.k : 0);
+  for (int64_t i = 0; copy && i < g.m; ++i)
+    for (int64_t p = 0; p < g.k; ++p) rows.data()[i * g.k + p] = g.a[i * g.a_rs + p * g.a_cs];
+  const T* x = copy ? rows.data() : g.a;
+  const int64_t x_row = copy ? g.k : g.a_rs, x_step = copy ? 1 : g.a_cs;
 
-  static void run(const Gemm<T>& g, const GemmKernel<T>& kernel) {
-    GemmRow<T> r{};
-    r.k = g.k;
-    r.accumulate = g.accumulate;
-    r.bias = g.bias;
-    r.relu = g.relu;
-    r.y = g.c;
-    const bool threads = double(g.m) * double(g.n) * double(g.k) >= kWorthThreads;
+  // A tile of work is 16 rows by as many columns as make 64 kB of B.
+  constexpr int64_t kRows = 16;
+  const int64_t line = dots ? 4 : 128;
+  const int64_t columns = pieces(std::max<int64_t>(65536 / static_cast<int64_t>(sizeof(T)) / g.k, 1), line) * line;
+  const int64_t across = pieces(g.n, columns);
+  const bool threads = work(g) >= kRowsWorthThreads;
+  for_tiles(threads, pieces(g.m, kRows) * across, [&](int64_t tile) {
+    const int64_t first = tile / across * kRows, j = tile % across * columns;
+    for (int64_t i = first; i < std::min(first + kRows, g.m); ++i) {
+      GemmRow<T> row{};
+      row.columns = std::min(columns, g.n - j);
+      row.k = g.k;
+      row.x = x + i * x_row;
+      row.x_step = x_step;
+      row.b = g.b + j * g.b_cs;
+      row.b_step = dots ? g.b_cs : g.b_rs;
+      row.y = g.c + i * g.c_rs + j * y_step;
+      row.y_step = y_step;
+      row.accumulate = g.accumulate;
+      row.bias = g.bias ? g.bias + j * bias_step : nullptr;
+      row.bias_step = bias_step;
+      row.relu = g.relu;
+      (dots ? kernel.dots : kernel.row)(row);
+    }
+  });
+}
 
-    if (g.m == 1) {
-      r.columns = g.n, r.x = g.a, r.x_step = g.a_cs, r.b = g.b, r.y_step = 1, r.bias_step = 1;
-      const bool by_rows = g.b_cs == 1;
-      r.b_step = by_rows ? g.b_rs : g.b_cs;
-      return one_row(r, by_rows, threads, kernel);
-    }
-    if (g.n == 1) {
-      r.columns = g.m, r.x = g.b, r.x_step = g.b_rs, r.b = g.a, r.y_step = g.c_rs, r.bias_step = 0;
-      const bool by_rows = g.a_cs != 1;
-      r.b_step = by_rows ? g.a_cs : g.a_rs;
-      return one_row(r, by_rows, threads, kernel);
-    }
-    r.columns = g.n, r.b = g.b, r.y_step = 1, r.bias_step = 1;
-    constexpr int64_t kRows = 16;
-    for_tiles(threads, pieces(g.m, kRows), [&](int64_t piece) {
-      GemmRow<T> one = r;
-      for (int64_t i = piece * kRows; i < std::min(g.m, (piece + 1) * kRows); ++i) {
-        one.x = g.a + i * g.a_rs;
-        one.y = g.c + i * g.c_rs;
-        kernel.row(one);
-      }
-    });
-  }
-
- private:
-  // The result is cut into pieces of about 64 kB of B each, which any thread computes.
-  static void one_row(GemmRow<T> r, bool by_rows, bool threads, const GemmKernel<T>& kernel) {
-    Workspace<T> contiguous_x(by_rows || r.x_step == 1 ? 0 : r.k);
-    if (contiguous_x.data()) {
-      for (int64_t p = 0; p < r.k; ++p) contiguous_x.data()[p] = r.x[p * r.x_step];
-      r.x = contiguous_x.data();
-      r.x_step = 1;
-    }
-    const int64_t line = by_rows ? 128 : 4;
-    const int64_t piece = pieces(std::max<int64_t>(65536 / static_cast<int64_t>(sizeof(T)) / r.k, 1), line) * line;
-    for_tiles(threads, pieces(r.columns, piece), [&](int64_t number) {
-      const int64_t j = number * piece;
-      GemmRow<T> part = r;
-      part.columns = std::min(piece, r.columns - j);
-      part.b += by_rows ? j : j * r.b_step;
-      part.y += j * r.y_step;
-      if (part.bias) part.bias += j * r.bias_step;
-      (by_rows ? kernel.row : kernel.dots)(part);
-    });
-  }
-};
+// One column as one row. The results lie c_rs apart and share one bias.
+template <class T>
+void multiply_column(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots) {
+  Gemm<T> t = g;
+  t.m = 1, t.n = g.m;
+  t.a = g.b, t.a_rs = 0, t.a_cs = g.b_rs;
+  t.b = g.a, t.b_rs = g.a_cs, t.b_cs = g.a_rs;
+  multiply_rows(t, kernel, dots, g.c_rs, 0);
+}
 
 template <class T>
 void run(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
   const GemmKernel<T>& kernel = kernel_in_use<T>();
-  if (RowProduct<T>::fits(g)) return RowProduct<T>::run(g, kernel);
+  const bool one_column = g.n == 1 && g.k > 0, one_row = (g.m == 1 || g.k == 1) && g.k > 0;
+  if (one_column && g.a_cs == 1) return multiply_column(g, kernel, true);
+  if (one_column && g.a_rs == 1 && g.c_rs == 1 && !g.bias) return multiply_column(g, kernel, false);
+  if (one_row && g.b_cs == 1) return multiply_rows(g, kernel, false);
+  if (g.m <= 4 && g.k > 0 && g.b_rs == 1) return multiply_rows(g, kernel, true);
   PackedProduct<T>(g, kernel).run();
 }
 

@@ -1,6 +1,7 @@
 // # The matrix product
 //
-// Most of the arithmetic of deep learning is one operation, called **GEMM** (general matrix multiply) since the BLAS of 1990:
+// Most of the arithmetic of deep learning is one operation, called **GEMM** (general matrix multiply) since the BLAS of
+// 1990:
 //
 // $$C \leftarrow \mathrm{relu}\big([C] + A B + b\big), \qquad A: m \times k,\; B: k \times n,\; C: m \times n .$$
 //
@@ -21,15 +22,15 @@ struct Gemm {
   const T* b = nullptr;
   int64_t b_rs = 0, b_cs = 0;  // B(p, j) is b[p * b_rs + j * b_cs]
   T* c = nullptr;
-  int64_t c_rs = 0;            // C(i, j) is c[i * c_rs + j]
-  bool accumulate = false;     // add to what C holds; otherwise C is written only
-  const T* bias = nullptr;     // (n), added to every row; or none
-  bool relu = false;           // negative results become 0; NaN stays NaN
+  int64_t c_rs = 0;         // C(i, j) is c[i * c_rs + j]
+  bool accumulate = false;  // add to what C holds; otherwise C is written only
+  const T* bias = nullptr;  // (n), added to every row; or none
+  bool relu = false;        // negative results become 0; NaN stays NaN
 };
 
-// Computes it with all threads. The bits of the result depend on the shape, the strides and the instruction set, never on
-// the number of threads. Infinities and NaN spread as in the plain triple loop; k = 0 is a sum of nothing, which is 0.
-// Throws `OutOfMemory` when the workspace (at most some 10 MB) cannot be had.
+// Computes it with all threads. The bits of the result depend on the shape, the strides and the instruction set, never
+// on the number of threads. Infinities and NaN spread as in the plain triple loop; k = 0 is a sum of nothing, which is
+// 0. Throws `OutOfMemory` when the workspace (at most some 6 MB) cannot be had.
 void gemm(const Gemm<float>& g);
 void gemm(const Gemm<double>& g);
 

@@ -1,23 +1,21 @@
 // # The register tile
 //
-// Everything here is compiled once per instruction set, into the namespace that `CR_ISA` names. No header with templates or
-// inline functions of its own may be included: a copy of one compiled for AVX-512 could be the copy the linker keeps
-// for everybody, and an older machine would stop at an illegal instruction.
+// Everything here is compiled once per instruction set, into the namespace that `CR_ISA` names. No header with
+// templates or inline functions of its own may be included: a copy of one compiled for AVX-512 could be the copy the
+// linker keeps for everybody, and an older machine would stop at an illegal instruction.
 #include "backend/cpu/isa/gemm_kernel.hpp"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
-#define CR_INLINE inline __attribute__((always_inline))
-
 namespace cr::backend::cpu::CR_ISA {
 namespace {
 
 // ## Vectors
 //
-// g++ and clang know vectors as types: `+` adds all elements at once, and `v[i]` is one of them. How wide they are is the
-// first thing in which instruction sets differ.
+// g++ and clang know vectors as types: `+` adds all elements at once, and `v[i]` is one of them. How wide they are is
+// the first thing in which instruction sets differ.
 #if defined(__AVX512F__)
 constexpr int kBytes = 64;
 #elif defined(__AVX2__)
@@ -28,22 +26,31 @@ constexpr int kBytes = 16;
 
 typedef float FloatVector __attribute__((vector_size(kBytes)));
 typedef double DoubleVector __attribute__((vector_size(kBytes)));
-template <class T> struct VectorOf;
-template <> struct VectorOf<float> { using type = FloatVector; };
-template <> struct VectorOf<double> { using type = DoubleVector; };
-template <class T> using Vector = typename VectorOf<T>::type;
-template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  using type = FloatVector;
+};
+template <>
+struct VectorOf<double> {
+  using type = DoubleVector;
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+template <class T>
+constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
 
 // Numbers in memory are aligned to themselves only. `memcpy` says so, and becomes one unaligned load.
 template <class T>
-CR_INLINE Vector<T> load(const T* from) {
+[[gnu::always_inline]] inline Vector<T> load(const T* from) {
   Vector<T> v;
   __builtin_memcpy(&v, from, sizeof v);
   return v;
 }
 
 template <class T>
-CR_INLINE void store(T* to, Vector<T> v) {
+[[gnu::always_inline]] inline void store(T* to, Vector<T> v) {
   __builtin_memcpy(to, &v, sizeof v);
 }
 
@@ -52,59 +59,82 @@ CR_INLINE void store(T* to, Vector<T> v) {
 // array needs no loop of its own. They are free in AVX-512; the others take the plain instruction where they can.
 #if defined(__AVX512F__)
 
-CR_INLINE FloatVector splat(float x) { return _mm512_set1_ps(x); }
-CR_INLINE DoubleVector splat(double x) { return _mm512_set1_pd(x); }
-CR_INLINE FloatVector fma(FloatVector a, FloatVector b, FloatVector c) { return _mm512_fmadd_ps(a, b, c); }
-CR_INLINE DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) { return _mm512_fmadd_pd(a, b, c); }
+[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm512_set1_ps(x); }
+[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm512_set1_pd(x); }
+[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
+  return _mm512_fmadd_pd(a, b, c);
+}
 
-CR_INLINE __mmask16 mask16(int64_t count) { return count < 16 ? static_cast<__mmask16>((1u << count) - 1) : 0xffff; }
-CR_INLINE __mmask8 mask8(int64_t count) { return count < 8 ? static_cast<__mmask8>((1u << count) - 1) : 0xff; }
-CR_INLINE FloatVector load(const float* p, int64_t count) { return _mm512_maskz_loadu_ps(mask16(count), p); }
-CR_INLINE DoubleVector load(const double* p, int64_t count) { return _mm512_maskz_loadu_pd(mask8(count), p); }
-CR_INLINE void store(float* p, FloatVector v, int64_t count) { _mm512_mask_storeu_ps(p, mask16(count), v); }
-CR_INLINE void store(double* p, DoubleVector v, int64_t count) { _mm512_mask_storeu_pd(p, mask8(count), v); }
+[[gnu::always_inline]] inline __mmask16 mask16(int64_t count) {
+  return count < 16 ? static_cast<__mmask16>((1u << count) - 1) : 0xffff;
+}
+[[gnu::always_inline]] inline __mmask8 mask8(int64_t count) {
+  return count < 8 ? static_cast<__mmask8>((1u << count) - 1) : 0xff;
+}
+[[gnu::always_inline]] inline FloatVector load(const float* p, int64_t count) {
+  return _mm512_maskz_loadu_ps(mask16(count), p);
+}
+[[gnu::always_inline]] inline DoubleVector load(const double* p, int64_t count) {
+  return _mm512_maskz_loadu_pd(mask8(count), p);
+}
+[[gnu::always_inline]] inline void store(float* p, FloatVector v, int64_t count) {
+  _mm512_mask_storeu_ps(p, mask16(count), v);
+}
+[[gnu::always_inline]] inline void store(double* p, DoubleVector v, int64_t count) {
+  _mm512_mask_storeu_pd(p, mask8(count), v);
+}
 
 #elif defined(__AVX2__)
 
-CR_INLINE FloatVector splat(float x) { return _mm256_set1_ps(x); }
-CR_INLINE DoubleVector splat(double x) { return _mm256_set1_pd(x); }
-CR_INLINE FloatVector fma(FloatVector a, FloatVector b, FloatVector c) { return _mm256_fmadd_ps(a, b, c); }
-CR_INLINE DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) { return _mm256_fmadd_pd(a, b, c); }
+[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm256_set1_ps(x); }
+[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm256_set1_pd(x); }
+[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
+  return _mm256_fmadd_ps(a, b, c);
+}
+[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
+  return _mm256_fmadd_pd(a, b, c);
+}
 
-CR_INLINE __m256i mask8(int64_t count) {
+[[gnu::always_inline]] inline __m256i mask8(int64_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-CR_INLINE __m256i mask4(int64_t count) {
+[[gnu::always_inline]] inline __m256i mask4(int64_t count) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
 }
-CR_INLINE FloatVector load(const float* p, int64_t count) {
+[[gnu::always_inline]] inline FloatVector load(const float* p, int64_t count) {
   return count < 8 ? FloatVector(_mm256_maskload_ps(p, mask8(count))) : load(p);
 }
-CR_INLINE DoubleVector load(const double* p, int64_t count) {
+[[gnu::always_inline]] inline DoubleVector load(const double* p, int64_t count) {
   return count < 4 ? DoubleVector(_mm256_maskload_pd(p, mask4(count))) : load(p);
 }
-CR_INLINE void store(float* p, FloatVector v, int64_t count) {
+[[gnu::always_inline]] inline void store(float* p, FloatVector v, int64_t count) {
   count < 8 ? _mm256_maskstore_ps(p, mask8(count), v) : store(p, v);
 }
-CR_INLINE void store(double* p, DoubleVector v, int64_t count) {
+[[gnu::always_inline]] inline void store(double* p, DoubleVector v, int64_t count) {
   count < 4 ? _mm256_maskstore_pd(p, mask4(count), v) : store(p, v);
 }
 
 #else
 
-CR_INLINE FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
-CR_INLINE DoubleVector splat(double x) { return DoubleVector{x, x}; }
-template <class V> CR_INLINE V fma(V a, V b, V c) { return a * b + c; }
+[[gnu::always_inline]] inline FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
+[[gnu::always_inline]] inline DoubleVector splat(double x) { return DoubleVector{x, x}; }
+template <class V>
+[[gnu::always_inline]] inline V fma(V a, V b, V c) {
+  return a * b + c;
+}
 
 template <class T>
-CR_INLINE Vector<T> load(const T* p, int64_t count) {
+[[gnu::always_inline]] inline Vector<T> load(const T* p, int64_t count) {
   if (count >= kWidth<T>) return load(p);
   Vector<T> v = splat(T{0});
   for (int i = 0; i < count; ++i) v[i] = p[i];
   return v;
 }
 template <class T>
-CR_INLINE void store(T* p, Vector<T> v, int64_t count) {
+[[gnu::always_inline]] inline void store(T* p, Vector<T> v, int64_t count) {
   if (count >= kWidth<T>) return store(p, v);
   for (int i = 0; i < count; ++i) p[i] = v[i];
 }
@@ -113,8 +143,8 @@ CR_INLINE void store(T* p, Vector<T> v, int64_t count) {
 
 // The shape of the register tile. Each step along $k$ loads R elements of A and V vectors of B and does R × V vector
 // multiply-adds: the larger the tile, the less is loaded per multiplication. It must fit in the registers, with V
-// left for B and one for A. AVX-512 has 32: 14 × 2 + 3 = 31. AVX2 has 16: 6 × 2 + 3 = 15. SSE2 has 16 as well but
-// needs one more for the product, and its loads are aligned to the same 16 bytes: 4 × 2.
+// left for B and one for A. AVX-512 has 32: 14 × 2 + 3 = 31. AVX2 has 16: 6 × 2 + 3 = 15. SSE2 has 16 too, but needs
+// another for each product before it is added: 4 × 2 leaves some to spare.
 //
 // The second condition: a multiply-add takes 4 cycles and two can start in each, so at least 8 independent
 // sums must be under way. All three shapes have that.
@@ -129,19 +159,22 @@ constexpr int kVectors = 2;
 
 // ## What happens to a finished sum
 //
-// Bias and ReLU are applied while the sum is still in a register; a pass over C of their own would cost as much as reading
-// all of C again. `x < 0 ? 0 : x` keeps NaN, since every comparison with NaN is false.
+// Bias and ReLU are applied while the sum is still in a register; a pass over C of their own would cost as much as
+// reading all of C again. `x < 0 ? 0 : x` keeps NaN, since every comparison with NaN is false.
 template <class T>
-CR_INLINE Vector<T> relu_of(Vector<T> v) {
+[[gnu::always_inline]] inline Vector<T> relu_of(Vector<T> v) {
   const Vector<T> zero = splat(T{0});
   return v < zero ? zero : v;
 }
 
-// Multiplies an R-row panel of A by a V-vector panel of B. R and V are known when this is compiled, so the loops over them are
-// unrolled and each `sum[i][j]` lives in a register of its own from the first step to the last. (Left as loops, the array
-// would lie on the stack, and the tile would run at half speed.)
-template <class T, int R, int V>
-__attribute__((noinline)) void multiply(const GemmTile<T>& t) {
+// Multiplies R rows of A by a V-vector panel of B. R and V are known when this is compiled, so the loops over them are
+// unrolled and each `sum[i][j]` lives in a register of its own from the first step to the last. (Left as loops, the
+// array would lie on the stack, and the tile would run at half speed.)
+//
+// `kPacked`: the R numbers of one step lie side by side. Otherwise each row of A is a stream of its own. The processor
+// adds a base and 1 or 2 times another register in one address, so one pointer serves four rows.
+template <class T, int R, int V, bool kPacked>
+[[gnu::noinline]] void multiply(const GemmTile<T>& t) {
   constexpr int W = kWidth<T>;
   Vector<T> sum[R][V];
 #pragma GCC unroll 16
@@ -149,20 +182,23 @@ __attribute__((noinline)) void multiply(const GemmTile<T>& t) {
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) sum[i][j] = splat(T{0});
 
-  const T* a = t.a;
+  const int64_t a_row = t.a_row, a_step = t.a_step, b_step = t.b_step;
+  const T* a[(R + 3) / 4];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; i += 4) a[i / 4] = t.a + i * (kPacked ? 1 : a_row);
   const T* b = t.b;
-  const int64_t b_step = t.b_step;
   for (int64_t p = t.k; p > 0; --p) {
     Vector<T> row[V];
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) row[j] = load(b + j * W);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const Vector<T> left = splat(a[i]);
+      const Vector<T> left = splat(kPacked ? a[0][i] : a[i / 4][i % 4 * a_row]);
 #pragma GCC unroll 16
       for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
     }
-    a += kRows;
+#pragma GCC unroll 16
+    for (int i = 0; i < R; i += 4) a[i / 4] += a_step;
     b += b_step;
   }
 
@@ -182,16 +218,15 @@ __attribute__((noinline)) void multiply(const GemmTile<T>& t) {
   }
 }
 
-// A tile at the edge of C has fewer rows or needs one vector only. Each size has its own compiled function, so an edge costs
-// what it holds: 64 rows are 4 × 14 + 8, not 5 × 14.
+// A tile at the edge of C has fewer rows or needs one vector only. Each size has its own compiled function, so an edge
+// costs what it holds: 64 rows are 4 × 14 + 8, not 5 × 14.
 template <class T, int R>
 void multiply_rows(const GemmTile<T>& t) {
   if constexpr (R > 1)
     if (t.rows < R) return multiply_rows<T, R - 1>(t);
-  if (t.columns > kWidth<T>)
-    multiply<T, R, 2>(t);
-  else
-    multiply<T, R, 1>(t);
+  const bool wide = t.columns > kWidth<T>, packed = t.a_row == 1;
+  if (packed) return wide ? multiply<T, R, 2, true>(t) : multiply<T, R, 1, true>(t);
+  wide ? multiply<T, R, 2, false>(t) : multiply<T, R, 1, false>(t);
 }
 
 template <class T>
@@ -202,35 +237,27 @@ void tile(const GemmTile<T>& t) {
 // ## Transposing in registers
 //
 // Interleaving like a perfect shuffle of cards: `zip(a, b)` is a0 b0 a1 b1 …, the lower halves first.
-#define CR_LOW2 0, 2
-#define CR_HIGH2 1, 3
-#define CR_LOW4 0, 4, 1, 5
-#define CR_HIGH4 2, 6, 3, 7
-#define CR_LOW8 0, 8, 1, 9, 2, 10, 3, 11
-#define CR_HIGH8 4, 12, 5, 13, 6, 14, 7, 15
-#define CR_LOW16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define CR_HIGH16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-
 template <class V, int W>
-CR_INLINE V zip_low(V a, V b) {
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, CR_LOW2);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, CR_LOW4);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, CR_LOW8);
-  if constexpr (W == 16) return __builtin_shufflevector(a, b, CR_LOW16);
+[[gnu::always_inline]] inline V zip_low(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  if constexpr (W == 16) return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
 template <class V, int W>
-CR_INLINE V zip_high(V a, V b) {
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, CR_HIGH2);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, CR_HIGH4);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, CR_HIGH8);
-  if constexpr (W == 16) return __builtin_shufflevector(a, b, CR_HIGH16);
+[[gnu::always_inline]] inline V zip_high(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 // Zipping the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
 // the column's. After log2(W) rounds all bits have changed sides: row and column are swapped.
 template <class T>
-CR_INLINE void transpose(Vector<T> (&rows)[kWidth<T>]) {
+[[gnu::always_inline]] inline void transpose(Vector<T> (&rows)[kWidth<T>]) {
   constexpr int W = kWidth<T>;
 #pragma GCC unroll 4
   for (int round = 1; round < W; round *= 2) {
@@ -247,8 +274,9 @@ CR_INLINE void transpose(Vector<T> (&rows)[kWidth<T>]) {
 
 // ## Packing
 //
-// The register tile reads A and B from **panels**: the numbers of one step of k side by side, step after step, so that memory
-// is read from front to back whatever the strides of the matrix were. A panel of N lanes holds k groups of N numbers.
+// The register tile reads A and B from **panels**: the numbers of one step of k side by side, step after step, so that
+// memory is read from front to back whatever the strides of the matrix were. A panel of N lanes holds k groups of N
+// numbers.
 template <class T, int N>
 void pack(T* panel, int64_t lanes, int64_t k, const T* from, int64_t lane_step, int64_t k_step) {
   constexpr int W = kWidth<T>;
@@ -275,8 +303,7 @@ void pack(T* panel, int64_t lanes, int64_t k, const T* from, int64_t lane_step, 
       for (int64_t p = 0; p < k; p += W) {
         Vector<T> square[W];
 #pragma GCC unroll 16
-        for (int i = 0; i < W; ++i)
-          square[i] = i < have ? load(from + (lane + i) * lane_step + p, k - p) : splat(T{0});
+        for (int i = 0; i < W; ++i) square[i] = i < have ? load(from + (lane + i) * lane_step + p, k - p) : splat(T{0});
         transpose<T>(square);
 #pragma GCC unroll 16
         for (int i = 0; i < W; ++i)
@@ -292,12 +319,12 @@ void pack(T* panel, int64_t lanes, int64_t k, const T* from, int64_t lane_step, 
 
 // ## One row times a matrix
 //
-// With a single row every number of B is used once, and fetching it is all the work: no packing, no reuse, only reading B from
-// front to back. There are two loops, for B stored by rows and by columns.
+// With a single row every number of B is used once, and fetching it is all the work: no packing, no reuse, only reading
+// B from front to back. There are two loops, for B stored by rows and by columns.
 //
 // By rows: V vectors of the result stay in registers while we walk down the rows of B.
 template <class T, int V>
-CR_INLINE void row_block(const GemmRow<T>& r, int64_t j, int64_t columns) {
+[[gnu::always_inline]] inline void row_block(const GemmRow<T>& r, int64_t j, int64_t columns) {
   constexpr int W = kWidth<T>;
   const int64_t last = columns - (V - 1) * W;
   Vector<T> sum[V];
@@ -327,10 +354,10 @@ void row(const GemmRow<T>& r) {
   for (; j < r.columns; j += W) row_block<T, 1>(r, j, r.columns - j < W ? r.columns - j : W);
 }
 
-// By columns: each result is a dot product of x with a contiguous column. R of them at once share the loads of x; two sums for
-// each keep the multipliers busy. A result's order of summation does not depend on R.
+// By columns: each result is a dot product of x with a contiguous column. R of them at once share the loads of x; two
+// sums for each keep the multipliers busy. A result's order of summation does not depend on R.
 template <class T, int R>
-CR_INLINE void dot_block(const GemmRow<T>& r, int64_t j) {
+[[gnu::always_inline]] inline void dot_block(const GemmRow<T>& r, int64_t j) {
   constexpr int W = kWidth<T>;
   const T* column = r.b + j * r.b_step;
   Vector<T> even[R], odd[R];

@@ -1,7 +1,7 @@
 // # Inner loops of the matrix product, one set per instruction set
 //
-// `gemm.cpp` decides what is multiplied in which order; the loops it calls are here. The file beside this one is compiled
-// once per instruction set, each time into a namespace of its own, and hands out its functions in a table.
+// `gemm.cpp` decides what is multiplied in which order; the loops it calls are here. The file beside this one is
+// compiled once per instruction set, each time into a namespace of its own, and hands out its functions in a table.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,14 @@ namespace cr::backend::cpu {
 template <class T>
 struct GemmTile {
   int64_t rows, columns, k;  // 1..tile_rows, 1..tile_columns, any
-  const T* a;                // packed: element (i, p) is a[p * tile_rows + i]
-  const T* b;                // row p begins at b + p * b_step, whole rows of tile_columns can be read
+  const T* a;                // element (i, p) is a[i * a_row + p * a_step]; in a packed panel a_row is 1
+  int64_t a_row, a_step;
+  const T* b;  // row p begins at b + p * b_step, whole rows of tile_columns can be read
   int64_t b_step;
   T* c;
   int64_t c_step;
   bool accumulate;
-  const T* bias;             // of the first column of the tile, or null
+  const T* bias;  // of the first column of the tile, or null
   bool relu;
 };
 
@@ -27,11 +28,11 @@ template <class T>
 struct GemmRow {
   int64_t columns, k;
   const T* x;
-  int64_t x_step;            // must be 1 for `dots`
+  int64_t x_step;  // must be 1 for `dots`
   const T* b;
-  int64_t b_step;            // from row to row of B in `row`, from column to column in `dots`; along the other it is 1
+  int64_t b_step;  // from row to row of B in `row`, from column to column in `dots`; along the other it is 1
   T* y;
-  int64_t y_step;            // must be 1 for `row`
+  int64_t y_step;  // must be 1 for `row`
   bool accumulate;
   const T* bias;
   int64_t bias_step;
