@@ -1,0 +1,14 @@
+// # Everything
+//
+// Tensors, gradients, models, optimisers, files and data in one line. A chapter adds `book/chapter.hpp`.
+#pragma once
+
+#include "data/data_loader.hpp"
+#include "data/dataset.hpp"
+#include "data/digits.hpp"
+#include "io/checkpoint.hpp"
+#include "nn/fields.hpp"
+#include "nn/init.hpp"
+#include "nn/linear.hpp"
+#include "ops/ops.hpp"
+#include "optim/optim.hpp"

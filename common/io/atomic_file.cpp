@@ -1,0 +1,138 @@
+#include "io/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+#include "tensor/error.hpp"
+
+namespace cr::io {
+namespace {
+
+// What the system says about an error number, such as "Permission denied". (Plain `strerror` may not be called from two
+// threads at once.)
+std::string reason(int error_number) { return std::generic_category().message(error_number); }
+
+std::string folder_of(const std::string& path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Follow symbolic links, so that a linked file is replaced where it really lies and the link stays. A name that does
+// not exist yet stands for itself.
+std::string resolve(const std::string& path) {
+  char* resolved = ::realpath(path.c_str(), nullptr);
+  if (!resolved) return path;
+  std::string target = resolved;
+  std::free(resolved);
+  return target;
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(path)) {
+  // Renaming over a device such as /dev/null would replace it by a file.
+  struct stat info;
+  if (::stat(target_.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw IoError("cannot write " + path_ + ": it exists and is not a plain file");
+
+  // The process id and a count keep two writers apart.
+  static std::atomic<unsigned> count{0};
+  const std::string unique = std::to_string(::getpid()) + "-" + std::to_string(count++);
+  temporary_ = target_ + ".tmp-" + unique;
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) {
+    temporary_.clear();
+    fail(errno);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(int error_number) const { throw IoError("cannot write " + path_ + ": " + reason(error_number)); }
+
+void AtomicFile::write(const void* data, size_t bytes) {
+  const char* at = static_cast<const char*>(data);
+  while (bytes > 0) {
+    ssize_t written = ::write(descriptor_, at, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(errno);
+    at += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail(errno);
+  // Some file systems report a full disk only when the file is closed.
+  int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0) fail(errno);
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
+  temporary_.clear();
+
+  // The new name is an entry of the folder, which the disk must learn of too. Where folders cannot be opened or synced
+  // the file is complete all the same.
+  int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    ::fsync(folder);
+    ::close(folder);
+  }
+}
+
+void write_file(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+InputFile::InputFile(const std::string& path) : path_(path) {
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  struct stat info;
+  if (descriptor_ < 0 || ::fstat(descriptor_, &info) != 0) {
+    int error_number = errno;
+    if (descriptor_ >= 0) ::close(descriptor_);
+    throw IoError("cannot read " + path + ": " + reason(error_number));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    ::close(descriptor_);
+    throw IoError("cannot read " + path + ": not a plain file");
+  }
+  size_ = static_cast<uint64_t>(info.st_size);
+}
+
+InputFile::~InputFile() { ::close(descriptor_); }
+
+void InputFile::read(uint64_t offset, void* data, size_t bytes) const {
+  char* at = static_cast<char*>(data);
+  while (bytes > 0) {
+    ssize_t got = ::pread(descriptor_, at, bytes, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw IoError("cannot read " + path_ + ": " + reason(errno));
+    if (got == 0) throw IoError("cannot read " + path_ + ": the file ends early");
+    at += got;
+    offset += static_cast<uint64_t>(got);
+    bytes -= static_cast<size_t>(got);
+  }
+}
+
+std::string read_file(const std::string& path, uint64_t max_bytes) {
+  InputFile file(path);
+  if (file.size() > max_bytes)
+    throw IoError("cannot read " + path + ": " + std::to_string(file.size()) + " bytes, at most " +
+                  std::to_string(max_bytes) + " were expected");
+  std::string text(static_cast<size_t>(file.size()), '\0');
+  file.read(0, text.data(), text.size());
+  return text;
+}
+
+}  // namespace cr::io

@@ -1,0 +1,226 @@
+#include "io/safetensors.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "io/atomic_file.hpp"
+
+namespace cr::io {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian, and so must we be");
+
+using Json = nlohmann::json;
+
+// The reference implementation's limit on the header.
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kMaxRank = 32;
+
+// Where the bytes come from: `read(offset, destination, bytes)`, always within the size that was announced.
+using Reader = std::function<void(uint64_t, void*, size_t)>;
+
+// One tensor's line of the header, checked.
+struct Entry {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  uint64_t begin, end;  // bytes from the end of the header
+};
+
+[[noreturn]] void damaged(const std::string& file, const std::string& what) {
+  throw IoError(file + ": not a sound safetensors file: " + what);
+}
+
+// A name from the file, fit for a message of one line.
+std::string quoted(const std::string& name) {
+  std::string text = Json(name.substr(0, 60)).dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text;
+}
+
+// Parse the header's text. JSON allows a key to come twice, and readers differ in which one they take: refuse it.
+// Nothing in a header is nested deeper than three levels.
+Json parse_header(const std::string& text, const std::string& file) {
+  std::vector<std::set<std::string>> keys;
+  auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > 4) damaged(file, "its header is nested too deeply");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      damaged(file, "its header names " + quoted(value.get<std::string>()) + " twice");
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::exception&) {
+    damaged(file, "its header is not JSON");
+  }
+}
+
+uint64_t unsigned_at(const Json& list, size_t i, const std::string& file, const std::string& name) {
+  const Json& value = list[i];
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{1} << 62)
+    damaged(file, name + " has a size or offset that is no whole number below 2^62");
+  return value.get<uint64_t>();
+}
+
+Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_bytes, const std::string& file) {
+  const std::string name = "tensor " + quoted(key);
+  if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
+      !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
+      json["data_offsets"].size() != 2)
+    damaged(file, name + " lacks its dtype, shape or data_offsets");
+
+  static const std::map<std::string, DType> kTypes = {
+      {"F32", DType::float32}, {"F64", DType::float64}, {"I64", DType::int64}, {"BOOL", DType::boolean}};
+  const std::string dtype = json["dtype"];
+  const auto type = kTypes.find(dtype);
+  if (type == kTypes.end())
+    throw IoError(file + ": " + name + " has elements of type " + quoted(dtype) + "; known are F32, F64, I64, BOOL");
+
+  // The sizes multiply to a number of bytes that may overflow: a size of 0 counts as 1 here, since strides are products
+  // of the other sizes and must not overflow either.
+  const Json& sizes = json["shape"];
+  if (sizes.size() > kMaxRank) damaged(file, name + " has more than 32 dimensions");
+  Shape shape;
+  uint64_t bytes = static_cast<uint64_t>(size_of(type->second));
+  bool empty = false;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    uint64_t size = unsigned_at(sizes, d, file, name);
+    shape.push_back(static_cast<int64_t>(size));
+    empty = empty || size == 0;
+    if (__builtin_mul_overflow(bytes, std::max<uint64_t>(size, 1), &bytes) || bytes > uint64_t{1} << 62)
+      damaged(file, name + " has more elements than memory can address");
+  }
+  if (empty) bytes = 0;
+
+  const uint64_t begin = unsigned_at(json["data_offsets"], 0, file, name);
+  const uint64_t end = unsigned_at(json["data_offsets"], 1, file, name);
+  if (begin > end || end > buffer_bytes) damaged(file, name + " lies beyond the end of the file");
+  if (end - begin != bytes)
+    damaged(file, name + " of shape " + to_string(shape) + " takes " + std::to_string(bytes) + " bytes, not " +
+                      std::to_string(end - begin));
+  return {key, type->second, shape, begin, end};
+}
+
+SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& file) {
+  uint64_t header_bytes = 0;
+  if (file_bytes < sizeof header_bytes) damaged(file, "it has only " + std::to_string(file_bytes) + " bytes");
+  read(0, &header_bytes, sizeof header_bytes);
+  if (header_bytes > kMaxHeader) damaged(file, "its header claims more than 100 MB");
+  if (header_bytes > file_bytes - sizeof header_bytes) damaged(file, "its header claims more bytes than there are");
+  std::string text(static_cast<size_t>(header_bytes), '\0');
+  read(sizeof header_bytes, text.data(), text.size());
+  const uint64_t buffer_begin = sizeof header_bytes + header_bytes, buffer_bytes = file_bytes - buffer_begin;
+
+  const Json header = parse_header(text, file);
+  if (!header.is_object()) damaged(file, "its header is not a JSON object");
+  SafeTensors result;
+  std::vector<Entry> entries;
+  for (const auto& [key, value] : header.items()) {
+    if (key != "__metadata__") {
+      entries.push_back(parse_entry(key, value, buffer_bytes, file));
+      continue;
+    }
+    if (!value.is_object()) damaged(file, "its metadata is not a JSON object");
+    for (const auto& [word, meaning] : value.items()) {
+      if (!meaning.is_string()) damaged(file, "its metadata holds something other than text");
+      result.metadata[word] = meaning;
+    }
+  }
+
+  // In order of their place the tensors must follow one another without gap or overlap, up to the end of the file: a
+  // thousand names for the same gigabyte would fill the memory of a reader that believed them.
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  uint64_t expected = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != expected) damaged(file, "tensor " + quoted(entry.name) + " overlaps another or leaves a gap");
+    expected = entry.end;
+  }
+  if (expected != buffer_bytes)
+    damaged(file, "it is " + std::to_string(buffer_bytes - expected) + " bytes longer than its tensors");
+
+  for (const Entry& entry : entries) {
+    Tensor x = empty(entry.shape, entry.dtype);
+    auto* data = static_cast<unsigned char*>(x.impl()->storage->data());
+    const size_t bytes = static_cast<size_t>(entry.end - entry.begin);
+    read(buffer_begin + entry.begin, data, bytes);
+    // A C++ bool that is neither 0 nor 1 is undefined behaviour.
+    if (entry.dtype == DType::boolean && std::any_of(data, data + bytes, [](unsigned char b) { return b > 1; }))
+      damaged(file, "tensor " + quoted(entry.name) + " holds a bool that is neither 0 nor 1");
+    result.tensors.emplace(entry.name, std::move(x));
+  }
+  return result;
+}
+
+const char* type_name(DType dtype) {
+  switch (dtype) {
+    case DType::boolean: return "BOOL";
+    case DType::int64: return "I64";
+    case DType::float64: return "F64";
+    default: return "F32";
+  }
+}
+
+}  // namespace
+
+SafeTensors load_safetensors(const std::string& path) {
+  InputFile file(path);
+  return parse([&](uint64_t offset, void* to, size_t bytes) { file.read(offset, to, bytes); }, file.size(), path);
+}
+
+SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name) {
+  auto read = [&](uint64_t offset, void* to, size_t bytes) {
+    if (bytes > 0) std::memcpy(to, file.data() + offset, bytes);
+  };
+  return parse(read, file.size(), name);
+}
+
+void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  // The widest types come first, as in the reference implementation, so that every tensor is aligned in the file.
+  std::vector<std::pair<std::string, Tensor>> ordered;
+  for (const auto& [name, x] : tensors) {
+    if (name == "__metadata__") throw IoError("cannot write " + path + ": no tensor can be called __metadata__");
+    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quoted(name) + " is undefined");
+    ordered.emplace_back(name, (x.device() == Device::cuda ? x.to(Device::cpu) : x).contiguous());
+  }
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto& a, const auto& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });
+
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  auto bytes_of = [](const Tensor& x) { return static_cast<uint64_t>(x.numel() * size_of(x.dtype())); };
+  uint64_t offset = 0;
+  for (const auto& [name, x] : ordered) {
+    Json shape = Json::array();
+    for (int64_t size : x.shape()) shape.push_back(size);
+    header[name] = {
+        {"dtype", type_name(x.dtype())}, {"shape", shape}, {"data_offsets", {offset, offset + bytes_of(x)}}};
+    offset += bytes_of(x);
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception&) {
+    throw IoError("cannot write " + path + ": a name or the metadata is not UTF-8");
+  }
+  text.append((8 - text.size() % 8) % 8, ' ');
+
+  AtomicFile file(path);
+  const uint64_t header_bytes = text.size();
+  file.write(&header_bytes, sizeof header_bytes);
+  file.write(text);
+  for (const auto& [name, x] : ordered) {
+    const auto* storage = static_cast<const char*>(x.impl()->storage->data());
+    file.write(storage + x.impl()->offset * size_of(x.dtype()), static_cast<size_t>(bytes_of(x)));
+  }
+  file.commit();
+}
+
+}  // namespace cr::io

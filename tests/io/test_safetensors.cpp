@@ -1,0 +1,206 @@
+// safetensors and checkpoints: what we write we read, what Python wrote we read, and what lies is refused.
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "catch.hpp"
+#include "contains.hpp"
+#include "io/atomic_file.hpp"
+#include "io/checkpoint.hpp"
+#include "io/safetensors.hpp"
+#include "ops/create.hpp"
+#include "temporary_folder.hpp"
+
+using namespace cr;
+using namespace cr::io;
+
+namespace {
+
+template <typename T>
+Tensor make(const Shape& shape, const std::vector<T>& values) {
+  return from_span(std::span<const T>(values), shape);
+}
+template <typename T>
+std::vector<T> values(const Tensor& x) {
+  std::span<const T> all = x.span<T>();
+  return {all.begin(), all.end()};
+}
+
+SafeTensors parse(const std::string& file) { return parse_safetensors(std::as_bytes(std::span(file)), "f"); }
+
+// A file with this header and so many bytes behind it.
+std::string file_of(const std::string& header, size_t data_bytes) {
+  uint64_t length = header.size();
+  std::string file(8, '\0');
+  std::memcpy(file.data(), &length, 8);
+  return file + header + std::string(data_bytes, '\0');
+}
+
+std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets) {
+  return R"({"a":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
+}
+
+}  // namespace
+
+TEST_CASE("tensors and metadata come back from a file", "[io]") {
+  TemporaryFolder folder;
+  std::map<std::string, Tensor> tensors;
+  tensors["mask"] = zeros({5}, DType::boolean);
+  tensors["mask"].mutable_data<bool>()[2] = true;
+  tensors["weight"] = make<float>({2, 3}, {0, -0.f, 1e-45f, INFINITY, 3.5f, -1});
+  tensors["d"] = make<double>({1, 2}, {1 / 3., 1e300});
+  tensors["labels"] = make<int64_t>({2}, {INT64_MIN, INT64_MAX});
+  tensors["scalar"] = make<float>({}, {7});
+  tensors["empty"] = zeros({3, 0});
+  save_safetensors(folder / "a", tensors, {{"who", "chainrule"}, {"ключ", "\"quoted\"\n"}});
+
+  SafeTensors file = load_safetensors(folder / "a");
+  CHECK(file.metadata == std::map<std::string, std::string>{{"who", "chainrule"}, {"ключ", "\"quoted\"\n"}});
+  REQUIRE(file.tensors.size() == tensors.size());
+  for (const auto& named : tensors) {
+    const Tensor &x = named.second, &y = file.tensors.at(named.first);
+    CHECK(y.shape() == x.shape());
+    REQUIRE(y.dtype() == x.dtype());
+    dispatch(x.dtype(), [&](auto t) {
+      using T = decltype(t);
+      CHECK(std::memcmp(x.data<T>(), y.data<T>(), static_cast<size_t>(x.numel()) * sizeof(T)) == 0);
+    });
+  }
+
+  save_safetensors(folder / "b", file.tensors, file.metadata);
+  CHECK(read_file(folder / "a") == read_file(folder / "b"));
+  save_safetensors(folder / "none", {});
+  CHECK(load_safetensors(folder / "none").tensors.empty());
+}
+
+TEST_CASE("a view is written as what it shows", "[io]") {
+  TemporaryFolder folder;
+  Tensor x = make<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  save_safetensors(folder / "a", {{"t", x.t()}, {"row", x[1]}});
+  SafeTensors file = load_safetensors(folder / "a");
+  CHECK(values<float>(file.tensors.at("t")) == std::vector<float>{1, 4, 2, 5, 3, 6});
+  CHECK(values<float>(file.tensors.at("row")) == std::vector<float>{4, 5, 6});
+}
+
+TEST_CASE("a file written by Python's safetensors", "[io]") {
+  SafeTensors file = load_safetensors(CHAINRULE_SOURCE_DIR "/tests/io/golden/python.safetensors");
+  CHECK(file.metadata == std::map<std::string, std::string>{{"format", "pt"}, {"note", "a \"quoted\" word"}});
+  CHECK(file.tensors.size() == 7);
+  CHECK(values<float>(file.tensors.at("weight")) == std::vector<float>{0, .25f, .5f, .75f, 1, 1.25f});
+  CHECK(file.tensors.at("weight").shape() == Shape{2, 3});
+  CHECK(values<double>(file.tensors.at("double")) == std::vector<double>{1 / 3., -1e300});
+  CHECK(values<int64_t>(file.tensors.at("labels")) == std::vector<int64_t>{-1, 2, 3, int64_t{1} << 62});
+  CHECK(values<bool>(file.tensors.at("mask")) == std::vector<bool>{true, false, true});
+  CHECK(file.tensors.at("scalar").dim() == 0);
+  CHECK(file.tensors.at("scalar").item<float>() == 2.5f);
+  CHECK(file.tensors.at("empty").shape() == Shape{0, 4});
+  CHECK(values<float>(file.tensors.at("ключ 🔑")) == std::vector<float>{1});
+}
+
+TEST_CASE("a file cut short anywhere is refused", "[io]") {
+  TemporaryFolder folder;
+  save_safetensors(folder / "a", {{"w", make<float>({3}, {1, 2, 3})}, {"m", zeros({3}, DType::boolean)}}, {{"k", "v"}});
+  const std::string whole = read_file(folder / "a");
+  CHECK(parse(whole).tensors.size() == 2);
+  for (size_t length = 0; length < whole.size(); ++length) {
+    CAPTURE(length);
+    CHECK_THROWS_AS(parse(whole.substr(0, length)), IoError);
+  }
+  CHECK_THROWS_WITH(parse(whole + "x"), "f: not a sound safetensors file: it is 1 bytes longer than its tensors");
+  // The same through a file.
+  write_file(folder / "b", whole.substr(0, whole.size() - 1));
+  CHECK_THROWS_WITH(load_safetensors(folder / "b"), ContainsSubstring("beyond the end of the file"));
+}
+
+TEST_CASE("one damaged byte never does worse than an error", "[io]") {
+  TemporaryFolder folder;
+  save_safetensors(folder / "a", {{"w", make<float>({2}, {1, 2})}, {"m", zeros({2}, DType::boolean)}}, {{"k", "v"}});
+  const std::string whole = read_file(folder / "a");
+  int refused = 0;
+  for (size_t at = 0; at < whole.size(); ++at)
+    for (int value = 0; value < 256; value += 3) {
+      std::string file = whole;
+      file[at] = static_cast<char>(value);
+      try {
+        parse(file);
+      } catch (const IoError& error) {
+        CHECK(std::string(error.what()).find('\n') == std::string::npos);
+        ++refused;
+      }
+    }
+  CHECK(refused > 1000);
+}
+
+TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
+  CHECK(parse(file_of(one("F32", "[2]", "[0,8]"), 8)).tensors.at("a").numel() == 2);
+  // Header length: more than there is, more than the limit, close to overflow.
+  for (uint64_t length : {uint64_t{100}, uint64_t{1} << 30, ~uint64_t{0}, ~uint64_t{0} - 7}) {
+    std::string file(50, '{');
+    std::memcpy(file.data(), &length, 8);
+    CHECK_THROWS_AS(parse(file), IoError);
+  }
+  auto refused = [](const std::string& header, size_t bytes, const std::string& why) {
+    CAPTURE(header);
+    CHECK_THROWS_AS(parse(file_of(header, bytes)), IoError);
+    CHECK_THROWS_WITH(parse(file_of(header, bytes)), ContainsSubstring(why));
+  };
+  refused("", 0, "not JSON");
+  refused("[]", 0, "not a JSON object");
+  refused("{\"a\":", 0, "not JSON");
+  refused("{\"a\":\"\xff\"}", 0, "not JSON");
+  refused(std::string(100000, '['), 0, "nested too deeply");
+  refused(R"({"a":{"b":{"c":{"d":{"e":1}}}}})", 0, "nested too deeply");
+  refused(R"({"a":1})", 0, "lacks its dtype");
+  refused(R"({"a":{"dtype":"F32","shape":[0]}})", 0, "lacks its dtype");
+  refused(one("F32", "[0]", "[0]"), 0, "lacks its dtype");
+  refused(one("F16", "[2]", "[0,4]"), 4, "known are F32, F64, I64, BOOL");
+  refused(one("F32", "[2]", "[0,4]"), 4, "of shape (2,) takes 8 bytes, not 4");
+  refused(one("F32", "[1]", "[4,0]"), 4, "beyond the end");
+  refused(one("F32", "[1]", "[0,8]"), 4, "beyond the end");
+  refused(one("F32", "[-1]", "[0,4]"), 4, "no whole number");
+  refused(one("F32", "[1.0]", "[0,4]"), 4, "no whole number");
+  refused(one("F32", "[1e30]", "[0,4]"), 4, "no whole number");
+  refused(one("F32", "[18446744073709551615]", "[0,4]"), 4, "no whole number");
+  // Products that overflow to something small: 2^32 * 2^32 * 4 = 0, also with a 0 among the sizes.
+  refused(one("F32", "[4294967296,4294967296]", "[0,0]"), 0, "more elements than memory");
+  refused(one("F32", "[4294967296,0,4294967296]", "[0,0]"), 0, "more elements than memory");
+  refused(one("F64", "[4611686018427387904,4]", "[0,0]"), 0, "more elements than memory");
+  refused(one("BOOL", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,1]"), 1, "32 dim");
+  // Tensors over one another, with a gap between, one name twice.
+  auto two = [](const std::string& a, const std::string& b) {
+    const std::string start = R"({"dtype":"F32","shape":[1],"data_offsets":)";
+    return R"({"a":)" + start + a + R"(},"b":)" + start + b + "}}";
+  };
+  REQUIRE(parse(file_of(two("[0,4]", "[4,8]"), 8)).tensors.size() == 2);
+  refused(two("[0,4]", "[0,4]"), 4, "overlaps another or leaves a gap");
+  refused(two("[0,4]", "[2,6]"), 6, "overlaps another or leaves a gap");
+  refused(two("[0,4]", "[5,9]"), 9, "overlaps another or leaves a gap");
+  refused(R"({"a":1,"a":2})", 0, "names \"a\" twice");
+  refused(R"({"__metadata__":[]})", 0, "metadata");
+  refused(R"({"__metadata__":{"a":1}})", 0, "metadata");
+  std::string bad_bool = file_of(one("BOOL", "[1]", "[0,1]"), 1);
+  bad_bool.back() = 2;
+  CHECK_THROWS_WITH(parse(bad_bool), ContainsSubstring("neither 0 nor 1"));
+}
+
+TEST_CASE("names that a file cannot hold are refused, and nothing is written", "[io]") {
+  TemporaryFolder folder;
+  CHECK_THROWS_AS(save_safetensors(folder / "a", {{"__metadata__", zeros({1})}}), IoError);
+  CHECK_THROWS_AS(save_safetensors(folder / "a", {{"\xff", zeros({1})}}), IoError);
+  CHECK_THROWS_AS(save_safetensors(folder / "a", {{"x", Tensor()}}), IoError);
+  CHECK(folder.count() == 0);
+}
+
+TEST_CASE("a checkpoint comes back", "[io]") {
+  TemporaryFolder folder;
+  save_checkpoint(folder / "a", {{{"w", make<float>({2}, {1, 2})}}, R"({"step": 7})"});
+  Checkpoint checkpoint = load_checkpoint(folder / "a");
+  CHECK(checkpoint.json == R"({"step": 7})");
+  CHECK(values<float>(checkpoint.tensors.at("w")) == std::vector<float>{1, 2});
+  CHECK(folder.count() == 1);
+
+  save_safetensors(folder / "other", {{"w", zeros({2})}});
+  CHECK_THROWS_WITH(load_checkpoint(folder / "other"), ContainsSubstring("not a checkpoint"));
+  CHECK_THROWS_AS(load_checkpoint(folder / "missing"), IoError);
+}
