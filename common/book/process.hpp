@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace cr::book {
+
+// The file that the shell would run for `name`, or empty.
+std::string find_program(const std::string& name);
+
+// How a program ended: its exit status (128 + n after signal n; 127 if it could not be started) and what it printed.
+struct Finished {
+  int status = 127;
+  std::string out, err;
+};
+
+// Runs `command`, of which the first word is a path, without a shell: `input` on its standard input, and its output
+// caught. With an `out_file` its standard output goes there and its errors to ours.
+Finished run_process(const std::vector<std::string>& command, const std::string& input = {},
+                     const std::string& out_file = {});
+
+}  // namespace cr::book

@@ -1,0 +1,258 @@
+#include "book/training.hpp"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "backend/generator.hpp"
+#include "book/chapter_state.hpp"
+#include "io/checkpoint.hpp"
+
+namespace cr::book {
+
+using json = nlohmann::ordered_json;
+
+// Something kept: how to read it and how to put it back.
+struct Entry {
+  std::string name;
+  std::function<Training::Dict()> save;
+  std::function<void(const Training::Dict&)> load;
+};
+
+struct Training::State {
+  ChapterState* chapter;
+  std::string name, unit;
+  std::filesystem::path file;
+  int64_t total = 0, step = 0;
+  bool begun = false, running = false;
+  std::vector<Entry> entries;
+  double started = 0;
+  Progress progress;
+
+  // What a checkpoint must agree with, or resuming would mix two runs.
+  json identity() const {
+    const Options& o = chapter->options;
+    json own = json::object();
+    for (const auto& option : o.own) std::visit([&](const auto& v) { own[option.first] = v; }, option.second.is);
+    return {{"chapter", full_name(chapter->info)},
+            {"size", book::name(o.size)},
+            {"seed", o.seed},
+            {"device", cr::name(o.device)},
+            {"break", o.broken},
+            {"options", own},
+            {"training", name},
+            {unit, total}};
+  }
+
+  static std::string key(const std::string& name, const std::string& part) {
+    return part.empty() ? name : name + "." + part;
+  }
+
+  void save() {
+    if (entries.empty()) return;
+    std::map<std::string, Tensor> tensors;
+    for (const Entry& entry : entries) {
+      for (const auto& [part, tensor] : entry.save()) tensors.emplace(key(entry.name, part), tensor.detach());
+    }
+    std::filesystem::create_directories(file.parent_path());
+    json metadata = {{"run", identity()}, {"step", step}};
+    io::save_checkpoint(file.string(), {std::move(tensors), metadata.dump()});
+    chapter->checkpoints.push_back(file);
+    chapter->last_checkpoint = chapter->seconds();
+  }
+
+  void load() {
+    io::Checkpoint saved = io::load_checkpoint(file.string());
+    json metadata = json::parse(saved.json, nullptr, false), ours = identity();
+    if (!metadata.is_object() || !metadata.contains("run") || !metadata.contains("step"))
+      throw IoError(
+          fmt::format("--resume: {} is not a checkpoint of a chapter; remove it or leave out --resume", file.string()));
+    for (const auto& [what, value] : ours.items()) {
+      json theirs = metadata["run"].value(what, json());
+      if (theirs != value) {
+        throw UsageError(fmt::format(
+            "--resume: {} belongs to another run ({} {}, here {}); give the same options or leave out --resume",
+            file.string(), what, theirs.dump(), value.dump()));
+      }
+    }
+    for (const Entry& entry : entries) {
+      Dict parts;
+      for (const auto& [full, tensor] : saved.tensors) {
+        if (full == entry.name) parts.emplace("", tensor);
+        else if (full.starts_with(entry.name + ".")) parts.emplace(full.substr(entry.name.size() + 1), tensor);
+      }
+      entry.load(parts);
+    }
+    step = metadata["step"].get<int64_t>();
+    chapter->checkpoints.push_back(file);
+  }
+};
+
+Training::Training(ChapterState& chapter, const std::string& name, int64_t total, const std::string& unit) {
+  // The file is named after the training.
+  std::string file = name;
+  for (char& c : file) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') c = '_';
+  }
+  state_ = std::make_unique<State>(State{&chapter,
+                                         name,
+                                         unit,
+                                         chapter.options.out / "checkpoint" / (file + ".safetensors"),
+                                         total,
+                                         0,
+                                         false,
+                                         false,
+                                         {},
+                                         0,
+                                         Progress(name, total, unit)});
+}
+Training::Training(Training&&) noexcept = default;
+Training::~Training() {
+  if (state_ && state_->running) leave_training();
+}
+
+// ## What is kept
+Training& Training::keep(const std::string& name, std::function<Dict()> save, std::function<void(const Dict&)> load) {
+  if (state_->begun)
+    throw std::logic_error("training " + state_->name + ": keep(\"" + name + "\") comes after the loop has begun");
+  for (const Entry& entry : state_->entries) {
+    if (entry.name == name) throw std::logic_error("training " + state_->name + ": \"" + name + "\" is kept twice");
+  }
+  state_->entries.push_back({name, std::move(save), std::move(load)});
+  return *this;
+}
+
+static const Tensor& only(const Training::Dict& parts, const std::string& name) {
+  auto found = parts.find("");
+  if (found == parts.end())
+    throw IoError(fmt::format("--resume: the checkpoint has no \"{}\"; leave out --resume", name));
+  return found->second;
+}
+
+Training& Training::keep(const std::string& name, const Tensor& tensor) {
+  return keep(
+      name,
+      [tensor] {
+        return Dict{{"", tensor}};
+      },
+      [tensor, name](const Dict& parts) {
+        const Tensor& saved = only(parts, name);
+        if (saved.shape() != tensor.shape() || saved.dtype() != tensor.dtype()) {
+          throw IoError(fmt::format("--resume: the checkpoint's \"{}\" is {} {}, here it is {} {}; leave out --resume",
+                                    name, cr::name(saved.dtype()), to_string(saved.shape()), cr::name(tensor.dtype()),
+                                    to_string(tensor.shape())));
+        }
+        tensor.detach().copy_(saved);
+      });
+}
+
+// C++ numbers travel as tensors too, bit for bit.
+template <class Stored, class T>
+static Tensor to_tensor(const std::vector<T>& numbers) {
+  Tensor x = empty({static_cast<int64_t>(numbers.size())}, dtype_of<Stored>);
+  Stored* out = x.mutable_data<Stored>();
+  for (size_t i = 0; i < numbers.size(); ++i) out[i] = static_cast<Stored>(numbers[i]);
+  return x;
+}
+
+template <class Stored, class T>
+static Training& keep_numbers(Training& run, const std::string& name, std::function<std::vector<T>()> get,
+                              std::function<void(std::vector<T>)> set) {
+  return run.keep(
+      name,
+      [get] {
+        return Training::Dict{{"", to_tensor<Stored>(get())}};
+      },
+      [set, name](const Training::Dict& parts) {
+        const Tensor& saved = only(parts, name);
+        if (saved.dtype() != dtype_of<Stored>)
+          throw IoError(fmt::format("--resume: the checkpoint's \"{}\" is {}; leave out --resume", name,
+                                    cr::name(saved.dtype())));
+        auto numbers = saved.span<Stored>();
+        set(std::vector<T>(numbers.begin(), numbers.end()));
+      });
+}
+
+template <class Stored, class T>
+static Training& keep_number(Training& run, const std::string& name, T& number) {
+  return keep_numbers<Stored, T>(
+      run, name, [&number] { return std::vector<T>{number}; }, [&number](std::vector<T> v) { number = v.at(0); });
+}
+
+template <class Stored, class T>
+static Training& keep_list(Training& run, const std::string& name, std::vector<T>& numbers) {
+  return keep_numbers<Stored, T>(
+      run, name, [&numbers] { return numbers; }, [&numbers](std::vector<T> v) { numbers = std::move(v); });
+}
+
+Training& Training::keep(const std::string& name, double& number) { return keep_number<double>(*this, name, number); }
+Training& Training::keep(const std::string& name, int64_t& number) { return keep_number<int64_t>(*this, name, number); }
+Training& Training::keep(const std::string& name, int& number) { return keep_number<int64_t>(*this, name, number); }
+Training& Training::keep(const std::string& name, std::vector<double>& numbers) {
+  return keep_list<double>(*this, name, numbers);
+}
+Training& Training::keep(const std::string& name, std::vector<float>& numbers) {
+  return keep_list<float>(*this, name, numbers);
+}
+Training& Training::keep(const std::string& name, std::vector<int64_t>& numbers) {
+  return keep_list<int64_t>(*this, name, numbers);
+}
+
+Training& Training::keep(const std::string& name, Generator& generator) {
+  return keep_numbers<int64_t, int64_t>(
+      *this, name,
+      [&generator] {
+        const RandomState& s = generator.state();
+        return std::vector<int64_t>{static_cast<int64_t>(s.seed), static_cast<int64_t>(s.stream),
+                                    static_cast<int64_t>(s.position)};
+      },
+      [&generator](std::vector<int64_t> s) {
+        generator.set_state(
+            {static_cast<uint64_t>(s.at(0)), static_cast<uint64_t>(s.at(1)), static_cast<uint64_t>(s.at(2))});
+      });
+}
+
+void Training::show(std::string_view name, double value) { state_->progress.show(name, value); }
+
+// ## The loop
+Training::Step Training::begin() {
+  State& s = *state_;
+  if (s.begun) throw std::logic_error("training " + s.name + ": a run is looped over once");
+  s.begun = true;
+  if (s.chapter->options.resume && std::filesystem::exists(s.file)) {
+    s.load();
+    put(fmt::format("  resumed {} at {} {} of {}\n", s.name, s.unit, s.step, s.total));
+  }
+  s.progress.begin_at(s.step);
+  s.started = s.chapter->seconds();
+  if (s.step >= s.total) return Step(nullptr);
+  s.running = true;
+  enter_training();
+  return Step(this);
+}
+
+int64_t Training::Step::operator*() const { return run_->state_->step; }
+bool Training::Step::operator!=(const Step& end) const { return run_ != end.run_; }
+
+Training::Step& Training::Step::operator++() {
+  State& s = *run_->state_;
+  ++s.step;
+  s.progress.count(s.step);
+  double now = s.chapter->seconds();
+  bool over = s.step >= s.total;
+  // What has ended is kept as well, if it took a moment: a chapter that trains twenty times resumes at the
+  // twenty-first.
+  bool due = now - s.chapter->last_checkpoint >= s.chapter->options.checkpoint_every || (over && now - s.started >= 1);
+  if (due || interrupted()) s.save();
+  if (over || interrupted()) {
+    s.running = false;
+    leave_training();
+    run_ = nullptr;
+    throw_if_interrupted();
+  }
+  return *this;
+}
+
+}  // namespace cr::book

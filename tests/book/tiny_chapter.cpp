@@ -1,0 +1,93 @@
+// A chapter of no subject, with everything a chapter can have. The tests run it well and run it badly; its own option
+// `misuse` plants the mistakes that a chapter's author can make.
+#include <cmath>
+#include <limits>
+#include <new>
+#include <stdexcept>
+
+#include "backend/generator.hpp"
+#include "book/chapter.hpp"
+
+using namespace cr;
+
+static Tensor vector(const std::vector<double>& values) {
+  Tensor x = empty({static_cast<int64_t>(values.size())}, DType::float64);
+  std::copy(values.begin(), values.end(), x.mutable_data<double>());
+  return x;
+}
+
+void story(Chapter& chapter) {
+  const std::string misuse = chapter.option("misuse");
+
+  chapter.section("By hand first");
+  chapter.say(
+      "Twice {} is {:.1f}; a long sentence follows, so that it has to be broken somewhere before the hundredth column.",
+      2, 4.0);
+  chapter.check("twice two", 4, misuse == "mismatch" ? 5 : 2 * 2.0);
+  chapter.check("three numbers", vector({1, 2, 3}), vector({1, 2, misuse == "mismatch-nan" ? std::nan("") : 3}));
+
+  // A walk that goes downhill with noise: its place, its randomness and its history have to survive an interruption.
+  chapter.section("A walk");
+  Generator noise(chapter.seed());
+  Tensor place = vector({1, 1});
+  double best = 1;
+  int64_t turns = 0;
+  std::vector<double> heights;
+  int64_t steps = chapter.option("steps");
+  Training run = chapter.training("walk", steps);
+  run.keep("place", place).keep("noise", noise).keep("best", best).keep("turns", turns).keep("heights", heights);
+  if (std::string(chapter.option("wait")) == "yes") chapter.print("walking");
+  for (int64_t step : run) {
+    double* x = place.mutable_data<double>();
+    for (int i = 0; i < 2; ++i) x[i] += 0.05 * noise.normal_double() - 0.01 * x[i];
+    double height = std::hypot(x[0], x[1]);
+    if (height < best) best = height, ++turns;
+    heights.push_back(height);
+    run.show("height", height);
+    if (step == 99) chapter.print("step 99");
+  }
+
+  Table table = chapter.table({"name", "value", "ŷ"});
+  table.row("height", heights.back(), 1);
+  table.row("best", best, turns);
+  chapter.figure("walk", "the height of a walk").line(heights, "height").hline(best, "best").axes("step", "height");
+
+  chapter.section("Claims");
+  double value = misuse == "nan" ? std::nan("") : misuse == "wrong" ? 3.0 : 2.0;
+  chapter.claim("two", "two is two", value, near(2, 1e-3), identity);
+  chapter.claim("low", "the walk comes lower than it began", best, at_most(1), found, {.quick = at_most(1)});
+  chapter.claim("share", "a share is printed in hundredths", 0.981, at_least(0.98), built_in,
+                {.at = Size::quick, .unit = "%"});
+  chapter.claim("published", "judged at full size only", misuse == "unjudged" ? 0 : 1, at_least(1), found,
+                {.at = Size::full});
+  if (misuse != "unreached") chapter.claim("last", "the last one", 1, between(0, 1), identity);
+  if (misuse == "twice") chapter.claim("two", "two is two", 2, near(2, 0), identity);
+  if (misuse == "unlisted") chapter.claim("unlisted", "nobody said so", 2, near(2, 0), identity);
+  if (misuse == "figure-sizes") chapter.figure("sizes", "two against three").line({1, 2}, {1, 2, 3}, "short");
+  if (misuse == "memory") throw std::bad_alloc();
+  if (misuse == "bug") throw std::runtime_error("something odd");
+
+  double slope = chapter.broken("forgotten-sign") ? 1 : -1;
+  if (chapter.broken("forgotten-sign")) chapter.figure("uphill", "with the wrong sign").line({0, 1}, {0, slope});
+  chapter.claim("uphill", "with the wrong sign the walk goes up", slope, at_least(0.5), built_in,
+                {.symptom_of = "forgotten-sign"});
+}
+
+int main(int argc, char** argv) {
+  return run_chapter(argc, argv,
+                     {.number = 98,
+                      .name = "tiny",
+                      .title = "Tiny",
+                      .question = "Does everything a chapter does work?",
+                      .options = {{"misuse", "", "a mistake to make"},
+                                  {"steps", book::PerSize{200, 300, 400}, "length of the walk", 1, 1000000000},
+                                  {"rate", 0.5, "a number", 0, 1},
+                                  {"wait", "", "say when the walk begins"}},
+                      .breaks = {{"forgotten-sign", "the gradient is added instead of subtracted"},
+                                 {"mute", "a bug without a symptom"}},
+                      .claims = {"two", "low", "share", "published", "last"},
+                      .data = "a file",
+                      .full_needs = {"tiny/numbers-idx1-ubyte.gz"},
+                      .headline = "low"},
+                     story);
+}
