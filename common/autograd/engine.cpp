@@ -136,7 +136,7 @@ class Run {
     std::scoped_lock lock(mutex);
     Tensor& sum = leaf.extra().grad;
     if (!sum.defined()) {
-      bool ours = create_graph_ || exclusive(g);
+      bool ours = exclusive(g) || node_of(g);  // a recorded gradient is never written to: see below
       sum = ours ? std::move(g) : backend::copy(g, g.dtype(), g.device());
     } else if (create_graph_ || node_of(sum)) {
       sum = add_same(sum, g);
@@ -266,6 +266,7 @@ const char* Tensor::grad_fn() const {
 }
 
 const Tensor& Tensor::requires_grad_(bool on) const {
+  if (on && requires_grad()) return *this;
   if (!is_leaf()) throw AutogradError("requires_grad_: the tensor was computed by " + std::string(grad_fn()) + "; detach() it first");
   if (!on) {
     impl_->node = nullptr;

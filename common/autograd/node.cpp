@@ -220,6 +220,19 @@ Node* node_of(const Tensor& x) {
   return static_cast<Node*>(impl.node.get());
 }
 
+// A saved value that is about to be overwritten is kept as a copy if the gradient of another input may ask for it:
+// `x.mul_(w)` needs the old x for w's. (Nobody asks for it otherwise, and then no copy is made.)
+static void keep_overwritten(Node& node, const Tensor& x) {
+  bool others = false;
+  for (size_t i = 1; i < node.edges().size(); ++i) others = others || node.edges()[i].node;
+  Tensor old;
+  for (Node::Slot& slot : node.slots()) {
+    if (slot.source != 0 || !others) continue;
+    if (!old.defined()) old = backend::copy(x, x.dtype(), x.device());
+    fill_slot(slot, old, 0);
+  }
+}
+
 void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
                      std::span<const Attribute> attributes, Rule rule, const std::function<void()>& write) {
   for (int d = 0; d < x.dim(); ++d) {
@@ -229,7 +242,7 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
   }
   TensorImpl& impl = *x.impl();
   Ref<Node> node;
-  if (grad_mode && any_needs_gradient(inputs)) {
+  if (grad_mode && (any_needs_gradient(inputs) || (impl.base && impl.base->node))) {  // the base: of a view made under NoGrad
     auto* own = node_of(x);
     auto* base = impl.base ? static_cast<Node*>(impl.base->node.get()) : nullptr;
     if ((own && own->is_leaf()) || (base && base->is_leaf())) {
@@ -239,6 +252,7 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
     Tensor self = x;
     Tensor* outputs[] = {&self};
     node = make_node(name, inputs, saved, attributes, rule, outputs);
+    keep_overwritten(*node, x);
   }
   write();
   impl.storage->bump(name);

@@ -16,6 +16,11 @@ Backend& on(Device device) {
   throw DeviceError(std::string("this build has no ") + name(device) + " backend: use --device cpu");
 }
 
+void check_device(const char* op, const Tensor& x, const Tensor& y) {
+  if (x.device() == y.device()) return;
+  throw DeviceError(std::string(op) + ": operands on " + name(x.device()) + " and " + name(y.device()));
+}
+
 static bool is_comparison(int functor) {
   return functor >= functor::Maps::index_of<functor::Eq>() && functor <= functor::Maps::index_of<functor::Ge>();
 }
@@ -33,9 +38,7 @@ Tensor map_numbered(int functor, std::span<const Operand> in) {
       shape = &t->shape();
       continue;
     }
-    if (t->device() != first->device()) {
-      throw DeviceError(std::string(functor::Maps::names[functor]) + ": operands on " + name(first->device()) + " and " + name(t->device()));
-    }
+    check_device(functor::Maps::names[functor], *first, *t);
     if (!(t->shape() == *shape)) {
       broadcast = broadcast_shapes(*shape, t->shape(), functor::Maps::names[functor]);
       shape = &broadcast;

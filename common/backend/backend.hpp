@@ -84,7 +84,7 @@ class Backend {
   // Along the last dimension of contiguous tensors: eˣ / Σ eˣ, or its logarithm.
   virtual void softmax(const Tensor& out, const Tensor& x, bool log) = 0;
 
-  // For logits x (n, c) and class labels target (n,), int64: loss (n,) = log Σ eˣ - x[target], and the log-sum-exp (n,).
+  // For logits x (n, c) and class labels target (n,), int64: loss (n,) = log Σ eˣ - x[target], and the log-sum-exp (n,), float64.
   // Backward: dx = (softmax(x) - one_hot(target)) · dloss[row]. A label outside 0 … c - 1 throws IndexError.
   virtual void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) = 0;
   virtual void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
@@ -101,7 +101,10 @@ class Backend {
 // The backend behind a device. Throws DeviceError if this build or machine has none.
 Backend& on(Device device);
 
-// Makes `device` known. Called once by each backend's file.
+// Throws DeviceError, naming `op` and both devices, unless the tensors are on one.
+void check_device(const char* op, const Tensor& x, const Tensor& y);
+
+// Each backend's file makes its own.
 std::unique_ptr<Backend> make_cpu();
 std::unique_ptr<Backend> make_simt();
 

@@ -25,7 +25,7 @@ inline namespace CR_ISA {
 // ## Functions that vectorise
 //
 // $e^x = 2^n e^r$ with $n$ the nearest integer to $x / \ln 2$. Adding $1.5 \cdot 2^{23}$ leaves no room for a fraction:
-// the sum's low bits *are* $n$. Then $|r| \le \ln 2 / 2$, where six terms of the series reach the last bit; $2^n$ is
+// the sum's low bits *are* $n$. Then $|r| \le \ln 2 / 2$, where eight terms of the series reach the last bit; $2^n$ is
 // multiplied in as two factors so that results below the smallest normal number come out right.
 constexpr float vexp(float x) {
   float c = x > 89.f ? 89.f : x;
@@ -33,7 +33,7 @@ constexpr float vexp(float x) {
   float shifted = c * 1.44269504f + 12582912.f;
   float n = shifted - 12582912.f;
   float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
-  float p = backend::polynomial(r, 1.f, 1.f, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720);
+  float p = backend::polynomial(r, 1.f, 1.f, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720, 1.f / 5040);
   int32_t i = static_cast<int32_t>(__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u);
   int32_t half = i >> 1;
   float low = __builtin_bit_cast(float, static_cast<uint32_t>(half + 127) << 23);
@@ -44,21 +44,23 @@ inline double vexp(double x) { return ::exp(x); }
 
 // Numbers below the smallest normal one are scaled up first by $2^{23}$; 0, negative numbers, ∞ and NaN are set right at the end.
 constexpr float vlog(float x) {
-  bool tiny = x < 1.17549435e-38f;
-  float y = backend::shared_log(tiny ? x * 8388608.f : x) - (tiny ? 15.942385f : 0.f);
+  float a = __builtin_fabsf(x);
+  bool tiny = a < 1.17549435e-38f;
+  float y = backend::shared_log(tiny ? a * 8388608.f : a) - (tiny ? 15.942385f : 0.f);
   y = x <= 3.40282347e38f ? y : x;  // ∞ and NaN
   y = x == 0.f ? -__builtin_inff() : y;
   return x < 0.f ? __builtin_nanf("") : y;
 }
 inline double vlog(double x) { return ::log(x); }
 
-// Near 0, $1 - 2 / (e^{2x} + 1)$ loses digits, so there the odd polynomial of the Cephes library stands in.
+// Near 0, $1 - 2 / (e^{2x} + 1)$ loses digits, so there the odd polynomial of the Cephes library stands in. It is computed
+// for $|x|$ and given x's sign: as $x \to -\infty$ the difference would cost twice as much in the last place.
 constexpr float vtanh(float x) {
-  float z = x * x;
-  float near = x + x * z * backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
+  float a = __builtin_fabsf(x), z = x * x;
+  float near = a + a * z * backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
                                                2.06390887954e-2f, -5.70498872745e-3f);
-  float far = 1.f - 2.f / (vexp(2.f * x) + 1.f);
-  return z < 0.390625f ? near : far;
+  float far = 1.f - 2.f / (vexp(2.f * a) + 1.f);
+  return __builtin_copysignf(z < 0.390625f ? near : far, x);
 }
 inline double vtanh(double x) { return ::tanh(x); }
 
@@ -87,7 +89,7 @@ struct Abs : Elementwise<1, kNumbers> {
 };
 struct Sign : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "sign";
-  template <class T> constexpr T operator()(T x) const { return x > 0 ? T(1) : x < 0 ? T(-1) : x == 0 ? T(0) : x; }
+  template <class T> constexpr T operator()(T x) const { return static_cast<T>(T(x > 0) - T(x < 0)); }  // 0 for NaN
 };
 struct Square : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "square";
@@ -129,7 +131,7 @@ struct Sigmoid : Elementwise<1, kFloating> {
 };
 
 // ## Two inputs
-struct Add : Elementwise<2, kNumbers> {
+struct Add : Elementwise<2, kEverything> {  // of bools: or
   static constexpr const char* kName = "add";
   template <class T> constexpr T operator()(T x, T y) const { return x + y; }
 };
@@ -137,9 +139,12 @@ struct Sub : Elementwise<2, kNumbers> {
   static constexpr const char* kName = "sub";
   template <class T> constexpr T operator()(T x, T y) const { return x - y; }
 };
-struct Mul : Elementwise<2, kNumbers> {
+struct Mul : Elementwise<2, kEverything> {  // of bools: and
   static constexpr const char* kName = "mul";
-  template <class T> constexpr T operator()(T x, T y) const { return x * y; }
+  template <class T> constexpr T operator()(T x, T y) const {
+    if constexpr (__is_same(T, bool)) return x && y;
+    else return x * y;
+  }
 };
 struct Div : Elementwise<2, kFloating> {
   static constexpr const char* kName = "div";

@@ -48,9 +48,9 @@ static constexpr double log_near_one(double m) {
 // exponent $e$ out of the bits: $x = 2^e m$ and $\ln x = e \ln 2 + \ln m$. The first part of $\ln 2$ has so few bits
 // that $e$ times it is exact; the second part is what is left.
 static constexpr float shared_log(float x) {
-  int32_t bits = __builtin_bit_cast(int32_t, x);
-  int32_t e = (bits - 0x3f3504f3) >> 23;  // 0x3f3504f3 is the float √½
-  float m = __builtin_bit_cast(float, bits - e * (1 << 23));
+  uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  int32_t e = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;  // 0x3f3504f3 is the float √½
+  float m = __builtin_bit_cast(float, bits - (static_cast<uint32_t>(e) << 23));
   return static_cast<float>(e) * 0.693359375f + (static_cast<float>(e) * -2.12194440e-4f + log_near_one(m));
 }
 static constexpr double shared_log(double x) {

@@ -1,5 +1,7 @@
 #include "ops/elementwise.hpp"
 
+#include <cmath>
+
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
@@ -135,17 +137,30 @@ Tensor pow(const Tensor& x, double exponent) {
                 });
 }
 
-// y = x held between min and max,  dy/dx = 1 inside (bounds included), 0 outside
+// A bound as an element of x's type: integers end at the ends of int64.
+static Scalar bound(const Tensor& x, double value) {
+  if (is_floating(x.dtype())) return value;
+  return value >= 0x1p63 ? INT64_MAX : value < -0x1p63 ? INT64_MIN : static_cast<int64_t>(value);
+}
+
+// y = x held between min and max,  dy/dx = 1 inside, 0 at the bounds and outside. Whole bounds keep integers integers.
 Tensor clamp(const Tensor& x, double min, double max) {
-  Tensor y = backend::map(backend::map(x, min, functor::Maximum{}), max, functor::Minimum{});
+  if (!is_floating(x.dtype()) && !(std::floor(min) == min && std::floor(max) == max)) return clamp(real(x), min, max);
+  Tensor y = backend::map(backend::map(x, bound(x, min), functor::Maximum{}), bound(x, max), functor::Minimum{});
   return record("clamp", y, inputs(x), saved(x), attributes(min, max), [](Backward& b) {
     Tensor x = b[0].detach();
-    return Grads{b.dy() * ((x >= b.number(0)).to(x.dtype()) * (x <= b.number(1)).to(x.dtype()))};
+    return Grads{b.dy() * ((x > b.number(0)).to(x.dtype()) * (x < b.number(1)).to(x.dtype()))};
   });
 }
 
 // ## Two tensors
 //
+static void check_alpha(const char* op, DType type, double alpha) {
+  if (!is_floating(type) && alpha != std::floor(alpha)) {
+    throw DTypeError(std::string(op) + ": alpha = " + std::to_string(alpha) + " is not whole, but the tensors are " + name(type));
+  }
+}
+
 // z = x + α y,  dz/dx = 1, dz/dy = α
 static Tensor add_scaled(const Tensor& x, const Tensor& y, double alpha) {
   return record("add", backend::map(x, y, alpha, functor::AddScaled{}), inputs(x, y), saved(), attributes(alpha),
@@ -159,6 +174,7 @@ static Tensor add_plain(const Tensor& x, const Tensor& y) {
 Tensor add(const Tensor& x, const Tensor& y, double alpha) {
   if (alpha == 1) return add_plain(x, y);
   DType type = common_type(x, y);
+  check_alpha("add", type, alpha);
   return add_scaled(to_dtype(x, type), to_dtype(y, type), alpha);
 }
 
@@ -228,6 +244,11 @@ Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
 Tensor add(const Tensor& x, Scalar s) {
   if (!takes(x, s)) return add(adapted(x, s), s);
   return record("add", backend::map(x, s, functor::Add{}), inputs(x), saved(), [](Backward& b) { return Grads{b.dy()}; });
+}
+
+Tensor sub(const Tensor& x, Scalar s) {
+  if (!takes(x, s)) return sub(adapted(x, s), s);
+  return record("sub", backend::map(x, s, functor::Sub{}), inputs(x), saved(), [](Backward& b) { return Grads{b.dy()}; });
 }
 
 Tensor mul(const Tensor& x, Scalar s) {
@@ -300,6 +321,7 @@ void update(const char* op, const Tensor& x, Scalar s, Rule rule) {
 
 // y as x's type; a real copy where y looks at the same memory, so that no element is read after it was written.
 Tensor operand_for(const char* op, const Tensor& x, const Tensor& y) {
+  backend::check_device(op, x, y);
   check_fits(op, x, y.shape(), y.dtype());
   Tensor z = to_dtype(y, x.dtype());
   bool shares = z.impl()->storage == x.impl()->storage && z.impl() != x.impl();
@@ -310,6 +332,7 @@ Tensor operand_for(const char* op, const Tensor& x, const Tensor& y) {
 
 const Tensor& Tensor::add_(const Tensor& y, double alpha) const {
   Tensor z = operand_for("add_", *this, y);
+  check_alpha("add_", dtype(), alpha);
   record_in_place("add_", *this, inputs(*this, z), {}, attributes(alpha),
                   [](Backward& b) { return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()}; },
                   [&] { backend::map_into(*this, functor::AddScaled{}, {*this, z, alpha}); });
@@ -352,6 +375,7 @@ const Tensor& Tensor::div_(Scalar s) const {
 
 // What was there before is gone, so no gradient flows to it.
 const Tensor& Tensor::copy_(const Tensor& y) const {
+  if (y.device() != device()) return copy_(y.to(device()));
   if (!(broadcast_shapes(shape(), y.shape(), "copy_") == shape())) check_fits("copy_", *this, y.shape(), dtype());
   bool shares = y.impl()->storage == impl_->storage && y.impl() != impl();
   Tensor z = shares ? y.clone() : y;

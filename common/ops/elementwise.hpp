@@ -34,6 +34,7 @@ Tensor maximum(const Tensor& x, const Tensor& y);                 // NaN if eith
 Tensor minimum(const Tensor& x, const Tensor& y);
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y);
 Tensor add(const Tensor& x, Scalar s);
+Tensor sub(const Tensor& x, Scalar s);
 Tensor mul(const Tensor& x, Scalar s);
 Tensor div(const Tensor& x, Scalar s);
 Tensor div(Scalar s, const Tensor& y);
@@ -48,7 +49,7 @@ inline Tensor operator-(const Tensor& x, const Tensor& y) { return sub(x, y); }
 inline Tensor operator*(const Tensor& x, const Tensor& y) { return mul(x, y); }
 inline Tensor operator/(const Tensor& x, const Tensor& y) { return div(x, y); }
 inline Tensor operator+(const Tensor& x, Number auto s) { return add(x, Scalar(s)); }
-inline Tensor operator-(const Tensor& x, Number auto s) { return add(x, Scalar(-s)); }
+inline Tensor operator-(const Tensor& x, Number auto s) { return sub(x, Scalar(s)); }
 inline Tensor operator*(const Tensor& x, Number auto s) { return mul(x, Scalar(s)); }
 inline Tensor operator/(const Tensor& x, Number auto s) { return div(x, Scalar(s)); }
 inline Tensor operator+(Number auto s, const Tensor& x) { return add(x, Scalar(s)); }

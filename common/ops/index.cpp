@@ -7,7 +7,8 @@
 namespace cr {
 namespace {
 
-void check_index_type(const char* op, const Tensor& index) {
+void check_index(const char* op, const Tensor& x, const Tensor& index) {
+  backend::check_device(op, x, index);
   if (index.dtype() != DType::int64) throw DTypeError(std::string(op) + ": the index must be int64, got " + name(index.dtype()));
 }
 
@@ -15,6 +16,7 @@ void check_index_type(const char* op, const Tensor& index) {
 void check_slices(const char* op, const Tensor& x, int d, const Tensor& slices, int64_t length) {
   Shape expected = x.shape();
   expected[d] = length;
+  backend::check_device(op, x, slices);
   if (!(slices.shape() == expected)) {
     throw ShapeError(std::string(op) + ": the source has shape " + to_string(slices.shape()) + ", but needs " + to_string(expected));
   }
@@ -36,7 +38,7 @@ void check_same_rank(const char* op, const Tensor& x, int d, const Tensor& index
 //
 // y[i] = x[index[i]],  dx[index[i]] += dy[i]
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
-  check_index_type("index_select", index);
+  check_index("index_select", x, index);
   if (index.dim() > 1) throw ShapeError("index_select: the index must be a vector, got shape " + to_string(index.shape()));
   if (x.dim() == 0) throw ShapeError("index_select: a scalar has no dimension to select from");
   int d = wrap_dim(dim, x.dim(), "index_select");
@@ -51,7 +53,7 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
 
 // y = x, then y[index[i]] += source[i];  dx = dy, dsource[i] = dy[index[i]]
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
-  check_index_type("index_add", index);
+  check_index("index_add", x, index);
   if (index.dim() > 1) throw ShapeError("index_add: the index must be a vector, got shape " + to_string(index.shape()));
   if (x.dim() == 0) throw ShapeError("index_add: a scalar has no dimension to add along");
   int d = wrap_dim(dim, x.dim(), "index_add");
@@ -67,7 +69,7 @@ Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
 //
 // y[i][j] = x[index[i][j]][j],  dx[index[i][j]][j] += dy[i][j]
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
-  check_index_type("gather", index);
+  check_index("gather", x, index);
   int d = wrap_dim(dim, x.dim(), "gather");
   check_same_rank("gather", x, d, index);
   if (x.dim() == 0) return x.clone();
@@ -79,9 +81,10 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
 }
 
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {
-  check_index_type("scatter_add", index);
+  check_index("scatter_add", x, index);
   int d = wrap_dim(dim, x.dim(), "scatter_add");
   check_same_rank("scatter_add", x, d, index);
+  backend::check_device("scatter_add", x, source);
   if (!(source.shape() == index.shape())) {
     throw ShapeError("scatter_add: index " + to_string(index.shape()) + " and source " + to_string(source.shape()) + " differ");
   }
@@ -112,6 +115,7 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
       throw ShapeError("cat: shapes " + to_string(first.shape()) + " and " + to_string(tensors[i].shape()) +
                        " differ outside dimension " + std::to_string(d));
     }
+    backend::check_device("cat", first, tensors[i]);
     if (tensors[i].dtype() != first.dtype()) {
       throw DTypeError(std::string("cat: ") + name(first.dtype()) + " and " + name(tensors[i].dtype()) + " tensors");
     }
@@ -149,7 +153,7 @@ Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
 }
 
 Tensor one_hot(const Tensor& labels, int64_t classes, DType dtype) {
-  check_index_type("one_hot", labels);
+  check_index("one_hot", labels, labels);
   Shape shape = labels.shape();
   shape.push_back(classes);
   Tensor y = zeros(shape, dtype, labels.device()), index = labels.unsqueeze(-1);

@@ -37,7 +37,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 // One pass computes the loss of a row, and one its gradient; that serves the first derivative. When the gradient is to be
 // differentiated again, the same formula is spelled out in operations that can be.
 static Tensor cross_entropy_rows(const Tensor& x, const Tensor& target) {
-  Tensor loss = empty({x.shape()[0]}, x.dtype(), x.device()), logsumexp = empty(loss.shape(), x.dtype(), x.device());
+  Tensor loss = empty({x.shape()[0]}, x.dtype(), x.device()), logsumexp = empty(loss.shape(), DType::float64, x.device());
   backend::on(x.device()).cross_entropy(loss, logsumexp, x, target);
   return record("cross_entropy", loss, inputs(x), saved(x, constant(target), constant(logsumexp)), [](Backward& b) {
     Tensor x = b[0], target = b[1];
@@ -56,9 +56,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, Reduction reduc
     throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " and target " + to_string(target.shape()) +
                      ": needs (n, classes) and (n,)");
   }
+  if (logits.shape()[1] == 0 && logits.shape()[0] > 0) throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " have no classes");
   if (target.dtype() != DType::int64) throw DTypeError(std::string("cross_entropy: labels must be int64, got ") + name(target.dtype()));
   if (!is_floating(logits.dtype())) throw DTypeError(std::string("cross_entropy: logits must be floating-point, got ") + name(logits.dtype()));
-  if (logits.device() != target.device()) throw DeviceError("cross_entropy: logits and target are on different devices");
+  backend::check_device("cross_entropy", logits, target);
   return reduced(cross_entropy_rows(logits.contiguous(), target.contiguous()), reduction);
 }
 

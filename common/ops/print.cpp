@@ -57,7 +57,7 @@ void print(const Tensor& x, int d, int64_t offset, const Style& style, std::stri
   for (int64_t i = 0; i < n; ++i) {
     if (i > 0) out += separator;
     if (style.summarize && n > 2 * kEdge && i == kEdge) {
-      out += "..." + separator;
+      out += (last ? " ..." : "...") + separator;
       i = n - kEdge;
     }
     print(x, d + 1, offset + i * x.strides()[d], style, out);
@@ -80,13 +80,16 @@ std::string to_string(const Tensor& given) {
       largest = std::max(largest, v);
       if (v > 0) smallest = std::min(smallest, v);
     });
-    style.scientific = largest > 1e8 || (largest > 0 && largest / smallest > 1000 && !style.whole) || (smallest < 1e-4 && largest > 0);
+    style.scientific = largest > 1e8 || (largest > 0 && (largest / smallest > 1000 || smallest < 1e-4));
   }
   shown(x, 0, x.impl()->offset, style.summarize, [&](int64_t at) {
-    style.width = std::max(style.width, text(value_at(x, at), x.dtype(), style).size());
+    double v = value_at(x, at);
+    if (is_floating(x.dtype()) && (v == 0 || !std::isfinite(v))) return;  // these do not set the columns' width
+    style.width = std::max(style.width, text(v, x.dtype(), style).size());
   });
   std::string out = "tensor(";
-  print(x, 0, x.impl()->offset, style, out);
+  if (x.numel() == 0) out += "[]";
+  else print(x, 0, x.impl()->offset, style, out);
   if (x.numel() == 0 && x.dim() != 1) out += ", size=" + to_string(x.shape());
   if (x.dtype() == DType::float64 || (x.numel() == 0 && x.dtype() != DType::float32)) out += std::string(", dtype=") + name(x.dtype());
   if (given.grad_fn()) out += std::string(", grad_fn=<") + given.grad_fn() + ">";

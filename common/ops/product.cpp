@@ -15,9 +15,7 @@ void check_operands(const char* op, const Tensor& a, const Tensor& b) {
     throw DTypeError(std::string(op) + ": needs two tensors of one floating-point type, got " + name(a.dtype()) + " and " +
                      name(b.dtype()));
   }
-  if (a.device() != b.device()) {
-    throw DeviceError(std::string(op) + ": operands on " + name(a.device()) + " and " + name(b.device()));
-  }
+  backend::check_device(op, a, b);
 }
 
 // C = A B,  dA = dC Bᵀ, dB = Aᵀ dC

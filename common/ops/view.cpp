@@ -200,6 +200,7 @@ Tensor Tensor::slice(int64_t d, Slice s) const {
   int i = wrap_dim(d, dim(), "slice");
   if (s.step <= 0) throw IndexError("slice: step " + std::to_string(s.step) + " is not positive");
   int64_t size = shape()[i];
+  s.step = std::min(s.step, std::max<int64_t>(size, 1));  // beyond the end is beyond the end
   int64_t start = std::clamp<int64_t>(s.start < 0 ? s.start + size : s.start, 0, size);
   int64_t stop = std::clamp<int64_t>(s.stop < 0 ? s.stop + size : s.stop, start, size);
   Shape shape = this->shape();
@@ -215,7 +216,7 @@ Tensor Tensor::slice(int64_t d, Slice s) const {
 Tensor Tensor::narrow(int64_t d, int64_t start, int64_t length) const {
   int i = wrap_dim(d, dim(), "narrow");
   int64_t size = dim() ? shape()[i] : 0, first = start < 0 ? start + size : start;
-  if (first < 0 || length < 0 || first + length > size) {
+  if (first < 0 || length < 0 || length > size - first) {
     throw IndexError("narrow: " + std::to_string(length) + " elements from " + std::to_string(start) +
                      " do not lie within dimension " + std::to_string(i) + " of shape " + to_string(shape()));
   }

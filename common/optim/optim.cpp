@@ -6,6 +6,7 @@
 namespace cr::optim {
 
 Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(parameters)) {
+  steps_.resize(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i];
     if (!p.defined() || !p.requires_grad() || !p.is_leaf()) {
@@ -20,7 +21,7 @@ void Optimizer::zero_grad() {
 }
 
 std::map<std::string, Tensor> Optimizer::state_dict() const {
-  std::map<std::string, Tensor> state{{"steps", Tensor(steps_)}};
+  std::map<std::string, Tensor> state{{"steps", from_vector(steps_)}};
   for (auto& [name, tensors] : buffers_) {
     for (size_t i = 0; i < tensors.size(); ++i) {
       if (tensors[i].defined()) state.emplace(name + "." + std::to_string(i), tensors[i]);
@@ -46,9 +47,12 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
     }
   }
   auto steps = state.find("steps");
-  if (steps == state.end() || used != state.size()) throw Error("optimiser: this state belongs to another optimiser");
+  if (steps == state.end() || steps->second.numel() != static_cast<int64_t>(steps_.size()) || used != state.size()) {
+    throw Error("optimiser: this state belongs to another optimiser");
+  }
+  std::span<const int64_t> counts = steps->second.span<int64_t>();
   buffers_ = std::move(loaded);
-  steps_ = steps->second.item<int64_t>();
+  steps_.assign(counts.begin(), counts.end());
 }
 
 namespace {
@@ -75,7 +79,6 @@ SGD::SGD(std::vector<Tensor> parameters, SgdOptions o) : Optimizer(std::move(par
 }
 
 void SGD::step() {
-  ++steps_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i];
     update(p, "SGD", [&](const Tensor& g) {
@@ -84,6 +87,7 @@ void SGD::step() {
       if (first) m = zeros(p.shape(), p.dtype(), p.device());
       backend::on(p.device()).sgd(p, g, options.momentum != 0 ? m : Tensor(),
                                   {options.lr, options.momentum, options.dampening, options.weight_decay, options.nesterov, first});
+      ++steps_[i];
     });
   }
 }
@@ -96,7 +100,6 @@ Adam::Adam(std::vector<Tensor> parameters, AdamOptions o) : Optimizer(std::move(
 }
 
 void Adam::step() {
-  ++steps_;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i];
     update(p, "Adam", [&](const Tensor& g) {
@@ -104,7 +107,7 @@ void Adam::step() {
       Tensor& v = buffers_["exp_avg_sq"][i];
       if (!m.defined()) m = zeros(p.shape(), p.dtype(), p.device()), v = zeros(p.shape(), p.dtype(), p.device());
       backend::on(p.device()).adam(p, g, m, v,
-                                   {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, steps_});
+                                   {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, ++steps_[i]});
     });
   }
 }

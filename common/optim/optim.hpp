@@ -31,7 +31,7 @@ class Optimizer {
  protected:
   std::vector<Tensor> parameters_;
   std::map<std::string, std::vector<Tensor>> buffers_;  // one tensor for each parameter; undefined until first used
-  int64_t steps_ = 0;
+  std::vector<int64_t> steps_;                          // how often each parameter was updated
 };
 
 // ## Stochastic gradient descent

@@ -12,6 +12,7 @@ static_assert(sizeof(Storage) <= kHeader);
 
 Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
   if (device == Device::cuda) throw DeviceError("this build has no CUDA backend: use --device cpu");
+  if (bytes > INT64_MAX - kHeader) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes asked for");
   char* block = static_cast<char*>(allocator::allocate(kHeader + bytes));
   return Ref<Storage>::adopt(new (block) Storage(block + kHeader, bytes, device));
 }

@@ -451,7 +451,7 @@ void Cpu::cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tenso
       }
       const T* row = elements<T>(x) + r * n;
       double lse = kernel(n, row);
-      elements<T>(logsumexp)[r] = static_cast<T>(lse);
+      elements<double>(logsumexp)[r] = lse;
       elements<T>(loss)[r] = static_cast<T>(lse - static_cast<double>(row[label]));
     });
   });
@@ -464,7 +464,7 @@ void Cpu::cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor
     using T = decltype(t);
     for_each_row(x, [&](int64_t r, int64_t n) {
       kernel(n, elements<T>(dx) + r * n, elements<T>(x) + r * n, elements<int64_t>(target)[r],
-             static_cast<double>(elements<T>(logsumexp)[r]), static_cast<double>(elements<T>(dloss)[r]));
+             elements<double>(logsumexp)[r], static_cast<double>(elements<T>(dloss)[r]));
     });
   });
 }

@@ -5,6 +5,7 @@
 // tensors of any rank become a single long run, and only the innermost loop, the **run**, is handed to a kernel.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "backend/parallel.hpp"
@@ -90,6 +91,11 @@ struct Nest {
 
  private:
   void merge() {
+    if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) {  // nothing to walk: one empty run, not 2³⁰ of them
+      sizes = Dims{0};
+      for (int k = 0; k < N; ++k) strides[k] = Dims{0};
+      return;
+    }
     int kept = 0;  // dimensions 0 … kept - 1 are final
     for (int d = 0; d < sizes.size(); ++d) {
       if (sizes[d] == 1) continue;

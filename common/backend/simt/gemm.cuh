@@ -26,8 +26,8 @@ struct GemmParams {
   bool accumulate, relu;
 };
 
-// Block (i, j) computes the tile of C that begins at row 16 i and column 16 j. Rows run along the grid's x because there
-// it may be long: a batch can have more than 16 · 65 535 rows.
+// Block (i, j) computes the tile of C that begins at row 16 i and column 16 j. Rows run along the grid's x because
+// there it may be long: a batch can have more than 16 · 65 535 rows.
 template <class T>
 __global__ void gemm_kernel(GemmParams<T> p) {
   __shared__ T a[kTile][kTile], b[kTile][kTile];
@@ -36,8 +36,8 @@ __global__ void gemm_kernel(GemmParams<T> p) {
 
   T sum = 0;
   for (int64_t k0 = 0; k0 < p.k; k0 += kTile) {
-    // Fetch one number of each tile. Beyond the edge it is 0: every thread takes part, whether its own element exists or
-    // not, because every thread must reach the barriers.
+    // Fetch one number of each tile. Beyond the edge it is 0: every thread takes part, whether its own element exists
+    // or not, because every thread must reach the barriers.
     a[y][x] = row < p.m && k0 + x < p.k ? p.a[row * p.a_row_step + (k0 + x) * p.a_column_step] : T(0);
     b[y][x] = k0 + y < p.k && column < p.n ? p.b[(k0 + y) * p.b_row_step + column * p.b_column_step] : T(0);
 

@@ -11,7 +11,8 @@
 
 #include "tensor/error.hpp"
 
-// The address sanitizer keeps the bounds of the running stack and has to be told when we leave it for another.
+// The address sanitizer keeps the bounds of the running stack and has to be told when we leave it for another. The
+// thread sanitizer needs nothing: fibers of one thread never run at the same time, and it takes them for that thread.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define __SANITIZE_ADDRESS__ 1
@@ -37,15 +38,18 @@ std::string to_string(const dim3& i) {
 
 // ## A stack
 //
-// Stacks grow downwards, so below the 64 kB lies a **canary**: known words that are looked at whenever the fiber pauses. The
-// margin below it gives a moderate overflow room to do no harm until then. The odd 32 words make the tops of neighbouring
-// stacks fall on different cache lines; were they a multiple of 4096 bytes apart, hundreds of fibers would fight for eight.
+// Stacks grow downwards, so below the 64 kB lies a **canary**: known words that are looked at whenever the fiber
+// pauses. The margin below it gives a moderate overflow room to do no harm until then. The odd 32 words make the tops
+// of neighbouring stacks fall on different cache lines; were they a multiple of 4096 bytes apart, hundreds of fibers
+// would fight for eight.
 class Stack {
  public:
   static constexpr size_t kSize = 64 << 10, kMargin = 16 << 10;  // bytes
   Stack() { repair(); }
   void repair() { std::fill_n(canary_, kCanaryWords, kCanary); }
-  bool overflown() const { return std::any_of(canary_, bottom_, [](uint64_t word) { return word != kCanary; }); }
+  bool overflown() const {
+    return std::any_of(canary_, bottom_, [](uint64_t word) { return word != kCanary; });
+  }
   void* bottom() const { return bottom_; }
 
   // What Boost asks of an allocator.
@@ -71,8 +75,8 @@ class Stack {
 
 // ## A fiber
 //
-// It belongs to no kernel. Each time it is resumed outside one it runs the kernel of the day, as thread `thread`, and then
-// pauses again; so stacks and fibers are made once and serve every block and every launch.
+// It belongs to no kernel. Each time it is resumed outside one it runs the kernel of the day, as thread `thread`, and
+// then pauses again; so stacks and fibers are made once and serve every block and every launch.
 class Fiber {
  public:
   explicit Fiber(const std::function<void()>*& kernel)
@@ -141,10 +145,12 @@ class Emulator {
     if (kernel_) throw DeviceError(std::string(name) + ": a kernel cannot launch a kernel");
     size_t n = size_t{threads.x} * threads.y * threads.z;
     if (n < 1 || n > 1024 || blocks.x - 1 >= 0x7fffffff || blocks.y - 1 >= 65535 || blocks.z - 1 >= 65535) {
-      throw DeviceError(std::string(name) + ": cannot launch " + to_string(blocks) + " blocks of " + to_string(threads) + " threads");
+      throw DeviceError(std::string(name) + ": cannot launch " + to_string(blocks) + " blocks of " +
+                        to_string(threads) + " threads");
     }
     while (fibers_.size() < n) fibers_.push_back(std::make_unique<Fiber>(kernel_));
-    for (unsigned t = 0; t < n; ++t) fibers_[t]->thread = {t % threads.x, t / threads.x % threads.y, t / threads.x / threads.y};
+    for (unsigned t = 0; t < n; ++t)
+      fibers_[t]->thread = {t % threads.x, t / threads.x % threads.y, t / threads.x / threads.y};
     gridDim = blocks;
     blockDim = threads;
     kernel_ = &kernel;
@@ -186,7 +192,8 @@ class Emulator {
     size_t gone = 0, here = 0;
     while (fibers_[gone]->inside) ++gone;
     while (!fibers_[here]->inside) ++here;
-    throw DeviceError(where(name, *fibers_[here]) + " waits at __syncthreads, but thread " + to_string(fibers_[gone]->thread) +
+    throw DeviceError(where(name, *fibers_[here]) + " waits at __syncthreads, but thread " +
+                      to_string(fibers_[gone]->thread) +
                       " has returned: all threads of a block must reach the same barriers");
   }
 

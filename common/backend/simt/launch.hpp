@@ -1,8 +1,9 @@
 // # The emulator
 //
-// `launch` runs a kernel as a GPU would, on one thread of the CPU: block after block, and within a block every thread is
-// a **fiber**, a function with a stack of its own that can pause in the middle and be resumed later. At `__syncthreads` a
-// fiber pauses, and it goes on when all the others have arrived. Thread 0 always goes first, so a run repeats exactly.
+// `launch` runs a kernel as a GPU would, on one thread of the CPU: block after block, and within a block every thread
+// is a **fiber**, a function with a stack of its own that can pause in the middle and be resumed later. At
+// `__syncthreads` a fiber pauses, and it goes on when all the others have arrived. Thread 0 always goes first, so a
+// run repeats exactly.
 #pragma once
 
 #include <functional>
@@ -11,8 +12,8 @@
 
 namespace cr::backend::simt {
 
-// How many blocks of how many threads, as between CUDA's `<<<` and `>>>`. The limits are CUDA's too: at most 1024 threads
-// a block, 65 535 blocks along y and z.
+// How many blocks of how many threads, as between CUDA's `<<<` and `>>>`. The limits are CUDA's too: at most 1024
+// threads a block, 65 535 blocks along y and z.
 struct Grid {
   dim3 blocks, threads;
   size_t shared_bytes = 0;
@@ -20,12 +21,13 @@ struct Grid {
 
 void run(const char* name, const Grid& grid, const std::function<void()>& kernel);
 
-// Calls `kernel(args…)` once for each thread; every thread has its own copy of the arguments. Returns when all are done.
+// Calls `kernel(args…)` once for each thread; every thread has its own copy of the arguments. Returns when all are
+// done.
 //
-// Throws DeviceError, naming kernel, block and thread, when some threads of a block return while others wait at a barrier
-// (a GPU would hang, or go on with half-written data), when a thread needs more than 64 kB of stack, and for a grid beyond
-// the limits. What a thread throws itself arrives here unchanged. After an error the other threads are unwound, and the
-// emulator can be used again.
+// Throws DeviceError, naming kernel, block and thread, when some threads of a block return while others wait at a
+// barrier (a GPU would hang, or go on with half-written data), when a thread needs more than 64 kB of stack, and for a
+// grid beyond the limits. What a thread throws itself arrives here unchanged. After an error the other threads are
+// unwound, and the emulator can be used again.
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), const Grid& grid, const A&... args) {
   auto thread = [&] { kernel(args...); };

@@ -14,7 +14,8 @@ namespace cr::backend::simt {
 
 inline constexpr int kMaxDims = 16;
 
-// `in[k]` is null where operand k is a number. Strides are in elements, the result's first, 0 where an operand repeats.
+// `in[k]` is null where operand k is a number. Strides are in elements, the result's first, 0 where an operand
+// repeats.
 template <class T, class R>
 struct MapParams {
   int64_t numel;
@@ -32,8 +33,8 @@ __device__ auto apply(F f, const T (&x)[3]) {
   else return f(x[0], x[1], x[2]);
 }
 
-// A grid may have fewer threads than there are elements: then each takes every so-manieth one (a **grid-stride loop**). Threads
-// that are neighbours work on elements that are neighbours, which a GPU fetches from memory together.
+// A grid may have fewer threads than there are elements: then each takes every so-manieth one (a **grid-stride
+// loop**). Threads that are neighbours work on elements that are neighbours, which a GPU fetches from memory together.
 template <class F, class T, class R>
 __global__ void map_kernel(MapParams<T, R> p) {
   const int64_t first = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;

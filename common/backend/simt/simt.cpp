@@ -1,7 +1,7 @@
 // # The emulated GPU as a backend
 //
-// Its memory is the host's, so whatever has no kernel yet is inherited from the CPU. Two primitives have one: the smallest
-// set that shows how kernels come to serve the waist.
+// Its memory is the host's, so whatever has no kernel yet is inherited from the CPU. Two primitives have one: the
+// smallest set that shows how kernels come to serve the waist.
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/nest.hpp"
 #include "backend/simt/gemm.cuh"
@@ -12,14 +12,16 @@ namespace cr::backend::simt {
 namespace {
 
 template <class T>
-T* elements(const Tensor& x) { return static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset; }
+T* elements(const Tensor& x) {
+  return static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset;
+}
 
 unsigned blocks_for(int64_t count, int64_t size) { return static_cast<unsigned>((count + size - 1) / size); }
 
-// Takes what the kernel needs out of the tensors. `Nest` has found the strides and merged dimensions that need no index.
+// Takes what the kernel needs out of the tensors. `Nest` finds the strides and merges dimensions that lie in one piece.
 template <class F, class T>
 void launch_map(const Tensor& out, std::span<const Operand> in) {
-  using R = decltype(apply(F{}, std::declval<const T (&)[3]>()));
+  using R = decltype(apply(F{}, std::declval<const T(&)[3]>()));
   MapParams<T, R> p{};
   std::array<const Tensor*, 4> operands{&out};
   for (size_t k = 0; k < in.size(); ++k) {
@@ -28,7 +30,8 @@ void launch_map(const Tensor& out, std::span<const Operand> in) {
     p.number[k] = in[k].number.as<T>();
   }
   cpu::Nest<4> nest(out.shape(), operands);
-  if (nest.sizes.size() > kMaxDims) throw DeviceError(std::string(F::kName) + ": more dimensions than a simt kernel takes");
+  if (nest.sizes.size() > kMaxDims)
+    throw DeviceError(std::string(F::kName) + ": more dimensions than a simt kernel takes");
   p.numel = out.numel();
   p.dims = nest.sizes.size();
   p.out = elements<R>(out);
@@ -36,8 +39,9 @@ void launch_map(const Tensor& out, std::span<const Operand> in) {
     p.size[d] = nest.sizes[d];
     for (size_t k = 0; k < 4; ++k) p.stride[k][d] = nest.strides[k][d];
   }
-  constexpr unsigned kThreads = 256;
-  launch(F::kName, map_kernel<F, T, R>, {.blocks = {std::min(blocks_for(p.numel, kThreads), 1024u)}, .threads = {kThreads}}, p);
+  constexpr unsigned kThreads = 256, kMostBlocks = 1024;
+  unsigned blocks = blocks_for(std::min<int64_t>(p.numel, kMostBlocks * kThreads), kThreads);
+  launch(F::kName, map_kernel<F, T, R>, {.blocks = {blocks}, .threads = {kThreads}}, p);
 }
 
 // A functor's number and an element type choose the kernel; null where the functor does not take the type.
@@ -45,8 +49,8 @@ using LaunchMap = void (*)(const Tensor&, std::span<const Operand>);
 
 template <class F, class T>
 constexpr LaunchMap launcher() {
-  constexpr bool takes = F::kTypes == functor::kEverything || (F::kTypes == functor::kNumbers && !std::same_as<T, bool>) ||
-                         std::floating_point<T>;
+  constexpr bool takes = F::kTypes == functor::kEverything ||
+                         (F::kTypes == functor::kNumbers && !std::same_as<T, bool>) || std::floating_point<T>;
   if constexpr (takes) return launch_map<F, T>;
   else return nullptr;
 }
@@ -65,7 +69,8 @@ class Simt : public cpu::Cpu {
       if (operand.tensor) type = operand.tensor->dtype();
     }
     LaunchMap launch_it = kLaunchMap[static_cast<size_t>(functor)][static_cast<size_t>(type)];
-    if (!launch_it) throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
+    if (!launch_it)
+      throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
     if (out.numel() > 0) launch_it(out, in);
   }
 
@@ -73,13 +78,22 @@ class Simt : public cpu::Cpu {
     dispatch_floating(c.dtype(), "matmul", [&](auto t) {
       using T = decltype(t);
       if (c.numel() == 0) return;
-      GemmParams<T> p{.m = a.shape()[0], .n = b.shape()[1], .k = a.shape()[1],
-                      .a = elements<T>(a), .b = elements<T>(b), .bias = options.bias ? elements<T>(*options.bias) : nullptr,
+      GemmParams<T> p{.m = a.shape()[0],
+                      .n = b.shape()[1],
+                      .k = a.shape()[1],
+                      .a = elements<T>(a),
+                      .b = elements<T>(b),
+                      .bias = options.bias ? elements<T>(*options.bias) : nullptr,
                       .c = elements<T>(c),
-                      .a_row_step = a.strides()[0], .a_column_step = a.strides()[1],
-                      .b_row_step = b.strides()[0], .b_column_step = b.strides()[1], .c_row_step = c.strides()[0],
-                      .accumulate = options.accumulate, .relu = options.relu};
-      launch("matmul", gemm_kernel<T>, {.blocks = {blocks_for(p.m, kTile), blocks_for(p.n, kTile)}, .threads = {kTile, kTile}}, p);
+                      .a_row_step = a.strides()[0],
+                      .a_column_step = a.strides()[1],
+                      .b_row_step = b.strides()[0],
+                      .b_column_step = b.strides()[1],
+                      .c_row_step = c.strides()[0],
+                      .accumulate = options.accumulate,
+                      .relu = options.relu};
+      launch("matmul", gemm_kernel<T>,
+             {.blocks = {blocks_for(p.m, kTile), blocks_for(p.n, kTile)}, .threads = {kTile, kTile}}, p);
     });
   }
 };

@@ -198,13 +198,22 @@ double logsumexp_kernel(int64_t n, const void* bytes) {
   return top + functor::vlog(sum);
 }
 
+// What is left of a log-sum-exp when its part `high` that fits a T is taken away. At logits near 1000, float32's last digit
+// is 0.00006: taking both parts away one after the other keeps what matters, the small differences to the largest.
+template <class T>
+constexpr T rest_of(double logsumexp, T high) {
+  double rest = logsumexp - static_cast<double>(high);
+  return rest == rest ? static_cast<T>(rest) : T(0);  // infinite: nothing is left
+}
+
 template <class T>
 void softmax_kernel(int64_t n, void* out_bytes, const void* bytes, bool log) {
   auto* x = static_cast<const T*>(bytes);
   auto* out = static_cast<T*>(out_bytes);
-  T lse = static_cast<T>(logsumexp_kernel<T>(n, x));
   if (log) {
-    for (int64_t i = 0; i < n; ++i) out[i] = x[i] - lse;
+    double lse = logsumexp_kernel<T>(n, x);
+    T high = static_cast<T>(lse), low = rest_of<T>(lse, high);
+    for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
   T top = largest(n, x);
@@ -220,8 +229,8 @@ void cross_entropy_backward_kernel(int64_t n, void* dx_bytes, const void* bytes,
                                    double dloss) {
   auto* x = static_cast<const T*>(bytes);
   auto* dx = static_cast<T*>(dx_bytes);
-  T lse = static_cast<T>(logsumexp), scale = static_cast<T>(dloss);
-  for (int64_t i = 0; i < n; ++i) dx[i] = functor::vexp(x[i] - lse) * scale;
+  T high = static_cast<T>(logsumexp), low = rest_of<T>(logsumexp, high), scale = static_cast<T>(dloss);
+  for (int64_t i = 0; i < n; ++i) dx[i] = functor::vexp((x[i] - high) - low) * scale;
   dx[target] -= scale;
 }
 
@@ -254,13 +263,14 @@ void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, v
   auto* m = static_cast<T*>(m_bytes);
   auto* v = static_cast<T*>(v_bytes);
   T beta1 = static_cast<T>(o.beta1), beta2 = static_cast<T>(o.beta2), eps = static_cast<T>(o.eps);
+  T take1 = static_cast<T>(1 - o.beta1), take2 = static_cast<T>(1 - o.beta2);  // 1 - 0.999f would be 0.0013 % off
   T decay = static_cast<T>(o.weight_decay), step = static_cast<T>(o.lr / o.correction1);
   T root = functor::vsqrt(static_cast<T>(o.correction2));
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) {
     T d = g[i] + decay * p[i];
-    m[i] = beta1 * m[i] + (1 - beta1) * d;
-    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    m[i] = beta1 * m[i] + take1 * d;
+    v[i] = beta2 * v[i] + take2 * d * d;
     p[i] -= step * m[i] / (functor::vsqrt(v[i]) / root + eps);
   }
 }
