@@ -47,7 +47,7 @@ cat >"$tree/chapters/05_neural_network/test.cpp" <<'CPP'
 #include "catch.hpp"
 TEST_CASE("the default size is judged only when asked") { CHECK(std::getenv("CHAINRULE_TEST_ALL") == nullptr); }
 CPP
-printf '# Neural network\n\nWhat can it do?\n' >"$tree/chapters/05_neural_network/README.md"
+printf '# Chapter 5. Neural network\n\nWhat can it do?\n' >"$tree/chapters/05_neural_network/README.md"
 cat >"$tree/tests/common/test_one.cpp" <<'CPP'
 #include "catch.hpp"
 namespace cr { int one(); }
