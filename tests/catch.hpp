@@ -19,9 +19,9 @@ void skip(const std::string& why);
 }  // namespace cr::test
 
 #ifndef SKIP
-#define SKIP(why)           \
-  do {                      \
-    ::cr::test::skip(why);  \
-    return;                 \
+#define SKIP(why)          \
+  do {                     \
+    ::cr::test::skip(why); \
+    return;                \
   } while (false)
 #endif

@@ -531,8 +531,8 @@ struct Readers {
 template <class Model>
 static double accuracy(const Model& model, const data::Dataset& digits) {
   NoGrad no_grad;
-  Tensor answer = argmax(model(digits.inputs), 1);  // (n, 10) → (n,)
-  return mean((answer == digits.targets).to(DType::float32)).item();
+  auto [x, y] = digits.to(parameters(model)[0].device());  // (n, 784), (n,)
+  return mean((argmax(model(x), 1) == y).to(DType::float32)).item();
 }
 
 // In chapter 1 every step looked at all the data. With 20 000 pictures that is a lot of looking for one small step, and the
@@ -572,7 +572,7 @@ static History train(Chapter& chapter, const std::string& name,
 
   // The loop of this whole book: a batch, the loss, an update.
   for (int64_t step : run) {
-    auto [x, y] = batches.next();  // (50, 784), (50,)
+    auto [x, y] = batches.next().to(chapter.device());  // (50, 784), (50,)
     Tensor loss = cross_entropy(readers.network(x), y);
     Tensor both = loss + cross_entropy(readers.linear(x), y);
     update(sgd, both);
@@ -616,8 +616,10 @@ static void it_learns_to_read(Chapter& chapter) {
   // - [ ] about one in fifteen: a fair guess for a small change, but the hidden layer changes what can be drawn at all
   // - [x] fewer than one in thirty: one template has to fit every way to write a 4, while hidden units can take a stroke each
   Generator random(chapter.seed());
-  Readers readers{nn::Linear(784, 10, random),
-                  {nn::Linear(784, width, random), nn::Linear(width, 10, random)}};
+  Readers readers =
+      to(Readers{nn::Linear(784, 10, random),
+                 {nn::Linear(784, width, random), nn::Linear(width, 10, random)}},
+         chapter.device());
   History history =
       train(chapter, "digits", readers, digits, epochs, chapter.option("lr"));
 
@@ -630,7 +632,7 @@ static void it_learns_to_read(Chapter& chapter) {
                 at_least(0.965), built_in, {.quick = at_least(0.85), .unit = "%"});
   chapter.claim("updates", "updates counted in the loop",
                 static_cast<double>(history.updates),
-                near(static_cast<double>(epochs * per_epoch), 1e-9), identity);
+                exactly(static_cast<double>(epochs * per_epoch)), identity);
   chapter.figure("learning", "how many of the test digits are read rightly")
       .line(history.epoch, history.network, "network")
       .line(history.epoch, history.linear, "linear")
@@ -657,8 +659,10 @@ static void it_reads_mnist(Chapter& chapter) {
       "takes a minute or so.",
       digits.train.size(), digits.test.size());
   Generator random(chapter.seed());
-  Readers readers{nn::Linear(784, 10, random),
-                  {nn::Linear(784, 800, random), nn::Linear(800, 10, random)}};
+  Readers readers =
+      to(Readers{nn::Linear(784, 10, random),
+                 {nn::Linear(784, 800, random), nn::Linear(800, 10, random)}},
+         chapter.device());
   History history = train(chapter, "mnist", readers, digits, 15, 0.3);
   chapter.claim("mnist", "the network reads MNIST's test digits",
                 history.network.back(), at_least(0.98), found,
@@ -673,8 +677,8 @@ static void it_reads_mnist(Chapter& chapter) {
 
   // The digits that it still misreads. How many of them would you have read?
   NoGrad no_grad;
-  Tensor logits = readers.network(digits.test.inputs);  // (10000, 10)
-  Tensor answer = argmax(logits, 1);                    // (10000,)
+  Tensor shown = digits.test.inputs.to(chapter.device());  // (10000, 784)
+  Tensor answer = argmax(readers.network(shown), 1);       // (10000,)
   std::vector<int64_t> which;
   std::vector<std::string> labels;
   for (int64_t i = 0; i < answer.size(0) && which.size() < 30; ++i) {
@@ -709,13 +713,15 @@ struct Epoch {
 static Epoch one_epoch(const Chapter& chapter, const data::TrainTest& digits,
                        int64_t batch) {
   Generator random(chapter.seed());
-  Mlp network{nn::Linear(784, 128, random), nn::Linear(128, 10, random)};
+  Mlp network = to(Mlp{nn::Linear(784, 128, random), nn::Linear(128, 10, random)},
+                   chapter.device());
   optim::SGD sgd(parameters(network), {.lr = 0.05});
   data::DataLoader batches(digits.train, {.batch_size = batch, .shuffle = true},
                            random);
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
-  for (auto& [x, y] : batches) {  // (batch, 784), (batch,)
+  for (const data::Batch& batch_of_digits : batches) {
+    auto [x, y] = batch_of_digits.to(chapter.device());  // (batch, 784), (batch,)
     update(sgd, cross_entropy(network(x), y));
   }
   std::chrono::duration<double> seconds = Clock::now() - start;
@@ -768,7 +774,8 @@ struct Ward {
 
 static Ward run_small(const Chapter& chapter, bool same_weights, bool forget) {
   Generator random(chapter.seed());
-  Mlp network{nn::Linear(784, 32, random), nn::Linear(32, 10, random)};
+  Mlp network = to(Mlp{nn::Linear(784, 32, random), nn::Linear(32, 10, random)},
+                   chapter.device());
   if (same_weights) {
     NoGrad no_grad;
     for (const Tensor& parameter : parameters(network)) parameter.fill_(0.02);
@@ -779,7 +786,7 @@ static Ward run_small(const Chapter& chapter, bool same_weights, bool forget) {
   optim::SGD sgd(parameters(network), {.lr = 0.1});
   std::vector<double> losses;
   for (int step = 0; step < 400; ++step) {
-    auto [x, y] = batches.next();  // (50, 784), (50,)
+    auto [x, y] = batches.next().to(chapter.device());  // (50, 784), (50,)
     Tensor loss = cross_entropy(network(x), y);
     if (!forget) sgd.zero_grad();
     loss.backward();

@@ -15,8 +15,8 @@ namespace cr {
 struct GradOptions {
   std::vector<Tensor> grad_outputs = {};  // one for each output; may be left out for outputs of one element
   std::optional<bool> retain_graph = {};  // keep what the graph saved, for another pass; default: as create_graph
-  bool create_graph = false;             // record the gradients, so that they can be differentiated
-  bool allow_unused = false;             // an input the outputs do not depend on gets an undefined gradient, no error
+  bool create_graph = false;              // record the gradients, so that they can be differentiated
+  bool allow_unused = false;              // an input the outputs do not depend on gets an undefined gradient, no error
 };
 
 // The sum over outputs of grad_outputs · ∂output/∂input, one tensor for each input, in its shape. Throws AutogradError if

@@ -5,8 +5,9 @@
 namespace cr {
 
 Tensor add_same(const Tensor& x, const Tensor& y) {
-  return record("add", backend::map(x, y, functor::Add{}), inputs(x, y), saved(),
-                [](Backward& b) { return Grads{b.dy(), b.dy()}; });
+  return record("add", backend::map(x, y, functor::Add{}), inputs(x, y), saved(), [](Backward& b) {
+    return Grads{b.dy(), b.dy()};
+  });
 }
 
 // Summing and repeating are each other's adjoint.
@@ -17,12 +18,14 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   for (int d = 0; d < x.dim(); ++d) {
     int64_t kept = d < extra ? 1 : shape[d - extra];
     if (kept != 1 && kept != x.shape()[d]) {
-      throw ShapeError("a gradient of shape " + to_string(x.shape()) + " does not fit a tensor of shape " + to_string(shape));
+      throw ShapeError("a gradient of shape " + to_string(x.shape()) + " does not fit a tensor of shape " +
+                       to_string(shape));
     }
     if (d < extra || (kept == 1 && x.shape()[d] != 1)) dims.push_back(d);
   }
   if (extra < 0) {
-    throw ShapeError("a gradient of shape " + to_string(x.shape()) + " does not fit a tensor of shape " + to_string(shape));
+    throw ShapeError("a gradient of shape " + to_string(x.shape()) + " does not fit a tensor of shape " +
+                     to_string(shape));
   }
   Tensor sum = backend::reduce(x, functor::Sum{}, dims, true);
   return record("sum_to", window(sum, shape, contiguous_strides(shape), 0), inputs(x), saved(),

@@ -98,7 +98,9 @@ class Run {
   struct Entry {
     int64_t depth, order;
     Node* node;
-    bool operator<(const Entry& other) const { return depth != other.depth ? depth < other.depth : order > other.order; }
+    bool operator<(const Entry& other) const {
+      return depth != other.depth ? depth < other.depth : order > other.order;
+    }
   };
 
   bool useful(Node* n) const { return n && (!wanted_ || useful_.count(n)); }
@@ -151,19 +153,21 @@ class Run {
     for (Node::Edge& e : node.edges()) any = any || useful(e.get());
     if (!any) return;
     if (node.released) {
-      throw AutogradError(std::string(node.name) + ": what its derivative needs was freed by an earlier backward(); pass "
+      throw AutogradError(std::string(node.name) +
+                          ": what its derivative needs was freed by an earlier backward(); pass "
                           "retain_graph to the earlier one");
     }
     struct Context {
       Run* run;
       Node* node;
     } context{this, &node};
-    Backward b(node, {gradients.data(), static_cast<size_t>(gradients.size())}, create_graph_,
-               [](void* c, int i) {
-                 auto* self = static_cast<Context*>(c);
-                 return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
-               },
-               &context);
+    Backward b(
+        node, {gradients.data(), static_cast<size_t>(gradients.size())}, create_graph_,
+        [](void* c, int i) {
+          auto* self = static_cast<Context*>(c);
+          return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
+        },
+        &context);
     Grads results = node.rule(b);
     gradients = {};  // from here on a result may be the only handle, and be written to
     if (!retain_graph_) {
@@ -188,7 +192,8 @@ class Run {
 Tensor initial(const char* op, const Tensor& y, const Tensor& given) {
   if (!y.defined()) throw Error(std::string(op) + ": the tensor is undefined");
   if (!node_of(y)) {
-    throw AutogradError(std::string(op) + ": this tensor requires no gradient; call requires_grad_() on what it should be "
+    throw AutogradError(std::string(op) +
+                        ": this tensor requires no gradient; call requires_grad_() on what it should be "
                         "differentiated by, before computing it");
   }
   if (!given.defined()) {
@@ -215,7 +220,8 @@ void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_gra
   run.run(nullptr);
 }
 
-std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs, const GradOptions& options) {
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+                         const GradOptions& options) {
   if (!options.grad_outputs.empty() && options.grad_outputs.size() != outputs.size()) {
     throw ShapeError("grad: " + std::to_string(outputs.size()) + " outputs, but " +
                      std::to_string(options.grad_outputs.size()) + " grad_outputs");
@@ -238,7 +244,8 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
   run.run(&results);
   for (size_t i = 0; i < results.size() && !options.allow_unused; ++i) {
     if (!results[i].defined()) {
-      throw AutogradError("grad: input " + std::to_string(i) + " was not used in computing the outputs; pass allow_unused "
+      throw AutogradError("grad: input " + std::to_string(i) +
+                          " was not used in computing the outputs; pass allow_unused "
                           "if that is meant");
     }
   }
@@ -267,11 +274,13 @@ const char* Tensor::grad_fn() const {
 
 const Tensor& Tensor::requires_grad_(bool on) const {
   if (on && requires_grad()) return *this;
-  if (!is_leaf()) throw AutogradError("requires_grad_: the tensor was computed by " + std::string(grad_fn()) + "; detach() it first");
+  if (!is_leaf())
+    throw AutogradError("requires_grad_: the tensor was computed by " + std::string(grad_fn()) + "; detach() it first");
   if (!on) {
     impl_->node = nullptr;
   } else if (!impl_->node) {
-    if (!is_floating(dtype())) throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
+    if (!is_floating(dtype()))
+      throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
     Ref<Node> leaf = Node::make("leaf", nullptr, 0, 0, 1, 0);
     leaf->outputs()[0] = {shape(), dtype(), device()};
     impl_->node = Ref<GraphNode>::share(leaf.get());

@@ -13,8 +13,7 @@ namespace cr {
 // ## Making and freeing nodes
 //
 // The arrays lie behind the node in the same block, so a node costs one allocation whatever its size.
-template <class T>
-static T* place(char*& at, int count) {
+template <class T> static T* place(char*& at, int count) {
   static_assert(alignof(T) <= 8);
   T* first = reinterpret_cast<T*>(at);
   for (int i = 0; i < count; ++i) new (at + static_cast<size_t>(i) * sizeof(T)) T();
@@ -157,7 +156,8 @@ Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs,
   return y;
 }
 
-Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs, std::span<const Saved> saved, Rule rule) {
+Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
+              Rule rule) {
   return record(name, std::move(y), inputs, saved, std::span<const Attribute>(), rule);
 }
 
@@ -180,7 +180,9 @@ std::array<Attribute, 4> window_attributes(const TensorImpl& view, const TensorI
   return {base.shape, view.shape, view.strides, view.offset - base.offset};
 }
 
-Grads as_strided_rule(Backward& b) { return {as_strided_adjoint(b.dy(), b.dims(0), b.dims(1), b.dims(2), b.integer(3))}; }
+Grads as_strided_rule(Backward& b) {
+  return {as_strided_adjoint(b.dy(), b.dims(0), b.dims(1), b.dims(2), b.integer(3))};
+}
 
 Grads write_view_rule(Backward& b) {
   return {b.needs(0) ? zero_window(b.dy(), b.dims(1), b.dims(2), b.integer(3)) : Tensor(),
@@ -233,20 +235,24 @@ static void keep_overwritten(Node& node, const Tensor& x) {
   }
 }
 
-void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
-                     std::span<const Attribute> attributes, Rule rule, const std::function<void()>& write) {
+void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs,
+                     std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
+                     const std::function<void()>& write) {
   for (int d = 0; d < x.dim(); ++d) {
     if (x.strides()[d] == 0 && x.shape()[d] > 1) {
-      throw ShapeError(std::string(name) + ": several elements of this view share memory (it was expanded); clone() it first");
+      throw ShapeError(std::string(name) +
+                       ": several elements of this view share memory (it was expanded); clone() it first");
     }
   }
   TensorImpl& impl = *x.impl();
   Ref<Node> node;
-  if (grad_mode && (any_needs_gradient(inputs) || (impl.base && impl.base->node))) {  // the base: of a view made under NoGrad
+  if (grad_mode &&
+      (any_needs_gradient(inputs) || (impl.base && impl.base->node))) {  // the base: of a view made under NoGrad
     auto* own = node_of(x);
     auto* base = impl.base ? static_cast<Node*>(impl.base->node.get()) : nullptr;
     if ((own && own->is_leaf()) || (base && base->is_leaf())) {
-      throw AutogradError(std::string(name) + ": a leaf that requires a gradient cannot be written in place while gradients "
+      throw AutogradError(std::string(name) +
+                          ": a leaf that requires a gradient cannot be written in place while gradients "
                           "are recorded; use NoGrad for updates");
     }
     Tensor self = x;
@@ -286,9 +292,9 @@ Tensor Backward::operator[](int k) {
   if (slot.version != slot.storage->version()) {
     const char* writer = slot.storage->last_writer();
     throw AutogradError(std::string(node_.name) + ": a value of shape " + to_string(slot.shape) +
-                        " that its derivative needs has since been changed in place by " + (writer ? writer : "a write") +
-                        " (version " + std::to_string(slot.storage->version()) + ", saved at version " +
-                        std::to_string(slot.version) + "); clone() it before the write");
+                        " that its derivative needs has since been changed in place by " +
+                        (writer ? writer : "a write") + " (version " + std::to_string(slot.storage->version()) +
+                        ", saved at version " + std::to_string(slot.version) + "); clone() it before the write");
   }
   auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
   impl->storage = slot.storage;

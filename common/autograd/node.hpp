@@ -26,8 +26,7 @@ class Backward;
 
 // The gradients of a node's inputs, in order; an undefined tensor where there is none.
 struct Grads : InlineVector<Tensor, 3> {
-  template <std::same_as<Tensor>... T>
-  Grads(T... gradients) {
+  template <std::same_as<Tensor>... T> Grads(T... gradients) {
     resize(sizeof...(T));
     int i = 0;
     ((begin()[i++] = std::move(gradients)), ...);
@@ -123,14 +122,14 @@ inline Constant constant(const Tensor& t) { return {t}; }
 inline Saved as_saved(const Tensor& t) { return {&t, false}; }
 inline Saved as_saved(const Constant& c) { return {&c.tensor, true}; }
 
-template <class... T>
-std::array<const Tensor*, sizeof...(T)> inputs(const T&... tensors) { return {&tensors...}; }
-template <class... T>
-std::array<Saved, sizeof...(T)> saved(const T&... values) { return {as_saved(values)...}; }
-template <class... T>
-std::array<Attribute, sizeof...(T)> attributes(T... values) { return {Attribute(std::move(values))...}; }
+template <class... T> std::array<const Tensor*, sizeof...(T)> inputs(const T&... tensors) { return {&tensors...}; }
+template <class... T> std::array<Saved, sizeof...(T)> saved(const T&... values) { return {as_saved(values)...}; }
+template <class... T> std::array<Attribute, sizeof...(T)> attributes(T... values) {
+  return {Attribute(std::move(values))...};
+}
 
-Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs, std::span<const Saved> saved, Rule rule);
+Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
+              Rule rule);
 Tensor record(const char* name, Tensor y, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
               std::span<const Attribute> attributes, Rule rule);
 // For operations with several outputs; those that are not floating-point get no gradient.
@@ -143,8 +142,9 @@ Tensor record_view(const char* name, Tensor y, const Tensor& x, std::span<const 
 // An operation that writes its result into x. Slots are taken before `write` runs, so a value that it overwrites is
 // noticed when the rule asks for it. Throws AutogradError for a leaf that requires a gradient, ShapeError for a view whose
 // elements share memory.
-void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs, std::span<const Saved> saved,
-                     std::span<const Attribute> attributes, Rule rule, const std::function<void()>& write);
+void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs,
+                     std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
+                     const std::function<void()>& write);
 
 // ## What a rule sees
 class Backward {
@@ -152,9 +152,9 @@ class Backward {
   Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context)
       : node_(node), gradients_(gradients), create_graph_(create_graph), wanted_(wanted), context_(context) {}
 
-  const Tensor& dy(int j = 0);               // the gradient of output j: zeros if nothing depended on it
-  Tensor operator[](int slot);               // a saved value, back at its place in the graph. Throws AutogradError if changed
-  const Shape& shape(int input = 0);         // of an input that needs a gradient
+  const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
+  Tensor operator[](int slot);        // a saved value, back at its place in the graph. Throws AutogradError if changed
+  const Shape& shape(int input = 0);  // of an input that needs a gradient
   DType dtype(int input = 0);
   int64_t integer(int i) { return std::get<int64_t>(node_.attributes()[static_cast<size_t>(i)]); }
   double number(int i) { return std::get<double>(node_.attributes()[static_cast<size_t>(i)]); }

@@ -6,9 +6,9 @@ namespace cr::backend {
 
 Backend& on(Device device) {
   static const std::array<std::unique_ptr<Backend>, 2> backends = {
-      make_cpu(),
+    make_cpu(),
 #if CHAINRULE_SIMT
-      make_simt(),
+    make_simt(),
 #endif
   };
   auto i = static_cast<size_t>(device);

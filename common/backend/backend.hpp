@@ -24,10 +24,9 @@ struct Operand {
   Operand(const Tensor& t) : tensor(&t) {}
   Operand(Scalar s) : number(s) {}
   template <class N>
-    requires std::is_arithmetic_v<N>
-  Operand(N n) : number(n) {}
-  const Tensor* tensor = nullptr;
-  Scalar number{0};
+    requires std::is_arithmetic_v<N> Operand(N n) : number(n) {}
+    const Tensor* tensor = nullptr;
+    Scalar number{0};
 };
 
 // C = [C +] A B [+ bias] [then relu]. A is (m, k), B is (k, n), C is (m, n), row by row; bias is (n,).
@@ -113,35 +112,29 @@ std::unique_ptr<Backend> make_simt();
 // All tensors of a call must be on one device; otherwise DeviceError names both.
 // A map's result has the broadcast shape and the operands' common type; `map_into` writes into `out` instead.
 Tensor map_numbered(int functor, std::span<const Operand> in);
-template <class F>
-void map_into(const Tensor& out, F, std::initializer_list<Operand> in) {
+template <class F> void map_into(const Tensor& out, F, std::initializer_list<Operand> in) {
   on(out.device()).map(functor::Maps::index_of<F>(), out, {in.begin(), in.size()});
 }
 
-
 // `map(x, y, functor::Mul{})`: the operands first, then the functor, as in "x, y ↦ x y".
-template <class F>
-Tensor map(const Operand& x, F) {
+template <class F> Tensor map(const Operand& x, F) {
   static_assert(F::kArity == 1);
   Operand in[] = {x};
   return map_numbered(functor::Maps::index_of<F>(), in);
 }
-template <class F>
-Tensor map(const Operand& x, const Operand& y, F) {
+template <class F> Tensor map(const Operand& x, const Operand& y, F) {
   static_assert(F::kArity == 2);
   Operand in[] = {x, y};
   return map_numbered(functor::Maps::index_of<F>(), in);
 }
-template <class F>
-Tensor map(const Operand& x, const Operand& y, const Operand& z, F) {
+template <class F> Tensor map(const Operand& x, const Operand& y, const Operand& z, F) {
   static_assert(F::kArity == 3);
   Operand in[] = {x, y, z};
   return map_numbered(functor::Maps::index_of<F>(), in);
 }
 
 Tensor reduce_numbered(int functor, const Tensor& x, const Dims& dims, bool keepdim);
-template <class F>
-Tensor reduce(const Tensor& x, F, const Dims& dims, bool keepdim) {
+template <class F> Tensor reduce(const Tensor& x, F, const Dims& dims, bool keepdim) {
   return reduce_numbered(functor::Reductions::index_of<F>(), x, dims, keepdim);
 }
 

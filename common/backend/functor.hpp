@@ -57,15 +57,15 @@ inline double vlog(double x) { return ::log(x); }
 // for $|x|$ and given x's sign: as $x \to -\infty$ the difference would cost twice as much in the last place.
 constexpr float vtanh(float x) {
   float a = __builtin_fabsf(x), z = x * x;
-  float near = a + a * z * backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
-                                               2.06390887954e-2f, -5.70498872745e-3f);
+  float near = a + a * z *
+                       backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
+                                           2.06390887954e-2f, -5.70498872745e-3f);
   float far = 1.f - 2.f / (vexp(2.f * a) + 1.f);
   return __builtin_copysignf(z < 0.390625f ? near : far, x);
 }
 inline double vtanh(double x) { return ::tanh(x); }
 
-template <class T>
-constexpr T vsqrt(T x) { return backend::square_root(x); }
+template <class T> constexpr T vsqrt(T x) { return backend::square_root(x); }
 
 // ## One input
 //
@@ -73,8 +73,7 @@ constexpr T vsqrt(T x) { return backend::square_root(x); }
 // only, numbers (int64 too), or everything (bool too).
 enum Types { kFloating, kNumbers, kEverything };
 
-template <int arity, Types types>
-struct Elementwise {
+template <int arity, Types types> struct Elementwise {
   static constexpr int kArity = arity;
   static constexpr Types kTypes = types;
 };
@@ -208,12 +207,10 @@ struct Where : Elementwise<3, kEverything> {
 // ## The list
 //
 // A functor's place in this list is its number in the waist.
-template <class... F>
-struct List {
+template <class... F> struct List {
   static constexpr int size = sizeof...(F);
   static constexpr const char* names[] = {F::kName...};
-  template <class G>
-  static constexpr int index_of() {
+  template <class G> static constexpr int index_of() {
     constexpr bool same[] = {__is_same(F, G)...};
     for (int i = 0; i < size; ++i) {
       if (same[i]) return i;
@@ -221,8 +218,8 @@ struct List {
     return -1;
   }
 };
-using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Sqrt, Sin, Cos, Tanh, Sigmoid,         //
-                  Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
+using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Sqrt, Sin, Cos, Tanh, Sigmoid,    //
+                  Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,  //
                   AddScaled, Where>;
 
 // ## Reductions

@@ -42,8 +42,7 @@ class Generator {
   int64_t randint(int64_t lo, int64_t hi);
 
   // Shuffle in place (Fisher and Yates): every order equally likely.
-  template <typename T>
-  void shuffle(std::span<T> items) {
+  template <typename T> void shuffle(std::span<T> items) {
     for (size_t i = items.size(); i > 1; --i)
       std::swap(items[i - 1], items[static_cast<size_t>(randint(0, static_cast<int64_t>(i)))]);
   }
@@ -83,13 +82,11 @@ namespace cr::backend {
 //
 //     RandomState from = generator.reserve(words_for_uniform<float>(n));
 //     for each piece: fill_uniform(out, begin, end, from);
-template <typename T>
-constexpr uint64_t words_for_uniform(int64_t n) {
+template <typename T> constexpr uint64_t words_for_uniform(int64_t n) {
   return static_cast<uint64_t>(n) * (sizeof(T) / 4);
 }
 // Normals come in pairs: an odd count takes the words of one more.
-template <typename T>
-constexpr uint64_t words_for_normal(int64_t n) {
+template <typename T> constexpr uint64_t words_for_normal(int64_t n) {
   return (static_cast<uint64_t>(n) + 1) / 2 * 2 * (sizeof(T) / 4);
 }
 constexpr uint64_t words_for_randint(int64_t n) { return static_cast<uint64_t>(n) * 2; }

@@ -87,8 +87,7 @@ void relax() {
 // at the value again and again for 30 µs, which bridges the gap between two operations of a training step, and then
 // sleeps, so that an idle program burns nothing. With more threads than processors looking only steals time from those
 // who work.
-template <class Ready>
-void wait_until(const std::atomic<int>& value, Ready ready) {
+template <class Ready> void wait_until(const std::atomic<int>& value, Ready ready) {
   static const int processors = hardware_threads();
   if (chosen_threads.load(std::memory_order_relaxed) <= processors) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(30);

@@ -38,8 +38,7 @@ void run_tiles(int64_t tiles, TileFunction function, void* context);
 // call at the same time: the second finds the pool busy and does its tiles itself.
 //
 // A lambda travels as a plain function pointer and the address of its captures: nothing is allocated.
-template <class F>
-void parallel_for(int64_t tiles, F&& f) {
+template <class F> void parallel_for(int64_t tiles, F&& f) {
   using Function = std::remove_reference_t<F>;
   const void* context = std::addressof(f);
   detail::run_tiles(

@@ -72,10 +72,7 @@ static constexpr float to_uniform(uint32_t bits) { return static_cast<float>(bit
 static constexpr double to_uniform(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
 // Two independent numbers from the standard normal distribution.
-template <typename T>
-struct NormalPair {
-  T first, second;
-};
+template <typename T> struct NormalPair { T first, second; };
 
 // **Box and Muller** (1958): the point $(x, y)$ of two independent normals has a uniform angle, and half its squared
 // length is exponentially distributed. So draw both, $r = \sqrt{-2 \ln u}$ and $\theta = 2\pi v$, and go back to $x$

@@ -15,12 +15,8 @@
 namespace cr::backend {
 
 // $c_0 + c_1 x + c_2 x^2 + \dots$ by Horner's rule.
-template <typename T>
-static constexpr T polynomial(T, T c0) {
-  return c0;
-}
-template <typename T, typename... Rest>
-static constexpr T polynomial(T x, T c0, Rest... rest) {
+template <typename T> static constexpr T polynomial(T, T c0) { return c0; }
+template <typename T, typename... Rest> static constexpr T polynomial(T x, T c0, Rest... rest) {
   return c0 + x * polynomial(x, rest...);
 }
 
@@ -60,10 +56,7 @@ static constexpr double shared_log(double x) {
   return static_cast<double>(e) * 0x1.62e42fefap-1 + (static_cast<double>(e) * 0x1.cf79abc9e3b3ap-40 + log_near_one(m));
 }
 
-template <typename T>
-struct SinCos {
-  T sin, cos;
-};
+template <typename T> struct SinCos { T sin, cos; };
 
 // Sine and cosine for $|x| \le \pi / 4$.
 static constexpr SinCos<float> sin_cos_near_zero(float x) {
@@ -81,22 +74,19 @@ static constexpr SinCos<double> sin_cos_near_zero(double x) {
 }
 
 // Turn the sine and cosine of an angle by `quarters` quarter turns.
-template <typename T>
-static constexpr SinCos<T> turn_quarters(SinCos<T> a, unsigned quarters) {
+template <typename T> static constexpr SinCos<T> turn_quarters(SinCos<T> a, unsigned quarters) {
   SinCos<T> b = quarters & 1 ? SinCos<T>{a.cos, -a.sin} : a;
   return quarters & 2 ? SinCos<T>{-b.sin, -b.cos} : b;
 }
 
 // Sine and cosine of `turn` / $2^{32}$ (or $2^{64}$) of a full turn. A random angle starts as an integer, so reducing
 // it to within an eighth of a turn of a quarter is integer arithmetic, and exact.
-template <typename T>
-static constexpr SinCos<T> sin_cos_turn(uint32_t turn) {
+template <typename T> static constexpr SinCos<T> sin_cos_turn(uint32_t turn) {
   uint32_t quarters = (turn + 0x20000000u) >> 30;
   int32_t rest = static_cast<int32_t>(turn - (quarters << 30));
   return turn_quarters(sin_cos_near_zero(static_cast<T>(rest) * static_cast<T>(0x1.921fb54442d18p-30)), quarters);
 }
-template <typename T>
-static constexpr SinCos<T> sin_cos_turn(uint64_t turn) {
+template <typename T> static constexpr SinCos<T> sin_cos_turn(uint64_t turn) {
   uint64_t quarters = (turn + 0x2000000000000000u) >> 62;
   int64_t rest = static_cast<int64_t>(turn - (quarters << 62));
   return turn_quarters(sin_cos_near_zero(static_cast<T>(rest) * static_cast<T>(0x1.921fb54442d18p-62)),

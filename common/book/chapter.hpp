@@ -137,10 +137,7 @@ struct ChapterState;
 // A table: rows appear as they come, aligned, and are written to the results.
 class Table {
  public:
-  template <class... Cells>
-  Table& row(const Cells&... cells) {
-    return add({Value(cells)...});
-  }
+  template <class... Cells> Table& row(const Cells&... cells) { return add({Value(cells)...}); }
   Table& add(std::vector<Value> cells);  // throws ShapeError unless there is one cell per column
 
  private:
@@ -160,8 +157,7 @@ class Chapter {
   // A title; a paragraph, broken at the terminal's width, with `{}` filled from the arguments (without arguments,
   // braces are braces); text as it stands.
   void section(std::string_view title);
-  template <class... Args>
-  void say(std::string_view text, const Args&... args) {
+  template <class... Args> void say(std::string_view text, const Args&... args) {
     if constexpr (sizeof...(args) == 0) paragraph(text);
     else paragraph(fill(text, {Value(args)...}));
   }

@@ -37,6 +37,7 @@ std::string Bound::text(const std::string& unit) const {
     case Form::at_most: return "≤ " + number(a) + behind;
     case Form::between: return number(a) + " … " + number(b) + behind;
     default:
+      if (b == 0) return "= " + number(a) + behind;
       if (a == 0) return "0 ± " + number(b) + behind;
       if (b >= 1e-5) return number(a) + behind + " ± " + fmt::format("{:.12g} %", b * 100);
       return number(a) + behind + " ± " + fmt::format("{:.12g} of it", b);
@@ -45,7 +46,8 @@ std::string Bound::text(const std::string& unit) const {
 
 int Claim::digits() const {
   // A value held to one part in a thousand is not shown with fewer than five digits.
-  if (bound.form != Bound::Form::near || bound.a == 0 || bound.b <= 0) return 4;
+  if (bound.form != Bound::Form::near || (bound.a == 0 && bound.b > 0)) return 4;
+  if (bound.b == 0) return 17;
   return std::clamp(static_cast<int>(std::ceil(-std::log10(bound.b))) + 2, 4, 17);
 }
 

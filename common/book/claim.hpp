@@ -37,6 +37,7 @@ inline Bound at_least(double x) { return {Bound::Form::at_least, x, 0}; }
 inline Bound at_most(double x) { return {Bound::Form::at_most, x, 0}; }
 // Within a relative tolerance of `x`; for `x = 0` there is nothing to be relative to, and the tolerance is absolute.
 inline Bound near(double x, double tolerance) { return {Bound::Form::near, x, tolerance}; }
+inline Bound exactly(double x) { return near(x, 0); }  // for what is counted
 inline Bound between(double low, double high) { return {Bound::Form::between, low, high}; }
 
 // What a claim may say beyond its five arguments.
@@ -75,6 +76,7 @@ namespace cr {
 using book::at_least;
 using book::at_most;
 using book::between;
+using book::exactly;
 using book::Kind;
 using book::near;
 using book::Size;

@@ -12,10 +12,8 @@ namespace cr::book {
 
 // A number or a piece of text: what is put into `{}` in a sentence and into a table's cell.
 struct Value {
-  template <std::integral T>
-  Value(T v) : is(static_cast<int64_t>(v)) {}
-  template <std::floating_point T>
-  Value(T v) : is(static_cast<double>(v)) {}
+  template <std::integral T> Value(T v) : is(static_cast<int64_t>(v)) {}
+  template <std::floating_point T> Value(T v) : is(static_cast<double>(v)) {}
   Value(bool v) : is(std::string(v ? "yes" : "no")) {}
   Value(const char* v) : is(std::string(v)) {}
   Value(std::string_view v) : is(std::string(v)) {}

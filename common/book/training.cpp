@@ -149,8 +149,7 @@ Training& Training::keep(const std::string& name, const Tensor& tensor) {
 }
 
 // C++ numbers travel as tensors too, bit for bit.
-template <class Stored, class T>
-static Tensor to_tensor(const std::vector<T>& numbers) {
+template <class Stored, class T> static Tensor to_tensor(const std::vector<T>& numbers) {
   Tensor x = empty({static_cast<int64_t>(numbers.size())}, dtype_of<Stored>);
   Stored* out = x.mutable_data<Stored>();
   for (size_t i = 0; i < numbers.size(); ++i) out[i] = static_cast<Stored>(numbers[i]);
@@ -175,8 +174,7 @@ static Training& keep_numbers(Training& run, const std::string& name, std::funct
       });
 }
 
-template <class Stored, class T>
-static Training& keep_number(Training& run, const std::string& name, T& number) {
+template <class Stored, class T> static Training& keep_number(Training& run, const std::string& name, T& number) {
   return keep_numbers<Stored, T>(
       run, name, [&number] { return std::vector<T>{number}; }, [&number](std::vector<T> v) { number = v.at(0); });
 }

@@ -27,6 +27,7 @@ namespace cr::data {
 
 struct Batch {
   Tensor x, y;
+  Batch to(Device device) const { return {x.to(device), y.to(device)}; }
 };
 
 struct DataLoaderOptions {

@@ -20,6 +20,8 @@ struct Dataset {
 
   // The first n samples and the rest, as views. Throws IndexError unless 0 ≤ n ≤ size().
   std::pair<Dataset, Dataset> split(int64_t n) const;
+
+  Dataset to(Device device) const { return {inputs.to(device), targets.to(device)}; }
 };
 
 struct TrainTest {

@@ -34,8 +34,7 @@ struct Header {
 };
 
 // Calls `f` with a value of the C++ type behind `type`.
-template <typename F>
-decltype(auto) dispatch_idx(IdxType type, F&& f) {
+template <typename F> decltype(auto) dispatch_idx(IdxType type, F&& f) {
   switch (type) {
     case IdxType::i8: return f(int8_t{});
     case IdxType::i16: return f(int16_t{});
@@ -47,8 +46,7 @@ decltype(auto) dispatch_idx(IdxType type, F&& f) {
 }
 
 // A number of the file, most significant byte first; and one to be written.
-template <typename T>
-T from_big_endian(const std::byte* from) {
+template <typename T> T from_big_endian(const std::byte* from) {
   std::byte bytes[sizeof(T)];
   std::memcpy(bytes, from, sizeof(T));
   if constexpr (std::endian::native == std::endian::little) std::reverse(bytes, bytes + sizeof(T));
@@ -56,8 +54,7 @@ T from_big_endian(const std::byte* from) {
   std::memcpy(&value, bytes, sizeof(T));
   return value;
 }
-template <typename T>
-void to_big_endian(std::byte* to, T value) {
+template <typename T> void to_big_endian(std::byte* to, T value) {
   std::memcpy(to, &value, sizeof(T));
   if constexpr (std::endian::native == std::endian::little) std::reverse(to, to + sizeof(T));
 }

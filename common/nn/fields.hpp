@@ -22,22 +22,17 @@
 
 #include "autograd/autograd.hpp"
 
-#define CR_FIELDS(...)                                                                                     \
-  template <class Visit>                                                                                   \
-  void visit_fields(Visit&& visit) {                                                                       \
-    ::cr::nn::visit_named(#__VA_ARGS__, visit, __VA_ARGS__);                                               \
-  }                                                                                                        \
-  template <class Visit>                                                                                   \
-  void visit_fields(Visit&& visit) const {                                                                 \
-    ::cr::nn::visit_named(#__VA_ARGS__, visit, __VA_ARGS__);                                               \
+#define CR_FIELDS(...)                                                                                                 \
+  template <class Visit> void visit_fields(Visit&& visit) { ::cr::nn::visit_named(#__VA_ARGS__, visit, __VA_ARGS__); } \
+  template <class Visit> void visit_fields(Visit&& visit) const {                                                      \
+    ::cr::nn::visit_named(#__VA_ARGS__, visit, __VA_ARGS__);                                                           \
   }
 
 namespace cr {
 namespace nn {
 
 // Calls `visit("a", a)`, `visit("b", b)`, … for the names in "a, b, …".
-template <class Visit, class... Fields>
-void visit_named(std::string_view names, Visit&& visit, Fields&... fields) {
+template <class Visit, class... Fields> void visit_named(std::string_view names, Visit&& visit, Fields&... fields) {
   auto next = [&] {
     size_t end = std::min(names.find(','), names.size());
     std::string_view name = names.substr(0, end);
@@ -50,8 +45,7 @@ void visit_named(std::string_view names, Visit&& visit, Fields&... fields) {
 }
 
 // Calls `f(full name, tensor)` for every tensor in `field`, in the order in which they were named.
-template <class Field, class F>
-void visit_tensors(const std::string& name, Field& field, F&& f) {
+template <class Field, class F> void visit_tensors(const std::string& name, Field& field, F&& f) {
   auto join = [&](const std::string& part) { return name.empty() ? part : name + "." + part; };
   if constexpr (std::is_same_v<std::remove_const_t<Field>, Tensor>) {
     f(name, field);
@@ -68,8 +62,7 @@ void visit_tensors(const std::string& name, Field& field, F&& f) {
 using StateDict = std::map<std::string, Tensor>;
 
 // All tensors of a model by name, parameters and buffers alike. The handles are shared, not copied.
-template <class Model>
-StateDict state_dict(const Model& model) {
+template <class Model> StateDict state_dict(const Model& model) {
   StateDict state;
   nn::visit_tensors("", model, [&](const std::string& name, const Tensor& t) {
     if (t.defined()) state.emplace(name, t);
@@ -78,8 +71,7 @@ StateDict state_dict(const Model& model) {
 }
 
 // The tensors that require a gradient, in the order of their fields: what an optimiser is given.
-template <class Model>
-std::vector<Tensor> parameters(const Model& model) {
+template <class Model> std::vector<Tensor> parameters(const Model& model) {
   std::vector<Tensor> list;
   nn::visit_tensors("", model, [&](const std::string&, const Tensor& t) {
     if (t.defined() && t.requires_grad()) list.push_back(t);
@@ -89,15 +81,14 @@ std::vector<Tensor> parameters(const Model& model) {
 
 // Copies the numbers of `state` into the model's tensors. Throws Error naming what is missing or left over, ShapeError
 // naming the tensor whose shape differs; then the model is unchanged.
-template <class Model>
-void load_state_dict(Model& model, const StateDict& state) {
+template <class Model> void load_state_dict(Model& model, const StateDict& state) {
   StateDict own = state_dict(model);
   for (auto& [name, t] : own) {
     auto found = state.find(name);
     if (found == state.end()) throw Error("load_state_dict: no tensor named " + name);
     if (!(found->second.shape() == t.shape())) {
-      throw ShapeError("load_state_dict: " + name + " has shape " + to_string(found->second.shape()) + ", the model's has " +
-                       to_string(t.shape()));
+      throw ShapeError("load_state_dict: " + name + " has shape " + to_string(found->second.shape()) +
+                       ", the model's has " + to_string(t.shape()));
     }
   }
   for (auto& [name, t] : state) {
@@ -108,8 +99,7 @@ void load_state_dict(Model& model, const StateDict& state) {
 }
 
 // A model of the same type with `f(tensor)` in place of every tensor.
-template <class Model, class F>
-Model map_tensors(const Model& model, F&& f) {
+template <class Model, class F> Model map_tensors(const Model& model, F&& f) {
   Model copy = model;
   nn::visit_tensors("", copy, [&](const std::string&, Tensor& t) {
     if (t.defined()) t = f(t);
@@ -118,14 +108,12 @@ Model map_tensors(const Model& model, F&& f) {
 }
 
 // A copy with numbers of its own, and gradients of its own.
-template <class Model>
-Model clone(const Model& model) {
+template <class Model> Model clone(const Model& model) {
   return map_tensors(model, [](const Tensor& t) { return t.detach().clone().requires_grad_(t.requires_grad()); });
 }
 
 // The model on another device (new leaves; itself where it is there already).
-template <class Model>
-Model to(const Model& model, Device device) {
+template <class Model> Model to(const Model& model, Device device) {
   return map_tensors(model, [&](const Tensor& t) {
     return t.device() == device ? t : t.detach().to(device).requires_grad_(t.requires_grad());
   });
@@ -134,10 +122,10 @@ Model to(const Model& model, Device device) {
 // The model with `f(parameter, gradient)` in place of each parameter, one gradient for each of `parameters(model)`.
 // Gradients flow through the result: `map_parameters(model, grads, [&](Tensor p, Tensor g) { return p - lr * g; })` is
 // the inner step of MAML (Finn et al. 2017).
-template <class Model, class F>
-Model map_parameters(const Model& model, const std::vector<Tensor>& grads, F&& f) {
+template <class Model, class F> Model map_parameters(const Model& model, const std::vector<Tensor>& grads, F&& f) {
   if (size_t n = parameters(model).size(); n != grads.size()) {
-    throw ShapeError("map_parameters: " + std::to_string(n) + " parameters, but " + std::to_string(grads.size()) + " gradients");
+    throw ShapeError("map_parameters: " + std::to_string(n) + " parameters, but " + std::to_string(grads.size()) +
+                     " gradients");
   }
   size_t i = 0;
   return map_tensors(model, [&](const Tensor& t) { return t.requires_grad() ? Tensor(f(t, grads[i++])) : t; });

@@ -6,7 +6,8 @@ namespace cr::nn {
 
 Linear::Linear(int64_t in, int64_t out, Generator& generator, bool with_bias) {
   if (in < 1 || out < 1) {
-    throw ShapeError("Linear: sizes must be at least 1, got in = " + std::to_string(in) + ", out = " + std::to_string(out));
+    throw ShapeError("Linear: sizes must be at least 1, got in = " + std::to_string(in) +
+                     ", out = " + std::to_string(out));
   }
   double bound = 1 / std::sqrt(static_cast<double>(in));
   weight = uniform({out, in}, -bound, bound, generator).requires_grad_();

@@ -90,9 +90,9 @@ DType find_dtype(const Nested& values) {
   return type;
 }
 
-template <class T>
-void collect(const Nested& values, const Shape& shape, int d, std::vector<T>& out) {
-  bool fits = values.is_list ? d < shape.size() && static_cast<int64_t>(values.items.size()) == shape[d] : d == shape.size();
+template <class T> void collect(const Nested& values, const Shape& shape, int d, std::vector<T>& out) {
+  bool fits =
+      values.is_list ? d < shape.size() && static_cast<int64_t>(values.items.size()) == shape[d] : d == shape.size();
   if (!fits) throw ShapeError("tensor: rows of different lengths; the first ones suggest shape " + to_string(shape));
   if (!values.is_list) out.push_back(values.number.as<T>());
   for (const Nested& item : values.items) collect(item, shape, d + 1, out);

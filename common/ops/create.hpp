@@ -38,19 +38,17 @@ Tensor randperm(int64_t n, Generator& generator);
 // ShapeError if rows have different lengths.
 struct Nested {
   template <class N>
-    requires std::is_arithmetic_v<N>
-  Nested(N n) : number(n) {}
-  Nested(std::initializer_list<Nested> list) : items(list), is_list(true) {}
-  Scalar number{0};
-  std::vector<Nested> items;
-  bool is_list = false;
+    requires std::is_arithmetic_v<N> Nested(N n) : number(n) {}
+    Nested(std::initializer_list<Nested> list) : items(list), is_list(true) {}
+    Scalar number{0};
+    std::vector<Nested> items;
+    bool is_list = false;
 };
 Tensor tensor(const Nested& values);
 Tensor tensor(const Nested& values, DType dtype);
 
 // A copy of the numbers in `values`, row by row. Throws ShapeError if the count does not match.
-template <Element T>
-Tensor from_span(std::span<const T> values, const Shape& shape) {
+template <Element T> Tensor from_span(std::span<const T> values, const Shape& shape) {
   if (numel(shape) != static_cast<int64_t>(values.size())) {
     throw ShapeError("from_span: " + std::to_string(values.size()) + " numbers for shape " + to_string(shape));
   }
@@ -58,8 +56,7 @@ Tensor from_span(std::span<const T> values, const Shape& shape) {
   std::copy(values.begin(), values.end(), x.mutable_data<T>());
   return x;
 }
-template <class T>
-Tensor from_vector(const std::vector<T>& values) {
+template <class T> Tensor from_vector(const std::vector<T>& values) {
   return from_span(std::span<const T>(values), {static_cast<int64_t>(values.size())});
 }
 

@@ -157,19 +157,23 @@ Tensor clamp(const Tensor& x, double min, double max) {
 //
 static void check_alpha(const char* op, DType type, double alpha) {
   if (!is_floating(type) && alpha != std::floor(alpha)) {
-    throw DTypeError(std::string(op) + ": alpha = " + std::to_string(alpha) + " is not whole, but the tensors are " + name(type));
+    throw DTypeError(std::string(op) + ": alpha = " + std::to_string(alpha) + " is not whole, but the tensors are " +
+                     name(type));
   }
 }
 
 // z = x + α y,  dz/dx = 1, dz/dy = α
 static Tensor add_scaled(const Tensor& x, const Tensor& y, double alpha) {
   return record("add", backend::map(x, y, alpha, functor::AddScaled{}), inputs(x, y), saved(), attributes(alpha),
-                [](Backward& b) { return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()}; });
+                [](Backward& b) {
+                  return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()};
+                });
 }
 static Tensor add_plain(const Tensor& x, const Tensor& y) {
   if (!same_type(x, y)) return promoted(add_plain, x, y);
-  return record("add", backend::map(x, y, functor::Add{}), inputs(x, y), saved(),
-                [](Backward& b) { return Grads{b.dy(), b.dy()}; });
+  return record("add", backend::map(x, y, functor::Add{}), inputs(x, y), saved(), [](Backward& b) {
+    return Grads{b.dy(), b.dy()};
+  });
 }
 Tensor add(const Tensor& x, const Tensor& y, double alpha) {
   if (alpha == 1) return add_plain(x, y);
@@ -181,8 +185,9 @@ Tensor add(const Tensor& x, const Tensor& y, double alpha) {
 // z = x − y
 static Tensor sub_plain(const Tensor& x, const Tensor& y) {
   if (!same_type(x, y)) return promoted(sub_plain, x, y);
-  return record("sub", backend::map(x, y, functor::Sub{}), inputs(x, y), saved(),
-                [](Backward& b) { return Grads{b.dy(), b.needs(1) ? -b.dy() : Tensor()}; });
+  return record("sub", backend::map(x, y, functor::Sub{}), inputs(x, y), saved(), [](Backward& b) {
+    return Grads{b.dy(), b.needs(1) ? -b.dy() : Tensor()};
+  });
 }
 Tensor sub(const Tensor& x, const Tensor& y, double alpha) { return alpha == 1 ? sub_plain(x, y) : add(x, y, -alpha); }
 
@@ -243,12 +248,14 @@ Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
 // ## A tensor and a number
 Tensor add(const Tensor& x, Scalar s) {
   if (!takes(x, s)) return add(adapted(x, s), s);
-  return record("add", backend::map(x, s, functor::Add{}), inputs(x), saved(), [](Backward& b) { return Grads{b.dy()}; });
+  return record("add", backend::map(x, s, functor::Add{}), inputs(x), saved(),
+                [](Backward& b) { return Grads{b.dy()}; });
 }
 
 Tensor sub(const Tensor& x, Scalar s) {
   if (!takes(x, s)) return sub(adapted(x, s), s);
-  return record("sub", backend::map(x, s, functor::Sub{}), inputs(x), saved(), [](Backward& b) { return Grads{b.dy()}; });
+  return record("sub", backend::map(x, s, functor::Sub{}), inputs(x), saved(),
+                [](Backward& b) { return Grads{b.dy()}; });
 }
 
 Tensor mul(const Tensor& x, Scalar s) {
@@ -271,15 +278,11 @@ Tensor div(Scalar s, const Tensor& y) {
 }
 
 // ## Comparisons
-template <class F>
-static Tensor compare(const Tensor& x, const Tensor& y) {
+template <class F> static Tensor compare(const Tensor& x, const Tensor& y) {
   DType type = common_type(x, y);
   return backend::map(to_dtype(x, type).detach(), to_dtype(y, type).detach(), F{});
 }
-template <class F>
-static Tensor compare(const Tensor& x, Scalar s) {
-  return backend::map(adapted(x, s), s, F{});
-}
+template <class F> static Tensor compare(const Tensor& x, Scalar s) { return backend::map(adapted(x, s), s, F{}); }
 Tensor eq(const Tensor& x, const Tensor& y) { return compare<functor::Eq>(x, y); }
 Tensor ne(const Tensor& x, const Tensor& y) { return compare<functor::Ne>(x, y); }
 Tensor lt(const Tensor& x, const Tensor& y) { return compare<functor::Lt>(x, y); }
@@ -310,11 +313,11 @@ void check_fits(const char* op, const Tensor& x, const Shape& shape, DType type)
 
 template <class F>
 void update(const char* op, const Tensor& x, const Tensor& y, std::span<const Saved> saved_values, Rule rule) {
-  record_in_place(op, x, inputs(x, y), saved_values, {}, rule,
-                  [&] { backend::map_into(x, F{}, {x, backend::Operand(y)}); });
+  record_in_place(op, x, inputs(x, y), saved_values, {}, rule, [&] {
+    backend::map_into(x, F{}, {x, backend::Operand(y)});
+  });
 }
-template <class F>
-void update(const char* op, const Tensor& x, Scalar s, Rule rule) {
+template <class F> void update(const char* op, const Tensor& x, Scalar s, Rule rule) {
   check_fits(op, x, {}, s.kind);
   record_in_place(op, x, inputs(x), {}, attributes(s.value), rule, [&] { backend::map_into(x, F{}, {x, s}); });
 }
@@ -333,9 +336,14 @@ Tensor operand_for(const char* op, const Tensor& x, const Tensor& y) {
 const Tensor& Tensor::add_(const Tensor& y, double alpha) const {
   Tensor z = operand_for("add_", *this, y);
   check_alpha("add_", dtype(), alpha);
-  record_in_place("add_", *this, inputs(*this, z), {}, attributes(alpha),
-                  [](Backward& b) { return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()}; },
-                  [&] { backend::map_into(*this, functor::AddScaled{}, {*this, z, alpha}); });
+  record_in_place(
+      "add_", *this, inputs(*this, z), {}, attributes(alpha),
+      [](Backward& b) {
+        return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()};
+      },
+      [&] {
+        backend::map_into(*this, functor::AddScaled{}, {*this, z, alpha});
+      });
   return *this;
 }
 const Tensor& Tensor::sub_(const Tensor& y, double alpha) const { return add_(y, -alpha); }
@@ -379,13 +387,18 @@ const Tensor& Tensor::copy_(const Tensor& y) const {
   if (!(broadcast_shapes(shape(), y.shape(), "copy_") == shape())) check_fits("copy_", *this, y.shape(), dtype());
   bool shares = y.impl()->storage == impl_->storage && y.impl() != impl();
   Tensor z = shares ? y.clone() : y;
-  record_in_place("copy_", *this, inputs(*this, z), {}, {}, [](Backward& b) { return Grads{Tensor(), b.dy()}; },
-                  [&] { backend::on(device()).copy(*this, z); });
+  record_in_place(
+      "copy_", *this, inputs(*this, z), {}, {},
+      [](Backward& b) {
+        return Grads{Tensor(), b.dy()};
+      },
+      [&] { backend::on(device()).copy(*this, z); });
   return *this;
 }
 const Tensor& Tensor::fill_(Scalar s) const {
-  record_in_place("fill_", *this, inputs(*this), {}, {}, [](Backward&) { return Grads{Tensor()}; },
-                  [&] { backend::on(device()).fill(*this, s); });
+  record_in_place(
+      "fill_", *this, inputs(*this), {}, {}, [](Backward&) { return Grads{Tensor()}; },
+      [&] { backend::on(device()).fill(*this, s); });
   return *this;
 }
 

@@ -30,7 +30,7 @@ Tensor add(const Tensor& x, const Tensor& y, double alpha = 1);  // x + alpha ·
 Tensor sub(const Tensor& x, const Tensor& y, double alpha = 1);
 Tensor mul(const Tensor& x, const Tensor& y);
 Tensor div(const Tensor& x, const Tensor& y);
-Tensor maximum(const Tensor& x, const Tensor& y);                 // NaN if either is; where equal, each gets half the gradient
+Tensor maximum(const Tensor& x, const Tensor& y);  // NaN if either is; where equal, each gets half the gradient
 Tensor minimum(const Tensor& x, const Tensor& y);
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y);
 Tensor add(const Tensor& x, Scalar s);

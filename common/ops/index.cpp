@@ -9,7 +9,8 @@ namespace {
 
 void check_index(const char* op, const Tensor& x, const Tensor& index) {
   backend::check_device(op, x, index);
-  if (index.dtype() != DType::int64) throw DTypeError(std::string(op) + ": the index must be int64, got " + name(index.dtype()));
+  if (index.dtype() != DType::int64)
+    throw DTypeError(std::string(op) + ": the index must be int64, got " + name(index.dtype()));
 }
 
 // `slices` has x's shape but for dimension d, where it has `length`.
@@ -18,9 +19,11 @@ void check_slices(const char* op, const Tensor& x, int d, const Tensor& slices, 
   expected[d] = length;
   backend::check_device(op, x, slices);
   if (!(slices.shape() == expected)) {
-    throw ShapeError(std::string(op) + ": the source has shape " + to_string(slices.shape()) + ", but needs " + to_string(expected));
+    throw ShapeError(std::string(op) + ": the source has shape " + to_string(slices.shape()) + ", but needs " +
+                     to_string(expected));
   }
-  if (slices.dtype() != x.dtype()) throw DTypeError(std::string(op) + ": " + name(slices.dtype()) + " values into " + name(x.dtype()));
+  if (slices.dtype() != x.dtype())
+    throw DTypeError(std::string(op) + ": " + name(slices.dtype()) + " values into " + name(x.dtype()));
 }
 
 void check_same_rank(const char* op, const Tensor& x, int d, const Tensor& index) {
@@ -39,7 +42,8 @@ void check_same_rank(const char* op, const Tensor& x, int d, const Tensor& index
 // y[i] = x[index[i]],  dx[index[i]] += dy[i]
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   check_index("index_select", x, index);
-  if (index.dim() > 1) throw ShapeError("index_select: the index must be a vector, got shape " + to_string(index.shape()));
+  if (index.dim() > 1)
+    throw ShapeError("index_select: the index must be a vector, got shape " + to_string(index.shape()));
   if (x.dim() == 0) throw ShapeError("index_select: a scalar has no dimension to select from");
   int d = wrap_dim(dim, x.dim(), "index_select");
   Shape shape = x.shape();
@@ -86,9 +90,11 @@ Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tens
   check_same_rank("scatter_add", x, d, index);
   backend::check_device("scatter_add", x, source);
   if (!(source.shape() == index.shape())) {
-    throw ShapeError("scatter_add: index " + to_string(index.shape()) + " and source " + to_string(source.shape()) + " differ");
+    throw ShapeError("scatter_add: index " + to_string(index.shape()) + " and source " + to_string(source.shape()) +
+                     " differ");
   }
-  if (source.dtype() != x.dtype()) throw DTypeError(std::string("scatter_add: ") + name(source.dtype()) + " values into " + name(x.dtype()));
+  if (source.dtype() != x.dtype())
+    throw DTypeError(std::string("scatter_add: ") + name(source.dtype()) + " values into " + name(x.dtype()));
   if (x.dim() == 0) throw ShapeError("scatter_add: a scalar has no dimension to add along");
   Tensor y = backend::copy(x, x.dtype(), x.device());
   backend::on(x.device()).scatter_add(y, d, index, source, "scatter_add");

@@ -19,7 +19,8 @@ Tensor reduced(const Tensor& losses, Reduction reduction) {
 
 void check_same_shape(const char* op, const Tensor& input, const Tensor& target) {
   if (!(input.shape() == target.shape())) {
-    throw ShapeError(std::string(op) + ": input " + to_string(input.shape()) + " and target " + to_string(target.shape()) + " differ");
+    throw ShapeError(std::string(op) + ": input " + to_string(input.shape()) + " and target " +
+                     to_string(target.shape()) + " differ");
   }
 }
 
@@ -37,7 +38,8 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 // One pass computes the loss of a row, and one its gradient; that serves the first derivative. When the gradient is to be
 // differentiated again, the same formula is spelled out in operations that can be.
 static Tensor cross_entropy_rows(const Tensor& x, const Tensor& target) {
-  Tensor loss = empty({x.shape()[0]}, x.dtype(), x.device()), logsumexp = empty(loss.shape(), DType::float64, x.device());
+  Tensor loss = empty({x.shape()[0]}, x.dtype(), x.device()),
+         logsumexp = empty(loss.shape(), DType::float64, x.device());
   backend::on(x.device()).cross_entropy(loss, logsumexp, x, target);
   return record("cross_entropy", loss, inputs(x), saved(x, constant(target), constant(logsumexp)), [](Backward& b) {
     Tensor x = b[0], target = b[1];
@@ -56,9 +58,12 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, Reduction reduc
     throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " and target " + to_string(target.shape()) +
                      ": needs (n, classes) and (n,)");
   }
-  if (logits.shape()[1] == 0 && logits.shape()[0] > 0) throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " have no classes");
-  if (target.dtype() != DType::int64) throw DTypeError(std::string("cross_entropy: labels must be int64, got ") + name(target.dtype()));
-  if (!is_floating(logits.dtype())) throw DTypeError(std::string("cross_entropy: logits must be floating-point, got ") + name(logits.dtype()));
+  if (logits.shape()[1] == 0 && logits.shape()[0] > 0)
+    throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " have no classes");
+  if (target.dtype() != DType::int64)
+    throw DTypeError(std::string("cross_entropy: labels must be int64, got ") + name(target.dtype()));
+  if (!is_floating(logits.dtype()))
+    throw DTypeError(std::string("cross_entropy: logits must be floating-point, got ") + name(logits.dtype()));
   backend::check_device("cross_entropy", logits, target);
   return reduced(cross_entropy_rows(logits.contiguous(), target.contiguous()), reduction);
 }
@@ -78,7 +83,8 @@ static Tensor binary_cross_entropy(const Tensor& z, const Tensor& y) {
 Tensor binary_cross_entropy_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
   check_same_shape("binary_cross_entropy_with_logits", logits, target);
   if (!is_floating(logits.dtype())) {
-    throw DTypeError(std::string("binary_cross_entropy_with_logits: needs floating-point logits, got ") + name(logits.dtype()));
+    throw DTypeError(std::string("binary_cross_entropy_with_logits: needs floating-point logits, got ") +
+                     name(logits.dtype()));
   }
   return reduced(binary_cross_entropy(logits, target.to(logits.dtype())), reduction);
 }

@@ -29,8 +29,7 @@ std::string text(double value, DType dtype, const Style& style) {
 }
 
 // Calls f for the elements that will be shown, in order.
-template <class F>
-void shown(const Tensor& x, int d, int64_t offset, bool summarize, F&& f) {
+template <class F> void shown(const Tensor& x, int d, int64_t offset, bool summarize, F&& f) {
   if (d == x.dim()) return f(offset);
   int64_t n = x.shape()[d];
   for (int64_t i = 0; i < n; ++i) {
@@ -52,7 +51,9 @@ void print(const Tensor& x, int d, int64_t offset, const Style& style, std::stri
   }
   int64_t n = x.shape()[d];
   bool last = d == x.dim() - 1;
-  std::string separator = last ? ", " : "," + std::string(static_cast<size_t>(x.dim() - 1 - d), '\n') + std::string(static_cast<size_t>(d) + 8, ' ');
+  std::string separator = last ? ", "
+                               : "," + std::string(static_cast<size_t>(x.dim() - 1 - d), '\n') +
+                                     std::string(static_cast<size_t>(d) + 8, ' ');
   out += '[';
   for (int64_t i = 0; i < n; ++i) {
     if (i > 0) out += separator;
@@ -91,7 +92,8 @@ std::string to_string(const Tensor& given) {
   if (x.numel() == 0) out += "[]";
   else print(x, 0, x.impl()->offset, style, out);
   if (x.numel() == 0 && x.dim() != 1) out += ", size=" + to_string(x.shape());
-  if (x.dtype() == DType::float64 || (x.numel() == 0 && x.dtype() != DType::float32)) out += std::string(", dtype=") + name(x.dtype());
+  if (x.dtype() == DType::float64 || (x.numel() == 0 && x.dtype() != DType::float32))
+    out += std::string(", dtype=") + name(x.dtype());
   if (given.grad_fn()) out += std::string(", grad_fn=<") + given.grad_fn() + ">";
   else if (given.requires_grad()) out += ", requires_grad=true";
   return out + ")";

@@ -12,8 +12,8 @@ std::string both(const Tensor& a, const Tensor& b) { return to_string(a.shape())
 
 void check_operands(const char* op, const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || !is_floating(a.dtype())) {
-    throw DTypeError(std::string(op) + ": needs two tensors of one floating-point type, got " + name(a.dtype()) + " and " +
-                     name(b.dtype()));
+    throw DTypeError(std::string(op) + ": needs two tensors of one floating-point type, got " + name(a.dtype()) +
+                     " and " + name(b.dtype()));
   }
   backend::check_device(op, a, b);
 }
@@ -33,13 +33,14 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (b.dim() > 2) throw ShapeError("matmul: " + both(a, b) + ": the right side may be a vector or a matrix");
   int64_t inner = a.shape().back(), rows = b.shape()[0];
   if (inner != rows) {
-    throw ShapeError("matmul: " + both(a, b) + ": inner sizes " + std::to_string(inner) + " and " + std::to_string(rows) + " differ");
+    throw ShapeError("matmul: " + both(a, b) + ": inner sizes " + std::to_string(inner) + " and " +
+                     std::to_string(rows) + " differ");
   }
-  Tensor right = b.dim() == 1 ? b.unsqueeze(1) : b;                                   // (k, n)
+  Tensor right = b.dim() == 1 ? b.unsqueeze(1) : b;  // (k, n)
   int64_t all_rows = 1;
   for (int d = 0; d + 1 < a.dim(); ++d) all_rows *= a.shape()[d];
-  Tensor left = a.dim() == 2 ? a : a.reshape({all_rows, inner});                      // (m, k)
-  Tensor c = mm(left, right);                                                         // (m, n)
+  Tensor left = a.dim() == 2 ? a : a.reshape({all_rows, inner});  // (m, k)
+  Tensor c = mm(left, right);                                     // (m, n)
   if (a.dim() == 2 && b.dim() == 2) return c;
   Shape shape = a.shape();
   shape.resize(a.dim() - 1);

@@ -49,16 +49,16 @@ Tensor sum(const Tensor& x, Dims dims, bool keepdim) {
   if (x.dtype() == DType::boolean) return sum(countable(x), dims, keepdim);
   dims = wrap_dims(x, dims, "sum");
   Tensor y = backend::reduce(x, functor::Sum{}, dims, keepdim);
-  return record("sum", y, inputs(x), saved(), attributes(dims, int64_t{keepdim}), [](Backward& b) {
-    return Grads{expand_to(restore(b.dy(), b.dims(0), b.integer(1)), b.shape())};
-  });
+  return record("sum", y, inputs(x), saved(), attributes(dims, int64_t{keepdim}),
+                [](Backward& b) { return Grads{expand_to(restore(b.dy(), b.dims(0), b.integer(1)), b.shape())}; });
 }
 Tensor sum(const Tensor& x) { return sum(x, {}); }
 
 // y = Σ x / n,  dy/dx = 1 / n
 Tensor mean(const Tensor& x, Dims dims, bool keepdim) {
   if (!is_floating(x.dtype())) {
-    throw DTypeError(std::string("mean: needs a floating-point tensor, got ") + name(x.dtype()) + "; convert it with to(DType::float32)");
+    throw DTypeError(std::string("mean: needs a floating-point tensor, got ") + name(x.dtype()) +
+                     "; convert it with to(DType::float32)");
   }
   dims = wrap_dims(x, dims, "mean");
   return sum(x, dims, keepdim) / static_cast<double>(count(x, dims));
@@ -68,11 +68,11 @@ Tensor mean(const Tensor& x) { return mean(x, {}); }
 // ## Extremes
 //
 // y = max x; the gradient goes to every x that equals y, in equal parts.
-template <class F>
-static Tensor extreme(const char* op, const Tensor& x, Dims dims, bool keepdim) {
+template <class F> static Tensor extreme(const char* op, const Tensor& x, Dims dims, bool keepdim) {
   if (x.dtype() == DType::boolean) return extreme<F>(op, countable(x), dims, keepdim).to(DType::boolean);
   dims = wrap_dims(x, dims, op);
-  if (count(x, dims) == 0) throw ShapeError(std::string(op) + ": no elements to choose from in shape " + to_string(x.shape()));
+  if (count(x, dims) == 0)
+    throw ShapeError(std::string(op) + ": no elements to choose from in shape " + to_string(x.shape()));
   Tensor y = backend::reduce(x, F{}, dims, keepdim);
   return record(op, y, inputs(x), saved(x, y), attributes(dims, int64_t{keepdim}), [](Backward& b) {
     Tensor x = b[0].detach(), y = restore(b[1].detach(), b.dims(0), b.integer(1));
@@ -86,7 +86,9 @@ Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<functor::
 static Tensor arg_extreme(const char* op, bool largest, const Tensor& x, int64_t dim, bool keepdim) {
   if (x.dim() == 0) return backend::full({}, 0, DType::int64, x.device());
   int d = wrap_dim(dim, x.dim(), op);
-  if (x.shape()[d] == 0) throw ShapeError(std::string(op) + ": no elements along dimension " + std::to_string(d) + " of shape " + to_string(x.shape()));
+  if (x.shape()[d] == 0)
+    throw ShapeError(std::string(op) + ": no elements along dimension " + std::to_string(d) + " of shape " +
+                     to_string(x.shape()));
   Shape shape = x.shape();
   shape[d] = 1;
   Tensor y = empty(shape, DType::int64, x.device());
@@ -107,7 +109,8 @@ static bool is_last(const Tensor& x, int64_t dim, const char* op) {
   return x.dim() == 0 || wrap_dim(dim, x.dim(), op) == x.dim() - 1;
 }
 static Tensor along_rows(const Tensor& x, bool log, const char* op) {
-  if (!is_floating(x.dtype())) throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()));
+  if (!is_floating(x.dtype()))
+    throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()));
   Tensor y = empty(x.shape(), x.dtype(), x.device());
   backend::on(x.device()).softmax(y, x.contiguous(), log);
   return y;

@@ -74,7 +74,8 @@ Tensor Tensor::reshape(Shape wanted) const {
 Tensor Tensor::flatten(int64_t start_dim, int64_t end_dim) const {
   if (dim() == 0) return reshape({1});
   int first = wrap_dim(start_dim, dim(), "flatten"), last = wrap_dim(end_dim, dim(), "flatten");
-  if (first > last) throw IndexError("flatten: dimension " + std::to_string(first) + " comes after " + std::to_string(last));
+  if (first > last)
+    throw IndexError("flatten: dimension " + std::to_string(first) + " comes after " + std::to_string(last));
   Shape shape = this->shape();
   for (int d = first; d < last; ++d) {
     shape[first] *= shape[first + 1];
@@ -92,7 +93,8 @@ Tensor Tensor::transpose(int64_t a, int64_t b) const {
     std::swap(shape[i], shape[j]);
     std::swap(strides[i], strides[j]);
   }
-  return record_view("transpose", window(*this, shape, strides, impl_->offset), *this, attributes(int64_t{i}, int64_t{j}),
+  return record_view("transpose", window(*this, shape, strides, impl_->offset), *this,
+                     attributes(int64_t{i}, int64_t{j}),
                      [](Backward& b) { return Grads{b.dy().transpose(b.integer(0), b.integer(1))}; });
 }
 
@@ -106,7 +108,8 @@ Tensor Tensor::permute(Dims order) const {
   Shape shape;
   Strides strides;
   if (order.size() != dim()) {
-    throw ShapeError("permute: " + std::to_string(order.size()) + " dimensions named for a tensor with " + std::to_string(dim()));
+    throw ShapeError("permute: " + std::to_string(order.size()) + " dimensions named for a tensor with " +
+                     std::to_string(dim()));
   }
   for (int d = 0; d < order.size(); ++d) {
     int from = wrap_dim(order[d], dim(), "permute");
@@ -171,10 +174,9 @@ static Tensor part(const char* op, const Tensor& x, const Shape& shape, const St
     dense_offset += starts[d] * dense[d];
     if (steps[d] != 0) dense_strides.push_back(dense[d] * steps[d]);
   }
-  return record_view(op, window(x, shape, strides, offset), x, attributes(shape, dense_strides, dense_offset),
-                     [](Backward& b) {
-                       return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))};
-                     });
+  return record_view(
+      op, window(x, shape, strides, offset), x, attributes(shape, dense_strides, dense_offset),
+      [](Backward& b) { return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))}; });
 }
 
 Tensor Tensor::select(int64_t d, int64_t at) const {
@@ -182,8 +184,8 @@ Tensor Tensor::select(int64_t d, int64_t at) const {
   int i = wrap_dim(d, dim(), "select");
   int64_t size = shape()[i], index = at < 0 ? at + size : at;
   if (index < 0 || index >= size) {
-    throw IndexError("index " + std::to_string(at) + " is out of range for dimension " + std::to_string(i) + " of shape " +
-                     to_string(shape()));
+    throw IndexError("index " + std::to_string(at) + " is out of range for dimension " + std::to_string(i) +
+                     " of shape " + to_string(shape()));
   }
   Shape shape = this->shape();
   Strides strides = this->strides();

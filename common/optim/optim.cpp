@@ -12,7 +12,8 @@ Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(par
     if (!p.defined() || !p.requires_grad() || !p.is_leaf()) {
       throw AutogradError("optimiser: parameter " + std::to_string(i) + " is not a leaf that requires a gradient");
     }
-    if (!p.is_contiguous()) throw ShapeError("optimiser: parameter " + std::to_string(i) + " is a strided view; clone() it first");
+    if (!p.is_contiguous())
+      throw ShapeError("optimiser: parameter " + std::to_string(i) + " is a strided view; clone() it first");
   }
 }
 
@@ -39,8 +40,8 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
       Tensor& slot = loaded[name].emplace_back();
       if (found == state.end()) continue;
       if (!(found->second.shape() == parameters_[i].shape())) {
-        throw ShapeError("optimiser: " + found->first + " has shape " + to_string(found->second.shape()) + ", its parameter " +
-                         to_string(parameters_[i].shape()));
+        throw ShapeError("optimiser: " + found->first + " has shape " + to_string(found->second.shape()) +
+                         ", its parameter " + to_string(parameters_[i].shape()));
       }
       slot = found->second.detach().clone();
       ++used;
@@ -62,8 +63,7 @@ void require(bool ok, const std::string& message) {
 }
 
 // An update is no operation of the graph, but it is a write: what saved the old value must notice.
-template <class F>
-void update(const Tensor& p, const char* name, F&& f) {
+template <class F> void update(const Tensor& p, const char* name, F&& f) {
   Tensor g = p.grad();
   if (!g.defined()) return;
   f(g.detach().contiguous());
@@ -73,7 +73,8 @@ void update(const Tensor& p, const char* name, F&& f) {
 }  // namespace
 
 SGD::SGD(std::vector<Tensor> parameters, SgdOptions o) : Optimizer(std::move(parameters)), options(o) {
-  require(o.lr >= 0 && o.momentum >= 0 && o.weight_decay >= 0, "SGD: lr, momentum and weight_decay must not be negative");
+  require(o.lr >= 0 && o.momentum >= 0 && o.weight_decay >= 0,
+          "SGD: lr, momentum and weight_decay must not be negative");
   require(!o.nesterov || (o.momentum > 0 && o.dampening == 0), "SGD: Nesterov needs momentum and no dampening");
   buffers_["momentum"].resize(parameters_.size());
 }
@@ -85,8 +86,9 @@ void SGD::step() {
       Tensor& m = buffers_["momentum"][i];
       bool first = options.momentum != 0 && !m.defined();
       if (first) m = zeros(p.shape(), p.dtype(), p.device());
-      backend::on(p.device()).sgd(p, g, options.momentum != 0 ? m : Tensor(),
-                                  {options.lr, options.momentum, options.dampening, options.weight_decay, options.nesterov, first});
+      backend::on(p.device())
+          .sgd(p, g, options.momentum != 0 ? m : Tensor(),
+               {options.lr, options.momentum, options.dampening, options.weight_decay, options.nesterov, first});
       ++steps_[i];
     });
   }
@@ -106,8 +108,8 @@ void Adam::step() {
       Tensor& m = buffers_["exp_avg"][i];
       Tensor& v = buffers_["exp_avg_sq"][i];
       if (!m.defined()) m = zeros(p.shape(), p.dtype(), p.device()), v = zeros(p.shape(), p.dtype(), p.device());
-      backend::on(p.device()).adam(p, g, m, v,
-                                   {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, ++steps_[i]});
+      backend::on(p.device())
+          .adam(p, g, m, v, {options.lr, options.beta1, options.beta2, options.eps, options.weight_decay, ++steps_[i]});
     });
   }
 }

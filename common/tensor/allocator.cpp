@@ -29,9 +29,9 @@ constexpr int kClasses = 4 * 48;
 
 int class_of(int64_t bytes) {
   if (bytes <= 64) return 0;
-  auto units = static_cast<uint64_t>(bytes + 15) / 16;                           // 16-byte quarters of the smallest step
-  int power = std::bit_width(units - 1) - 1;                                     // 2^power < units <= 2^(power + 1)
-  int quarter = static_cast<int>((units - 1) >> (power - 2)) - 4;                // 0 … 3
+  auto units = static_cast<uint64_t>(bytes + 15) / 16;             // 16-byte quarters of the smallest step
+  int power = std::bit_width(units - 1) - 1;                       // 2^power < units <= 2^(power + 1)
+  int quarter = static_cast<int>((units - 1) >> (power - 2)) - 4;  // 0 … 3
   return 4 * (power - 2) + quarter + 1;
 }
 
@@ -81,7 +81,7 @@ struct Local {
   std::array<List, kLocalClasses> lists;
   ~Local();
 };
-thread_local Local* local = nullptr;   // null before the first use and after the thread's end
+thread_local Local* local = nullptr;  // null before the first use and after the thread's end
 thread_local bool local_gone = false;
 
 Local::~Local() {

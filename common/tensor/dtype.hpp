@@ -20,7 +20,8 @@ template <> inline constexpr DType dtype_of<int64_t> = DType::int64;
 template <> inline constexpr DType dtype_of<bool> = DType::boolean;
 
 template <class T>
-concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int64_t> || std::same_as<T, bool>;
+concept Element =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int64_t> || std::same_as<T, bool>;
 
 constexpr int64_t size_of(DType t) { return t == DType::boolean ? 1 : t == DType::float32 ? 4 : 8; }
 constexpr bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
@@ -32,8 +33,11 @@ constexpr const char* name(DType t) {
 // A C++ number that takes part in an operation with a tensor. It remembers its kind, because the kind decides the type
 // of the result: `int_tensor + 1` stays int64, `int_tensor + 1.5` becomes float32.
 struct Scalar {
-  template <std::integral T> Scalar(T v) : value(static_cast<double>(v)), integer(static_cast<int64_t>(v)),
-      kind(std::same_as<T, bool> ? DType::boolean : DType::int64) {}
+  template <std::integral T>
+  Scalar(T v)
+      : value(static_cast<double>(v)),
+        integer(static_cast<int64_t>(v)),
+        kind(std::same_as<T, bool> ? DType::boolean : DType::int64) {}
   template <std::floating_point T> Scalar(T v) : value(static_cast<double>(v)), integer(0), kind(DType::float32) {}
   template <class T> T as() const { return kind == DType::float32 ? static_cast<T>(value) : static_cast<T>(integer); }
   double value;
@@ -49,8 +53,7 @@ constexpr DType promote(DType a, DType b) { return a > b ? a : b; }
 constexpr DType promote_weak(DType strong, DType weak) { return category(weak) > category(strong) ? weak : strong; }
 
 // Calls `f(T{})` with the C++ type behind `t`.
-template <class F>
-decltype(auto) dispatch(DType t, F&& f) {
+template <class F> decltype(auto) dispatch(DType t, F&& f) {
   switch (t) {
     case DType::boolean: return f(bool{});
     case DType::int64: return f(int64_t{});
@@ -60,8 +63,7 @@ decltype(auto) dispatch(DType t, F&& f) {
 }
 
 // Likewise for floating-point types only. Throws DTypeError naming `op`.
-template <class F>
-decltype(auto) dispatch_floating(DType t, const char* op, F&& f) {
+template <class F> decltype(auto) dispatch_floating(DType t, const char* op, F&& f) {
   if (t == DType::float32) return f(float{});
   if (t == DType::float64) return f(double{});
   throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(t));

@@ -14,12 +14,26 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-struct ShapeError : Error { using Error::Error; };    // sizes that do not fit together
-struct DTypeError : Error { using Error::Error; };    // an operation does not take this element type
-struct IndexError : Error { using Error::Error; };    // an index, dimension or class label out of range
-struct DeviceError : Error { using Error::Error; };   // no such device, or operands on different ones
-struct IoError : Error { using Error::Error; };       // a file that is missing, damaged or cannot be written
-struct OutOfMemory : Error { using Error::Error; };   // the system refused an allocation; the library stays usable
-struct AutogradError : Error { using Error::Error; }; // a derivative asked for that does not exist, or saved data changed
+struct ShapeError : Error {
+  using Error::Error;
+};  // sizes that do not fit together
+struct DTypeError : Error {
+  using Error::Error;
+};  // an operation does not take this element type
+struct IndexError : Error {
+  using Error::Error;
+};  // an index, dimension or class label out of range
+struct DeviceError : Error {
+  using Error::Error;
+};  // no such device, or operands on different ones
+struct IoError : Error {
+  using Error::Error;
+};  // a file that is missing, damaged or cannot be written
+struct OutOfMemory : Error {
+  using Error::Error;
+};  // the system refused an allocation; the library stays usable
+struct AutogradError : Error {
+  using Error::Error;
+};  // a derivative asked for that does not exist, or saved data changed
 
 }  // namespace cr

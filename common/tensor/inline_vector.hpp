@@ -13,8 +13,7 @@
 
 namespace cr {
 
-template <class T, int N>
-class InlineVector {
+template <class T, int N> class InlineVector {
  public:
   InlineVector() = default;
   InlineVector(std::initializer_list<T> values) { assign(values.begin(), static_cast<int>(values.size())); }

@@ -13,8 +13,7 @@ namespace cr {
 
 // A base for counted objects. `T` is the derived class; when the last handle goes, `T::destroy(T*)` is called, which may
 // do more than `delete` (the autograd graph frees itself without recursion).
-template <class T>
-class Counted {
+template <class T> class Counted {
  public:
   Counted() = default;
   Counted(const Counted&) = delete;
@@ -39,8 +38,7 @@ class Counted {
 };
 
 // The handle. `Ref<T>::adopt(p)` takes over the creator's reference; copying adds one.
-template <class T>
-class Ref {
+template <class T> class Ref {
  public:
   Ref() = default;
   Ref(std::nullptr_t) {}

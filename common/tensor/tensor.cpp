@@ -34,8 +34,7 @@ Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset) {
   return Tensor(std::move(impl));
 }
 
-template <Element T>
-static Tensor scalar_tensor(T value) {
+template <Element T> static Tensor scalar_tensor(T value) {
   Tensor x = empty({}, dtype_of<T>);
   *static_cast<T*>(x.impl()->storage->data()) = value;
   return x;
@@ -47,7 +46,8 @@ Tensor::Tensor(bool value) : Tensor(scalar_tensor(value)) {}
 
 const void* Tensor::checked_data(DType expected) const {
   if (!defined()) throw Error("data: the tensor is undefined");
-  if (dtype() != expected) throw DTypeError(std::string("data: the tensor is ") + name(dtype()) + ", not " + name(expected));
+  if (dtype() != expected)
+    throw DTypeError(std::string("data: the tensor is ") + name(dtype()) + ", not " + name(expected));
   if (device() == Device::cuda) throw DeviceError("data: the numbers are on the GPU; call to(Device::cpu) first");
   if (!is_contiguous()) throw ShapeError("data: a strided view " + to_string(shape()) + "; call contiguous() first");
   return static_cast<const char*>(impl_->storage->data()) + impl_->offset * size_of(dtype());
@@ -57,9 +57,8 @@ Scalar Tensor::item_scalar() const {
   if (!defined()) throw Error("item: the tensor is undefined");
   if (numel() != 1) throw ShapeError("item: needs one element, got shape " + to_string(shape()));
   if (device() == Device::cuda) return to(Device::cpu).item_scalar();
-  return dispatch(dtype(), [&](auto t) {
-    return Scalar(static_cast<const decltype(t)*>(impl_->storage->data())[impl_->offset]);
-  });
+  return dispatch(
+      dtype(), [&](auto t) { return Scalar(static_cast<const decltype(t)*>(impl_->storage->data())[impl_->offset]); });
 }
 
 }  // namespace cr

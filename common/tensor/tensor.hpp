@@ -120,13 +120,13 @@ class Tensor {
   Tensor reshape(Shape shape) const;  // a copy where no view will do; one size may be -1: whatever is left
   Tensor view(Shape shape) const;     // never a copy; throws ShapeError where one would be needed
   Tensor flatten(int64_t start_dim = 0, int64_t end_dim = -1) const;
-  Tensor t() const;                   // matrix transpose
+  Tensor t() const;  // matrix transpose
   Tensor transpose(int64_t a, int64_t b) const;
   Tensor permute(Dims order) const;
   Tensor squeeze() const;
   Tensor squeeze(int64_t d) const;
   Tensor unsqueeze(int64_t d) const;
-  Tensor expand(Shape shape) const;   // repeats dimensions of size 1 without copying; -1 keeps a size
+  Tensor expand(Shape shape) const;  // repeats dimensions of size 1 without copying; -1 keeps a size
   Tensor select(int64_t d, int64_t at) const;
   Tensor slice(int64_t d, Slice s) const;
   Tensor narrow(int64_t d, int64_t start, int64_t length) const;
@@ -135,8 +135,8 @@ class Tensor {
 
   // ## Copies
   Tensor clone() const;
-  Tensor contiguous() const;          // itself if it already is
-  Tensor to(DType dtype) const;       // itself if it already is
+  Tensor contiguous() const;     // itself if it already is
+  Tensor to(DType dtype) const;  // itself if it already is
   Tensor to(Device device) const;
 
   // ## Writes in place
@@ -161,12 +161,12 @@ class Tensor {
   bool requires_grad() const;
   const Tensor& requires_grad_(bool on = true) const;
   bool is_leaf() const;
-  Tensor grad() const;                          // undefined before the first backward()
-  void set_grad(const Tensor& g) const;         // an undefined `g` clears it
+  Tensor grad() const;                   // undefined before the first backward()
+  void set_grad(const Tensor& g) const;  // an undefined `g` clears it
   void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
   Tensor detach() const;
   void register_hook(std::function<Tensor(const Tensor&)> hook) const;
-  const char* grad_fn() const;                  // the name of the operation that made it, or nullptr
+  const char* grad_fn() const;  // the name of the operation that made it, or nullptr
 
   // ## Shorthands for functions in `ops/`
   Tensor sum() const;
@@ -194,8 +194,7 @@ Tensor empty(const Shape& shape, DType dtype = DType::float32, Device device = D
 // The window (shape, strides, offset) onto x's storage, without any autograd history. Operations on views start here.
 Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset);
 
-template <Element T>
-T* Tensor::mutable_data() const {
+template <Element T> T* Tensor::mutable_data() const {
   void* p = const_cast<void*>(checked_data(dtype_of<T>));
   impl_->storage->bump("mutable_data");
   return static_cast<T*>(p);

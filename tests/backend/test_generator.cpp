@@ -29,16 +29,14 @@ static_assert(same(philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0x
                    {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}));
 
 // Distance in units in the last place of the exact value, which `exact` holds with more digits.
-template <typename T>
-double ulps(T value, long double exact) {
+template <typename T> double ulps(T value, long double exact) {
   T rounded = static_cast<T>(exact);
   T spacing = std::nextafter(std::fabs(rounded), std::numeric_limits<T>::infinity()) - std::fabs(rounded);
   return static_cast<double>(std::fabs(static_cast<long double>(value) - exact) / spacing);
 }
 
 // FNV-1a over the bytes: a fingerprint that any machine can compare.
-template <typename T>
-uint64_t fingerprint(const std::vector<T>& values) {
+template <typename T> uint64_t fingerprint(const std::vector<T>& values) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
   uint64_t hash = 14695981039346656037u;
   for (size_t i = 0; i < values.size() * sizeof(T); ++i) hash = (hash ^ bytes[i]) * 1099511628211u;
@@ -48,8 +46,7 @@ uint64_t fingerprint(const std::vector<T>& values) {
 struct Moments {
   double mean = 0, variance = 0, skew = 0, kurtosis = 0;
 };
-template <typename T>
-Moments moments(const std::vector<T>& x) {
+template <typename T> Moments moments(const std::vector<T>& x) {
   Moments m;
   const double n = static_cast<double>(x.size());
   for (T v : x) m.mean += static_cast<double>(v) / n;

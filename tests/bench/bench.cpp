@@ -13,8 +13,8 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/parallel.hpp"
@@ -77,7 +77,9 @@ Timing summarize(std::vector<double> samples) {
   return {samples[samples.size() / 2], samples[0], static_cast<int64_t>(samples.size())};
 }
 
-double milliseconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+double milliseconds(std::chrono::steady_clock::duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
 
 // Samples of one step each, for `seconds`, after a short warm-up.
 std::vector<double> sample(const std::function<void()>& step, double seconds, int64_t operations) {
@@ -187,18 +189,24 @@ int main(int argc, char** argv) try {
   int threads = 0;
   bool only_ours = false;
   std::string json_file;
-  CLI::App app("Times training steps of this library, beside PyTorch's if Python can import torch\n"
-               "(python3 -m venv venv && venv/bin/pip install torch, then CHAINRULE_PYTHON=venv/bin/python ./run bench).\n"
-               "Prints a table, then one JSON line per workload: median and smallest milliseconds over n samples.");
+  CLI::App app(
+      "Times training steps of this library, beside PyTorch's if Python can import torch\n"
+      "(python3 -m venv venv && venv/bin/pip install torch, then CHAINRULE_PYTHON=venv/bin/python ./run bench).\n"
+      "Prints a table, then one JSON line per workload: median and smallest milliseconds over n samples.");
   std::vector<std::string> known;
   for (const Workload& w : all) known.push_back(w.name);
   app.add_option("NAME", names, "workloads to time; all if none is named")->check(CLI::IsMember(known));
-  app.add_option("--seconds", seconds, "time for each workload and side")->check(CLI::Range(0.01, 600.0))->capture_default_str();
-  app.add_option("--threads", threads, "threads for both sides; 0: one a processor")->check(CLI::Range(0, 256))->capture_default_str();
+  app.add_option("--seconds", seconds, "time for each workload and side")
+      ->check(CLI::Range(0.01, 600.0))
+      ->capture_default_str();
+  app.add_option("--threads", threads, "threads for both sides; 0: one a processor")
+      ->check(CLI::Range(0, 256))
+      ->capture_default_str();
   app.add_flag("--only-ours", only_ours, "leave PyTorch out");
   app.add_option("--json", json_file, "write the JSON lines to this file instead");
   std::string list;
-  for (const Workload& w : all) list += "  " + w.name + std::string(10 - std::min<size_t>(w.name.size(), 9), ' ') + w.what + "\n";
+  for (const Workload& w : all)
+    list += "  " + w.name + std::string(10 - std::min<size_t>(w.name.size(), 9), ' ') + w.what + "\n";
   app.footer("Workloads:\n" + list);
   try {
     app.parse(argc, argv);
@@ -223,7 +231,8 @@ int main(int argc, char** argv) try {
   if (!only_ours) torch = TorchWorker::start(why_not);
   printf("%d threads, %s%s%s\n\n", backend::num_threads(), backend::cpu::isa_name(backend::cpu::isa()),
          torch ? ", PyTorch " : "; PyTorch: ", torch ? torch->version.c_str() : why_not.c_str());
-  printf("%-10s %12s %12s %12s %12s   %s\n", "", "ours ms", "min", "PyTorch ms", "min", "times faster (median, range of 5 rounds)");
+  printf("%-10s %12s %12s %12s %12s   %s\n", "", "ours ms", "min", "PyTorch ms", "min",
+         "times faster (median, range of 5 rounds)");
 
   std::string lines;
   for (const Workload& w : all) {
@@ -231,8 +240,8 @@ int main(int argc, char** argv) try {
     Row row = measure(w, seconds, backend::num_threads(), torch.get());
     printf("%-10s %12.5g %12.5g", w.name.c_str(), row.ours.ms, row.ours.min_ms);
     if (!row.ratios.empty()) {
-      printf(" %12.5g %12.5g   %.2f  (%.2f to %.2f)", row.theirs.ms, row.theirs.min_ms, row.ratios[row.ratios.size() / 2],
-             row.ratios.front(), row.ratios.back());
+      printf(" %12.5g %12.5g   %.2f  (%.2f to %.2f)", row.theirs.ms, row.theirs.min_ms,
+             row.ratios[row.ratios.size() / 2], row.ratios.front(), row.ratios.back());
     }
     printf("\n");
     fflush(stdout);

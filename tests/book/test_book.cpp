@@ -137,8 +137,7 @@ TEST_CASE("contours lie where the level is crossed") {
 }
 
 // What a piece of work prints to stderr when that is no terminal.
-template <class Work>
-static std::string errors_of(Work work) {
+template <class Work> static std::string errors_of(Work work) {
   FILE* file = std::tmpfile();
   int saved = dup(2);
   std::fflush(stderr);

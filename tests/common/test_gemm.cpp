@@ -28,8 +28,7 @@ enum class Layout { rows, columns, padded_rows, padded_columns, spread };
 constexpr Layout kLayouts[] = {Layout::rows, Layout::columns, Layout::padded_rows, Layout::padded_columns,
                                Layout::spread};
 
-template <class T>
-struct Matrix {
+template <class T> struct Matrix {
   std::vector<T> memory;
   int64_t rs, cs;
 
@@ -54,8 +53,7 @@ struct Matrix {
 };
 
 // One product with its operands; C has two columns of padding, which must stay as they are.
-template <class T>
-struct Case {
+template <class T> struct Case {
   int64_t m, n, k;
   Matrix<T> a, b, c, bias;
   bool accumulate, with_bias, relu;
@@ -112,14 +110,12 @@ struct Case {
   }
 };
 
-template <class T>
-bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
+template <class T> bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
   return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0;
 }
 
 // Every instruction set of this machine in turn; afterwards the one that was in use.
-template <class F>
-void for_each_isa(F&& f) {
+template <class F> void for_each_isa(F&& f) {
   const Isa before = cpu::isa();
   for (const Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
     if (isa > cpu::best_isa()) continue;
@@ -136,8 +132,7 @@ struct Threads {
 };
 
 // Catch2's assertions are slow, so whole families are checked with one.
-template <class T>
-void check(Case<T>& product) {
+template <class T> void check(Case<T>& product) {
   const double worst = product.worst();
   if (worst <= 1) return;
   CAPTURE(product.m, product.n, product.k, product.a.rs, product.a.cs, product.b.rs, product.b.cs, product.accumulate,

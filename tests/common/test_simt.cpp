@@ -126,10 +126,7 @@ bool agree(int f, DType out_type, const Shape& shape, const std::vector<backend:
   return true;
 }
 
-template <class... F>
-std::vector<int> arities(functor::List<F...>) {
-  return {F::kArity...};
-}
+template <class... F> std::vector<int> arities(functor::List<F...>) { return {F::kArity...}; }
 
 }  // namespace
 

@@ -17,12 +17,10 @@ using namespace cr::io;
 
 namespace {
 
-template <typename T>
-Tensor make(const Shape& shape, const std::vector<T>& values) {
+template <typename T> Tensor make(const Shape& shape, const std::vector<T>& values) {
   return from_span(std::span<const T>(values), shape);
 }
-template <typename T>
-std::vector<T> values(const Tensor& x) {
+template <typename T> std::vector<T> values(const Tensor& x) {
   std::span<const T> all = x.span<T>();
   return {all.begin(), all.end()};
 }

@@ -30,8 +30,7 @@ int floating(const Tensor& x) { return x.dtype() == DType::float64; }
 char* bytes(const Tensor& x) {
   return static_cast<char*>(x.impl()->storage->data()) + x.impl()->offset * size_of(x.dtype());
 }
-template <class T>
-T* elements(const Tensor& x) { return reinterpret_cast<T*>(bytes(x)); }
+template <class T> T* elements(const Tensor& x) { return reinterpret_cast<T*>(bytes(x)); }
 
 // A number as an element of type `t`, in memory.
 union Element {
@@ -75,7 +74,8 @@ void Cpu::map(int functor, const Tensor& out, std::span<const Operand> in) {
     aligned = aligned && operand.tensor->is_contiguous() && operand.tensor->shape() == out.shape();
   }
   auto* kernel = kernels().map[functor][static_cast<int>(type)];
-  if (!kernel) throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
+  if (!kernel)
+    throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
 
   Element number[3];
   std::array<const Tensor*, 4> operands{&out};
@@ -112,7 +112,8 @@ void Cpu::fill(const Tensor& out, Scalar number) {
 void Cpu::copy(const Tensor& out, const Tensor& x) {
   auto* kernel = kernels().copy[type_of(out)][type_of(x)];
   Nest<2>(out.shape(), {&out, &x}).parallel([&](int64_t n, const auto& offset, const auto& step) {
-    kernel(n, bytes(out) + offset[0] * size_of(out.dtype()), step[0], bytes(x) + offset[1] * size_of(x.dtype()), step[1]);
+    kernel(n, bytes(out) + offset[0] * size_of(out.dtype()), step[0], bytes(x) + offset[1] * size_of(x.dtype()),
+           step[1]);
   });
 }
 
@@ -143,12 +144,12 @@ void Cpu::add_overlapping(const Tensor& out, const Tensor& x) {
 namespace {
 
 double identity_of(int functor) {
-  constexpr double k[] = {functor::Sum::identity, functor::Prod::identity, functor::Max::identity, functor::Min::identity};
+  constexpr double k[] = {functor::Sum::identity, functor::Prod::identity, functor::Max::identity,
+                          functor::Min::identity};
   return k[functor];
 }
 
-template <class A>
-A combine(int functor, A x, A y) {
+template <class A> A combine(int functor, A x, A y) {
   switch (functor) {
     case functor::Reductions::index_of<functor::Sum>(): return functor::Sum{}(x, y);
     case functor::Reductions::index_of<functor::Prod>(): return functor::Prod{}(x, y);
@@ -157,15 +158,13 @@ A combine(int functor, A x, A y) {
   }
 }
 
-template <class A>
-A identity_as(int functor) {
+template <class A> A identity_as(int functor) {
   double d = identity_of(functor);
   if (std::is_same_v<A, int64_t> && std::isinf(d)) return static_cast<A>(d > 0 ? INT64_MAX : INT64_MIN);
   return static_cast<A>(d);
 }
 
-template <class T, class A>
-void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
+template <class T, class A> void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   auto* by_rows = kernels().reduce[functor][type_of(x)];
   auto* by_columns = kernels().reduce_columns[functor][type_of(x)];
 
@@ -254,15 +253,15 @@ void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& d
 
 void Cpu::reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   switch (x.dtype()) {
-    case DType::boolean: throw DTypeError(std::string(functor::Reductions::names[functor]) + ": does not take bool tensors");
+    case DType::boolean:
+      throw DTypeError(std::string(functor::Reductions::names[functor]) + ": does not take bool tensors");
     case DType::int64: return reduce_typed<int64_t, int64_t>(functor, out, x, dims);
     case DType::float32: return reduce_typed<float, double>(functor, out, x, dims);
     case DType::float64: return reduce_typed<double, double>(functor, out, x, dims);
   }
 }
 
-template <class T>
-static bool is_nan(T x) {
+template <class T> static bool is_nan(T x) {
   if constexpr (std::is_floating_point_v<T>) return std::isnan(x);
   return false;
 }
@@ -330,8 +329,7 @@ Nest<2> slice_nest(const Tensor& a, const Tensor& b, int d) {
 }
 
 // Calls `f(position in a, position in b)` for every element of the slices that begin at these positions.
-template <class F>
-void along(const Nest<2>& nest, int64_t from_a, int64_t from_b, F&& f) {
+template <class F> void along(const Nest<2>& nest, int64_t from_a, int64_t from_b, F&& f) {
   nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
     for (int64_t k = 0; k < n; ++k) f(from_a + offset[0] + k * step[0], from_b + offset[1] + k * step[1]);
   });
@@ -363,7 +361,8 @@ void Cpu::index_select(const Tensor& out, const Tensor& x, int d, const Tensor& 
     auto* p = elements<decltype(t)>(x);
     Nest<2> nest = slice_nest(out, x, d);
     for (int64_t i = 0; i < index.numel(); ++i) {
-      along(nest, i * out.strides()[d], at[i * step] * x.strides()[d], [&](int64_t to, int64_t from) { o[to] = p[from]; });
+      along(nest, i * out.strides()[d], at[i * step] * x.strides()[d],
+            [&](int64_t to, int64_t from) { o[to] = p[from]; });
     }
   });
 }
@@ -386,7 +385,8 @@ void Cpu::index_add(const Tensor& out, int d, const Tensor& index, const Tensor&
 
 // The nest runs over the index's shape; in `x` the stride along d is taken by the index instead of the position.
 template <class F>
-static void for_each_index(const Tensor& dense, const Tensor& indexed, int d, const Tensor& index, const char* op, F&& f) {
+static void for_each_index(const Tensor& dense, const Tensor& indexed, int d, const Tensor& index, const char* op,
+                           F&& f) {
   check_all(index, indexed.shape()[d], op);
   Strides strides = indexed.strides();
   strides[d] = 0;
@@ -418,8 +418,7 @@ void Cpu::scatter_add(const Tensor& out, int d, const Tensor& index, const Tenso
 }
 
 // ## Softmax and cross-entropy, a row at a time
-template <class F>
-static void for_each_row(const Tensor& x, F&& f) {
+template <class F> static void for_each_row(const Tensor& x, F&& f) {
   int64_t n = x.dim() ? x.shape().back() : 1, rows = n ? x.numel() / n : 0;
   int64_t block = std::max<int64_t>(1, kTileElements / std::max<int64_t>(n, 1));
   auto run = [&](int64_t tile) {
@@ -490,8 +489,7 @@ void Cpu::random(const Tensor& out, Random kind, const RandomState& from, int64_
 // ## Optimiser steps
 namespace {
 
-template <class F>
-void in_tiles(const Tensor& p, F&& f) {
+template <class F> void in_tiles(const Tensor& p, F&& f) {
   int64_t n = p.numel(), size = size_of(p.dtype());
   int64_t tiles = (n + kTileElements - 1) / kTileElements;
   auto run = [&](int64_t tile) {
@@ -516,9 +514,12 @@ void Cpu::sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const Sg
 }
 
 void Cpu::adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& o) {
-  AdamNumbers numbers{o.lr,           o.beta1,
-                      o.beta2,        o.eps,
-                      o.weight_decay, 1 - std::pow(o.beta1, static_cast<double>(o.step)),
+  AdamNumbers numbers{o.lr,
+                      o.beta1,
+                      o.beta2,
+                      o.eps,
+                      o.weight_decay,
+                      1 - std::pow(o.beta1, static_cast<double>(o.step)),
                       1 - std::pow(o.beta2, static_cast<double>(o.step))};
   auto* kernel = kernels().adam[floating(p)];
   in_tiles(p, [&](int64_t n, int64_t at) {

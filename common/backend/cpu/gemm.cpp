@@ -15,11 +15,9 @@ namespace cr::backend::cpu {
 namespace {
 
 // The loops of the instruction set in use.
-template <class T>
-const GemmKernel<T>& kernel_in_use();
+template <class T> const GemmKernel<T>& kernel_in_use();
 
-template <>
-const GemmKernel<float>& kernel_in_use() {
+template <> const GemmKernel<float>& kernel_in_use() {
 #if CHAINRULE_X86_DISPATCH
   if (isa() == Isa::avx512) return avx512::gemm_float;
   if (isa() == Isa::avx2) return avx2::gemm_float;
@@ -27,8 +25,7 @@ const GemmKernel<float>& kernel_in_use() {
   return base::gemm_float;
 }
 
-template <>
-const GemmKernel<double>& kernel_in_use() {
+template <> const GemmKernel<double>& kernel_in_use() {
 #if CHAINRULE_X86_DISPATCH
   if (isa() == Isa::avx512) return avx512::gemm_double;
   if (isa() == Isa::avx2) return avx2::gemm_double;
@@ -37,8 +34,7 @@ const GemmKernel<double>& kernel_in_use() {
 }
 
 // Memory for packed panels. The caching allocator hands the same block out again in the next step of a training loop.
-template <class T>
-class Workspace {
+template <class T> class Workspace {
  public:
   explicit Workspace(int64_t count)
       : bytes_(count * static_cast<int64_t>(sizeof(T))), data_(bytes_ ? allocator::allocate(bytes_) : nullptr) {}
@@ -61,13 +57,11 @@ int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; 
 // products stay on this thread: the same tiles in the same order, hence the same bits.
 constexpr double kWorthThreads = 1e6, kRowsWorthThreads = 1e5;
 
-template <class T>
-double work(const Gemm<T>& g) {
+template <class T> double work(const Gemm<T>& g) {
   return static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
 }
 
-template <class F>
-void for_tiles(bool threads, int64_t tiles, F&& f) {
+template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
   if (threads) return parallel_for(tiles, f);
   for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
 }
@@ -81,8 +75,7 @@ void for_tiles(bool threads, int64_t tiles, F&& f) {
 // - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 28 kB, and a panel of B 64 kB;
 // - `kGroup` panels of A, 230 kB, stay in a core's second cache while it multiplies them by one panel of B after another;
 // - `kBlockRows` and `kBlockColumns` bound what is packed at one time, and so the workspace: 2 MB for A, 4 MB for B.
-template <class T>
-constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
+template <class T> constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kBlockRows = 1024, kBlockColumns = 2048;
 constexpr int64_t kGroup = 8;  // panels of A
 
@@ -94,24 +87,21 @@ int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
 
 // Packing costs a pass over the matrix. It pays when each panel is then read many times, or when the matrix would be
 // slow to read where it lies. A stays in place when at most two panels of B meet it, or when k is small.
-template <class T>
-bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
+template <class T> bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
   return (g.n <= 2 * kernel.tile_columns || g.k <= 16) && (g.a_cs == 1 || g.a_rs == 1);
 }
 
 // B stays in place when its rows are contiguous and at most five panels of A meet it (a batch of 64 in AVX-512), or k
 // is small. One trap: a cache finds its place for a number by the last bits of the address. When rows lie a multiple of
 // 4096 bytes apart, all of them fall on one place and drive each other out: measured, 100 GFLOP/s instead of 165.
-template <class T>
-bool reads_b_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
+template <class T> bool reads_b_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
   if (g.b_cs != 1) return false;
   const bool collides = g.b_rs * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && g.k > 256;
   return g.k <= 64 || g.m <= (collides ? 2 : 5) * kernel.tile_rows;
 }
 
 // Only B's last panel, if it is narrower than the others, is packed in any case, to be filled up with zeros.
-template <class T>
-class PackedProduct {
+template <class T> class PackedProduct {
  public:
   PackedProduct(const Gemm<T>& g, const GemmKernel<T>& kernel)
       : g_(g),
@@ -254,8 +244,7 @@ void multiply_rows(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots, int
 }
 
 // One column as one row. The results lie c_rs apart and share one bias.
-template <class T>
-void multiply_column(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots) {
+template <class T> void multiply_column(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots) {
   Gemm<T> t = g;
   t.m = 1, t.n = g.m;
   t.a = g.b, t.a_rs = 0, t.a_cs = g.b_rs;
@@ -263,8 +252,7 @@ void multiply_column(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots) {
   multiply_rows(t, kernel, dots, g.c_rs, 0);
 }
 
-template <class T>
-void run(const Gemm<T>& g) {
+template <class T> void run(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
   const GemmKernel<T>& kernel = kernel_in_use<T>();
   const bool one_column = g.n == 1 && g.k > 0, one_row = (g.m == 1 || g.k == 1) && g.k > 0;

@@ -14,8 +14,7 @@ namespace cr::backend::cpu {
 
 // One product. All sizes and strides count elements. $A$ and $B$ may have any strides, so that a transposed matrix or a
 // slice needs no copy; the elements of a row of $C$ lie next to each other. $C$ overlaps neither $A$ nor $B$.
-template <class T>
-struct Gemm {
+template <class T> struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   const T* a = nullptr;
   int64_t a_rs = 0, a_cs = 0;  // A(i, p) is a[i * a_rs + p * a_cs]

@@ -17,10 +17,9 @@ namespace cr::backend::cpu {
 inline constexpr int64_t kParallelElements = 1 << 16;
 inline constexpr int64_t kTileElements = 1 << 14;
 
-template <int N>
-struct Nest {
-  Dims sizes;                    // outermost first, at least one
-  std::array<Dims, N> strides;   // of each operand, in elements
+template <int N> struct Nest {
+  Dims sizes;                   // outermost first, at least one
+  std::array<Dims, N> strides;  // of each operand, in elements
 
   // `sizes` is the shape walked over; operands broadcast to it. A null operand stands still.
   Nest(const Shape& shape, const std::array<const Tensor*, N>& operands) : sizes(shape) {
@@ -43,8 +42,7 @@ struct Nest {
   }
 
   // Calls `f(n, offsets, strides of the run)` for the runs begin … end - 1.
-  template <class F>
-  void walk(int64_t begin, int64_t end, F&& f) const {
+  template <class F> void walk(int64_t begin, int64_t end, F&& f) const {
     if (begin >= end) return;
     int last = sizes.size() - 1;
     std::array<int64_t, N> offset{}, step{};
@@ -68,8 +66,7 @@ struct Nest {
   }
 
   // The same for everything, on all threads where that pays. Tiles follow from the sizes alone.
-  template <class F>
-  void parallel(F&& f) const {
+  template <class F> void parallel(F&& f) const {
     int64_t count = runs(), n = run();
     if (count * n < kParallelElements) {
       walk(0, count, f);

@@ -24,10 +24,7 @@ void __syncthreads();
 // to 16 bytes and filled with 0xff, so that a float nobody wrote reads as NaN. (To nvcc: `extern __shared__ T
 // memory[];`.)
 void* dynamic_shared_bytes();
-template <class T>
-T* dynamic_shared() {
-  return static_cast<T*>(dynamic_shared_bytes());
-}
+template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_bytes()); }
 
 }  // namespace cr::backend::simt
 

@@ -17,8 +17,7 @@ namespace cr::backend::simt {
 inline constexpr int kTile = 16;
 
 // A is (m, k), B is (k, n), C is (m, n). Steps are in elements; C's columns lie next to each other; bias may be null.
-template <class T>
-struct GemmParams {
+template <class T> struct GemmParams {
   int64_t m, n, k;
   const T *a, *b, *bias;
   T* c;
@@ -28,8 +27,7 @@ struct GemmParams {
 
 // Block (i, j) computes the tile of C that begins at row 16 i and column 16 j. Rows run along the grid's x because
 // there it may be long: a batch can have more than 16 · 65 535 rows.
-template <class T>
-__global__ void gemm_kernel(GemmParams<T> p) {
+template <class T> __global__ void gemm_kernel(GemmParams<T> p) {
   __shared__ T a[kTile][kTile], b[kTile][kTile];
   const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
   const int64_t row = int64_t{blockIdx.x} * kTile + y, column = int64_t{blockIdx.y} * kTile + x;

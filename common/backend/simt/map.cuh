@@ -16,8 +16,7 @@ inline constexpr int kMaxDims = 16;
 
 // `in[k]` is null where operand k is a number. Strides are in elements, the result's first, 0 where an operand
 // repeats.
-template <class T, class R>
-struct MapParams {
+template <class T, class R> struct MapParams {
   int64_t numel;
   int dims;
   int64_t size[kMaxDims], stride[4][kMaxDims];
@@ -26,8 +25,7 @@ struct MapParams {
   T number[3];
 };
 
-template <class F, class T>
-__device__ auto apply(F f, const T (&x)[3]) {
+template <class F, class T> __device__ auto apply(F f, const T (&x)[3]) {
   if constexpr (F::kArity == 1) return f(x[0]);
   else if constexpr (F::kArity == 2) return f(x[0], x[1]);
   else return f(x[0], x[1], x[2]);
@@ -35,8 +33,7 @@ __device__ auto apply(F f, const T (&x)[3]) {
 
 // A grid may have fewer threads than there are elements: then each takes every so-manieth one (a **grid-stride
 // loop**). Threads that are neighbours work on elements that are neighbours, which a GPU fetches from memory together.
-template <class F, class T, class R>
-__global__ void map_kernel(MapParams<T, R> p) {
+template <class F, class T, class R> __global__ void map_kernel(MapParams<T, R> p) {
   const int64_t first = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, step = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = first; i < p.numel; i += step) {
     // Split i into one index for each dimension, the last one first, and walk each operand by its own strides.

@@ -11,16 +11,14 @@
 namespace cr::backend::simt {
 namespace {
 
-template <class T>
-T* elements(const Tensor& x) {
+template <class T> T* elements(const Tensor& x) {
   return static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset;
 }
 
 unsigned blocks_for(int64_t count, int64_t size) { return static_cast<unsigned>((count + size - 1) / size); }
 
 // Takes what the kernel needs out of the tensors. `Nest` finds the strides and merges dimensions that lie in one piece.
-template <class F, class T>
-void launch_map(const Tensor& out, std::span<const Operand> in) {
+template <class F, class T> void launch_map(const Tensor& out, std::span<const Operand> in) {
   using R = decltype(apply(F{}, std::declval<const T(&)[3]>()));
   MapParams<T, R> p{};
   std::array<const Tensor*, 4> operands{&out};
@@ -47,15 +45,13 @@ void launch_map(const Tensor& out, std::span<const Operand> in) {
 // A functor's number and an element type choose the kernel; null where the functor does not take the type.
 using LaunchMap = void (*)(const Tensor&, std::span<const Operand>);
 
-template <class F, class T>
-constexpr LaunchMap launcher() {
+template <class F, class T> constexpr LaunchMap launcher() {
   constexpr bool takes = F::kTypes == functor::kEverything ||
                          (F::kTypes == functor::kNumbers && !std::same_as<T, bool>) || std::floating_point<T>;
   if constexpr (takes) return launch_map<F, T>;
   else return nullptr;
 }
-template <class... F>
-constexpr auto launchers(functor::List<F...>) {
+template <class... F> constexpr auto launchers(functor::List<F...>) {
   using Row = std::array<LaunchMap, 4>;  // in the order of DType
   return std::array{Row{launcher<F, bool>(), launcher<F, int64_t>(), launcher<F, float>(), launcher<F, double>()}...};
 }

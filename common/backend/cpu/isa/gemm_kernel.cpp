@@ -26,33 +26,20 @@ constexpr int kBytes = 16;
 
 typedef float FloatVector __attribute__((vector_size(kBytes)));
 typedef double DoubleVector __attribute__((vector_size(kBytes)));
-template <class T>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-  using type = FloatVector;
-};
-template <>
-struct VectorOf<double> {
-  using type = DoubleVector;
-};
-template <class T>
-using Vector = typename VectorOf<T>::type;
-template <class T>
-constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
+template <class T> struct VectorOf;
+template <> struct VectorOf<float> { using type = FloatVector; };
+template <> struct VectorOf<double> { using type = DoubleVector; };
+template <class T> using Vector = typename VectorOf<T>::type;
+template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
 
 // Numbers in memory are aligned to themselves only. `memcpy` says so, and becomes one unaligned load.
-template <class T>
-[[gnu::always_inline]] inline Vector<T> load(const T* from) {
+template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from) {
   Vector<T> v;
   __builtin_memcpy(&v, from, sizeof v);
   return v;
 }
 
-template <class T>
-[[gnu::always_inline]] inline void store(T* to, Vector<T> v) {
-  __builtin_memcpy(to, &v, sizeof v);
-}
+template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) { __builtin_memcpy(to, &v, sizeof v); }
 
 // The second difference: multiply and add with one rounding, and loads and stores of the first `count` elements only
 // (any count from 0; the rest reads as zero). Masked instructions never touch memory beyond the count, so the end of an
@@ -121,20 +108,15 @@ template <class T>
 
 [[gnu::always_inline]] inline FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
 [[gnu::always_inline]] inline DoubleVector splat(double x) { return DoubleVector{x, x}; }
-template <class V>
-[[gnu::always_inline]] inline V fma(V a, V b, V c) {
-  return a * b + c;
-}
+template <class V> [[gnu::always_inline]] inline V fma(V a, V b, V c) { return a * b + c; }
 
-template <class T>
-[[gnu::always_inline]] inline Vector<T> load(const T* p, int64_t count) {
+template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* p, int64_t count) {
   if (count >= kWidth<T>) return load(p);
   Vector<T> v = splat(T{0});
   for (int i = 0; i < count; ++i) v[i] = p[i];
   return v;
 }
-template <class T>
-[[gnu::always_inline]] inline void store(T* p, Vector<T> v, int64_t count) {
+template <class T> [[gnu::always_inline]] inline void store(T* p, Vector<T> v, int64_t count) {
   if (count >= kWidth<T>) return store(p, v);
   for (int i = 0; i < count; ++i) p[i] = v[i];
 }
@@ -161,8 +143,7 @@ constexpr int kVectors = 2;
 //
 // Bias and ReLU are applied while the sum is still in a register; a pass over C of their own would cost as much as
 // reading all of C again. `x < 0 ? 0 : x` keeps NaN, since every comparison with NaN is false.
-template <class T>
-[[gnu::always_inline]] inline Vector<T> relu_of(Vector<T> v) {
+template <class T> [[gnu::always_inline]] inline Vector<T> relu_of(Vector<T> v) {
   const Vector<T> zero = splat(T{0});
   return v < zero ? zero : v;
 }
@@ -173,8 +154,7 @@ template <class T>
 //
 // `kPacked`: the R numbers of one step lie side by side. Otherwise each row of A is a stream of its own. The processor
 // adds a base and 1 or 2 times another register in one address, so one pointer serves four rows.
-template <class T, int R, int V, bool kPacked>
-[[gnu::noinline]] void multiply(const GemmTile<T>& t) {
+template <class T, int R, int V, bool kPacked> [[gnu::noinline]] void multiply(const GemmTile<T>& t) {
   constexpr int W = kWidth<T>;
   Vector<T> sum[R][V];
 #pragma GCC unroll 16
@@ -220,8 +200,7 @@ template <class T, int R, int V, bool kPacked>
 
 // A tile at the edge of C has fewer rows or needs one vector only. Each size has its own compiled function, so an edge
 // costs what it holds: 64 rows are 4 × 14 + 8, not 5 × 14.
-template <class T, int R>
-void multiply_rows(const GemmTile<T>& t) {
+template <class T, int R> void multiply_rows(const GemmTile<T>& t) {
   if constexpr (R > 1)
     if (t.rows < R) return multiply_rows<T, R - 1>(t);
   const bool wide = t.columns > kWidth<T>, packed = t.a_row == 1;
@@ -229,24 +208,19 @@ void multiply_rows(const GemmTile<T>& t) {
   wide ? multiply<T, R, 2, false>(t) : multiply<T, R, 1, false>(t);
 }
 
-template <class T>
-void tile(const GemmTile<T>& t) {
-  multiply_rows<T, kRows>(t);
-}
+template <class T> void tile(const GemmTile<T>& t) { multiply_rows<T, kRows>(t); }
 
 // ## Transposing in registers
 //
 // Interleaving like a perfect shuffle of cards: `zip(a, b)` is a0 b0 a1 b1 …, the lower halves first.
-template <class V, int W>
-[[gnu::always_inline]] inline V zip_low(V a, V b) {
+template <class V, int W> [[gnu::always_inline]] inline V zip_low(V a, V b) {
   if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
   if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
   if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
   if constexpr (W == 16) return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
-template <class V, int W>
-[[gnu::always_inline]] inline V zip_high(V a, V b) {
+template <class V, int W> [[gnu::always_inline]] inline V zip_high(V a, V b) {
   if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
   if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
   if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
@@ -256,8 +230,7 @@ template <class V, int W>
 
 // Zipping the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
 // the column's. After log2(W) rounds all bits have changed sides: row and column are swapped.
-template <class T>
-[[gnu::always_inline]] inline void transpose(Vector<T> (&rows)[kWidth<T>]) {
+template <class T> [[gnu::always_inline]] inline void transpose(Vector<T> (&rows)[kWidth<T>]) {
   constexpr int W = kWidth<T>;
 #pragma GCC unroll 4
   for (int round = 1; round < W; round *= 2) {
@@ -346,8 +319,7 @@ template <class T, int V>
   }
 }
 
-template <class T>
-void row(const GemmRow<T>& r) {
+template <class T> void row(const GemmRow<T>& r) {
   constexpr int W = kWidth<T>, V = 8;
   int64_t j = 0;
   for (; j + V * W <= r.columns; j += V * W) row_block<T, V>(r, j, V * W);
@@ -356,8 +328,7 @@ void row(const GemmRow<T>& r) {
 
 // By columns: each result is a dot product of x with a contiguous column. R of them at once share the loads of x; two
 // sums for each keep the multipliers busy. A result's order of summation does not depend on R.
-template <class T, int R>
-[[gnu::always_inline]] inline void dot_block(const GemmRow<T>& r, int64_t j) {
+template <class T, int R> [[gnu::always_inline]] inline void dot_block(const GemmRow<T>& r, int64_t j) {
   constexpr int W = kWidth<T>;
   const T* column = r.b + j * r.b_step;
   Vector<T> even[R], odd[R];
@@ -392,15 +363,13 @@ template <class T, int R>
   }
 }
 
-template <class T>
-void dots(const GemmRow<T>& r) {
+template <class T> void dots(const GemmRow<T>& r) {
   int64_t j = 0;
   for (; j + 4 <= r.columns; j += 4) dot_block<T, 4>(r, j);
   for (; j < r.columns; ++j) dot_block<T, 1>(r, j);
 }
 
-template <class T>
-constexpr GemmKernel<T> table() {
+template <class T> constexpr GemmKernel<T> table() {
   constexpr int N = kVectors * kWidth<T>;
   return {kRows, N, pack<T, kRows>, pack<T, N>, tile<T>, row<T>, dots<T>};
 }

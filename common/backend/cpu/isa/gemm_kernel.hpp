@@ -9,8 +9,7 @@
 namespace cr::backend::cpu {
 
 // One **register tile**: `rows` × `columns` elements of C, with all of this block's k.
-template <class T>
-struct GemmTile {
+template <class T> struct GemmTile {
   int64_t rows, columns, k;  // 1..tile_rows, 1..tile_columns, any
   const T* a;                // element (i, p) is a[i * a_row + p * a_step]; in a packed panel a_row is 1
   int64_t a_row, a_step;
@@ -24,8 +23,7 @@ struct GemmTile {
 };
 
 // A row of numbers times a matrix: y(j) = [y(j)] + sum over p of x(p) B(p, j) + bias, for `columns` columns.
-template <class T>
-struct GemmRow {
+template <class T> struct GemmRow {
   int64_t columns, k;
   const T* x;
   int64_t x_step;  // must be 1 for `dots`
@@ -39,8 +37,7 @@ struct GemmRow {
   bool relu;
 };
 
-template <class T>
-struct GemmKernel {
+template <class T> struct GemmKernel {
   int64_t tile_rows, tile_columns;
 
   // Packs `lanes` rows (of A) or columns (of B), each `k` long, into a panel: k groups of tile_rows or tile_columns.

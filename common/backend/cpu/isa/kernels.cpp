@@ -21,8 +21,7 @@ template <> struct Element<3> { using T = double; };
 // ## Elementwise
 //
 // Two layouts get a loop of their own: everything contiguous, and one input a repeated number. The rest takes strides.
-template <class F, class T>
-void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
+template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
   constexpr F f{};
   if constexpr (F::kArity == 1) {
     using R = decltype(f(T()));
@@ -80,15 +79,13 @@ template <class T> struct Accumulator { using A = int64_t; };
 template <> struct Accumulator<float> { using A = double; };
 template <> struct Accumulator<double> { using A = double; };
 
-template <class F, class T>
-constexpr T identity() {
+template <class F, class T> constexpr T identity() {
   constexpr bool most = __is_same(F, functor::Min), least = __is_same(F, functor::Max);
   if constexpr (__is_same(T, int64_t)) return most ? INT64_MAX : least ? INT64_MIN : static_cast<T>(F::identity);
   else return static_cast<T>(F::identity);
 }
 
-template <class F, class T>
-void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
+template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
   constexpr F f{};
   using A = typename Accumulator<T>::A;
   auto* x = static_cast<const T*>(bytes);
@@ -147,8 +144,7 @@ void reduce_columns_kernel(int64_t rows, int64_t columns, const void* bytes, int
 // ## Copies
 //
 // From floating to integer numbers beyond int64's range (and NaN) become its smallest, as x86 does it.
-template <class To, class From>
-constexpr To convert(From x) {
+template <class To, class From> constexpr To convert(From x) {
   if constexpr (__is_same(To, bool)) return x != From(0);
   else if constexpr (__is_same(To, int64_t) && (__is_same(From, float) || __is_same(From, double)))
     return x >= From(-9223372036854775808.0) && x < From(9223372036854775808.0) ? static_cast<To>(x) : INT64_MIN;
@@ -174,15 +170,13 @@ void copy_kernel(int64_t n, void* out_bytes, int64_t so, const void* x_bytes, in
 // ## Softmax and cross-entropy
 //
 // The largest number is subtracted first: $e^{1000}$ overflows, $e^{1000 - 1000}$ does not, and the quotient is the same.
-template <class T>
-T largest(int64_t n, const T* x) {
+template <class T> T largest(int64_t n, const T* x) {
   double top = -__builtin_inf();
   reduce_kernel<functor::Max, T>(n, x, 1, &top);
   return static_cast<T>(top);
 }
 
-template <class T>
-double logsumexp_kernel(int64_t n, const void* bytes) {
+template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   constexpr int kLanes = 16;
   auto* x = static_cast<const T*>(bytes);
   T top = largest(n, x);
@@ -200,14 +194,12 @@ double logsumexp_kernel(int64_t n, const void* bytes) {
 
 // What is left of a log-sum-exp when its part `high` that fits a T is taken away. At logits near 1000, float32's last digit
 // is 0.00006: taking both parts away one after the other keeps what matters, the small differences to the largest.
-template <class T>
-constexpr T rest_of(double logsumexp, T high) {
+template <class T> constexpr T rest_of(double logsumexp, T high) {
   double rest = logsumexp - static_cast<double>(high);
   return rest == rest ? static_cast<T>(rest) : T(0);  // infinite: nothing is left
 }
 
-template <class T>
-void softmax_kernel(int64_t n, void* out_bytes, const void* bytes, bool log) {
+template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* bytes, bool log) {
   auto* x = static_cast<const T*>(bytes);
   auto* out = static_cast<T*>(out_bytes);
   if (log) {
@@ -276,39 +268,33 @@ void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, v
 }
 
 // ## The table, filled at compile time
-template <class F, class T>
-constexpr bool takes() {
+template <class F, class T> constexpr bool takes() {
   if constexpr (F::kTypes == functor::kEverything) return true;
   if constexpr (F::kTypes == functor::kNumbers) return !__is_same(T, bool);
   return __is_same(T, float) || __is_same(T, double);
 }
 
-template <class F, int type>
-constexpr void add_map(Kernels& k) {
+template <class F, int type> constexpr void add_map(Kernels& k) {
   using T = typename Element<type>::T;
   if constexpr (takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
 }
-template <class... F>
-constexpr void add_maps(Kernels& k, functor::List<F...>) {
+template <class... F> constexpr void add_maps(Kernels& k, functor::List<F...>) {
   (add_map<F, 0>(k), ...);
   (add_map<F, 1>(k), ...);
   (add_map<F, 2>(k), ...);
   (add_map<F, 3>(k), ...);
 }
-template <class F, int type>
-constexpr void add_reduction(Kernels& k) {
+template <class F, int type> constexpr void add_reduction(Kernels& k) {
   using T = typename Element<type>::T;
   k.reduce[functor::Reductions::index_of<F>()][type] = reduce_kernel<F, T>;
   k.reduce_columns[functor::Reductions::index_of<F>()][type] = reduce_columns_kernel<F, T>;
 }
-template <class... F>
-constexpr void add_reductions(Kernels& k, functor::List<F...>) {
+template <class... F> constexpr void add_reductions(Kernels& k, functor::List<F...>) {
   (add_reduction<F, 1>(k), ...);
   (add_reduction<F, 2>(k), ...);
   (add_reduction<F, 3>(k), ...);
 }
-template <int to>
-constexpr void add_copies(Kernels& k) {
+template <int to> constexpr void add_copies(Kernels& k) {
   using To = typename Element<to>::T;
   k.copy[to][0] = copy_kernel<To, bool>;
   k.copy[to][1] = copy_kernel<To, int64_t>;

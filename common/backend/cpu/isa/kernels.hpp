@@ -18,8 +18,13 @@ namespace cr::backend::cpu {
 // A row of the tables below is chosen by element type, in the order of `DType`.
 inline constexpr int kTypes = 4;
 
-struct SgdNumbers { double lr, momentum, dampening, weight_decay; bool nesterov, first; };
-struct AdamNumbers { double lr, beta1, beta2, eps, weight_decay, correction1, correction2; };
+struct SgdNumbers {
+  double lr, momentum, dampening, weight_decay;
+  bool nesterov, first;
+};
+struct AdamNumbers {
+  double lr, beta1, beta2, eps, weight_decay, correction1, correction2;
+};
 
 struct Kernels {
   // out[i * s[0]] = f(in[0][i * s[1]], in[1][i * s[2]], …) for i < n. Null where the functor does not take the type.
@@ -44,8 +49,14 @@ struct Kernels {
   void (*adam[2])(int64_t n, void* p, const void* g, void* m, void* v, const AdamNumbers& o);
 };
 
-namespace base { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
-namespace avx512 { extern const Kernels kernels; }
+namespace base {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
 
 }  // namespace cr::backend::cpu
