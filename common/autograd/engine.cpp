@@ -119,7 +119,9 @@ class Run {
 
   static void call_hooks(Node& node, InlineVector<Tensor, 1>& gradients) {
     if (!node.extra_if_any()) return;
-    for (auto& [output, hook] : node.extra().hooks) {
+    auto& hooks = node.extra().hooks;
+    for (size_t i = 0, n = hooks.size(); i < n; ++i) {
+      auto [output, hook] = hooks[i];  // a copy: a hook may register further ones
       Tensor& g = gradients[output];
       if (!g.defined()) continue;
       Tensor replaced = hook(g);
@@ -127,6 +129,10 @@ class Run {
       if (!(replaced.shape() == g.shape())) {
         throw ShapeError("hook: returned a gradient of shape " + to_string(replaced.shape()) + " for one of shape " +
                          to_string(g.shape()));
+      }
+      if (replaced.dtype() != g.dtype() || replaced.device() != g.device()) {
+        throw DTypeError(std::string("hook: returned ") + name(replaced.dtype()) + " on " + name(replaced.device()) +
+                         " for a gradient of " + name(g.dtype()) + " on " + name(g.device()));
       }
       g = replaced;
     }
@@ -138,9 +144,8 @@ class Run {
     std::scoped_lock lock(mutex);
     Tensor& sum = leaf.extra().grad;
     if (!sum.defined()) {
-      bool ours = exclusive(g) || node_of(g);  // a recorded gradient is never written to: see below
-      sum = ours ? std::move(g) : backend::copy(g, g.dtype(), g.device());
-    } else if (create_graph_ || node_of(sum)) {
+      sum = exclusive(g) ? std::move(g) : g.clone();  // nobody else's: users write to gradients, to clip them
+    } else if (create_graph_ || node_of(sum) || !sum.is_contiguous()) {
       sum = add_same(sum, g);
     } else {
       backend::map_into(sum, functor::Add{}, {sum, g});
@@ -282,6 +287,7 @@ const Tensor& Tensor::requires_grad_(bool on) const {
     if (!is_floating(dtype()))
       throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
     Ref<Node> leaf = Node::make("leaf", nullptr, 0, 0, 1, 0);
+    leaf->extra();  // made here, before several threads may look for it
     leaf->outputs()[0] = {shape(), dtype(), device()};
     impl_->node = Ref<GraphNode>::share(leaf.get());
     impl_->output = 0;
@@ -301,10 +307,14 @@ void Tensor::set_grad(const Tensor& g) const {
   if (g.defined() && !(g.shape() == shape())) {
     throw ShapeError("set_grad: shape " + to_string(g.shape()) + " for a tensor of shape " + to_string(shape()));
   }
+  if (g.defined() && (g.dtype() != dtype() || g.device() != device())) {
+    throw DTypeError(std::string("set_grad: ") + name(g.dtype()) + " on " + name(g.device()) + " for a tensor of " +
+                     name(dtype()) + " on " + name(device()));
+  }
   n->extra().grad = g;
 }
 
-Tensor Tensor::detach() const { return window(*this, shape(), strides(), impl_->offset); }
+Tensor Tensor::detach() const { return window(*this, shape(), strides(), self().offset); }
 
 void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
   Node* n = node_of(*this);

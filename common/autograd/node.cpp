@@ -1,6 +1,7 @@
 #include "autograd/node.hpp"
 
-#include <cassert>
+#include <atomic>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 
@@ -33,10 +34,10 @@ Ref<Node> Node::make(const char* name, Rule rule, int edges, int slots, int outp
   char* at = block + sizeof(Node);
   node->name = name;
   node->rule = rule;
-  node->num_edges = static_cast<uint16_t>(edges);
-  node->num_slots = static_cast<uint16_t>(slots);
-  node->num_outputs = static_cast<uint16_t>(outputs);
-  node->num_attributes = static_cast<uint16_t>(attributes);
+  node->num_edges = static_cast<uint32_t>(edges);
+  node->num_slots = static_cast<uint32_t>(slots);
+  node->num_outputs = static_cast<uint32_t>(outputs);
+  node->num_attributes = static_cast<uint32_t>(attributes);
   node->edges_ = place<Edge>(at, edges);
   node->slots_ = place<Slot>(at, slots);
   node->outputs_ = place<Output>(at, outputs);
@@ -191,7 +192,7 @@ Grads write_view_rule(Backward& b) {
 
 Ref<Node> window_node(const char* name, Rule rule, const TensorImpl& view, const TensorImpl& base, int edges) {
   if (!base.contiguous) {
-    throw AutogradError("writing through a view of a tensor that is itself not contiguous: clone() it first");
+    throw AutogradError("a view of a tensor that is itself strided cannot follow writes to it: clone() that tensor first");
   }
   auto geometry = window_attributes(view, base);
   Ref<Node> node = Node::make(name, rule, edges, 0, 1, 4);
@@ -205,19 +206,25 @@ Ref<Node> window_node(const char* name, Rule rule, const TensorImpl& view, const
 }  // namespace
 
 Node* node_of(const Tensor& x) {
+  if (!x.defined()) throw Error("the tensor is undefined: it was never given a value");
   TensorImpl& impl = *x.impl();
-  uint32_t version = impl.base ? impl.storage->version() : impl.node_version;
-  if (impl.node_version != version) {
+  if (!impl.base) return static_cast<Node*>(impl.node.get());
+  uint32_t version = impl.storage->version();
+  std::atomic_ref seen(impl.node_version);
+  if (seen.load(std::memory_order_acquire) != version) {
+    static std::mutex mutex;  // several threads may read one view
+    std::scoped_lock lock(mutex);
     auto* own = static_cast<Node*>(impl.node.get());
-    if (!own || !own->is_leaf()) {
-      impl.node = nullptr;
+    if (seen.load(std::memory_order_relaxed) != version && !(own && own->is_leaf())) {
+      Ref<Node> node;
       if (impl.base->node) {
-        Ref<Node> node = window_node("as_strided", as_strided_rule, impl, *impl.base, 1);
+        node = window_node("as_strided", as_strided_rule, impl, *impl.base, 1);
         set_output(*node, 0, x);
-        attach(x, node, 0);
       }
+      impl.node = Ref<GraphNode>::share(node.get());
+      impl.output = 0;
     }
-    impl.node_version = version;
+    seen.store(version, std::memory_order_release);
   }
   return static_cast<Node*>(impl.node.get());
 }
@@ -245,9 +252,10 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
     }
   }
   TensorImpl& impl = *x.impl();
+  // A view made under NoGrad has no place in the graph yet. Written to, it takes the one that every view has.
+  if (impl.base && impl.base->node && !impl.node) impl.node_version = impl.storage->version() - 1;
   Ref<Node> node;
-  if (grad_mode &&
-      (any_needs_gradient(inputs) || (impl.base && impl.base->node))) {  // the base: of a view made under NoGrad
+  if (grad_mode && any_needs_gradient(inputs)) {
     auto* own = node_of(x);
     auto* base = impl.base ? static_cast<Node*>(impl.base->node.get()) : nullptr;
     if ((own && own->is_leaf()) || (base && base->is_leaf())) {

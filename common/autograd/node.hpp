@@ -87,7 +87,7 @@ struct Node : GraphNode {
   Rule rule;
   int64_t depth = 0;  // one more than the deepest input's: a node's users are always deeper than the node
   bool released = false;
-  uint16_t num_edges, num_slots, num_outputs, num_attributes;
+  uint32_t num_edges, num_slots, num_outputs, num_attributes;
 
  private:
   friend struct GraphNode;

@@ -52,10 +52,10 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // out[i] = number;  out[i] = x[i] with the type converted;  out[i] = start + i · step
+  // out[i] = number;  out[i] = x[i] with the type converted;  out[i] = start + i · step, in integers for an int64 out
   virtual void fill(const Tensor& out, Scalar number) = 0;
   virtual void copy(const Tensor& out, const Tensor& x) = 0;
-  virtual void arange(const Tensor& out, double start, double step) = 0;
+  virtual void arange(const Tensor& out, Scalar start, Scalar step) = 0;
 
   // out[i] = f(in₀[i], in₁[i], …), f being number `functor` of functor::Maps. Inputs broadcast to out's shape and share
   // one element type; out has the same type, or bool for a comparison. An input may be out itself.

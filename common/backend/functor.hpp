@@ -53,6 +53,14 @@ constexpr float vlog(float x) {
 }
 inline double vlog(double x) { return ::log(x); }
 
+// $\ln(1 + x)$ for small x keeps the digits that 1 + x would drop: it is $\ln\frac{1 + s}{1 - s}$ with $s = x / (2 + x)$.
+constexpr float vlog1p(float x) {
+  float s = x / (2.f + x), z = s * s;
+  float near = 2.f * s + 2.f * s * z * backend::polynomial(z, 1.f / 3, 1.f / 5, 1.f / 7, 1.f / 9);
+  return x < 0.4f && x > -0.28f ? near : vlog(1.f + x);
+}
+inline double vlog1p(double x) { return ::log1p(x); }
+
 // Near 0, $1 - 2 / (e^{2x} + 1)$ loses digits, so there the odd polynomial of the Cephes library stands in. It is computed
 // for $|x|$ and given x's sign: as $x \to -\infty$ the difference would cost twice as much in the last place.
 constexpr float vtanh(float x) {
@@ -105,6 +113,10 @@ struct Exp : Elementwise<1, kFloating> {
 struct Log : Elementwise<1, kFloating> {
   static constexpr const char* kName = "log";
   template <class T> constexpr T operator()(T x) const { return vlog(x); }
+};
+struct Log1p : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "log1p";
+  template <class T> constexpr T operator()(T x) const { return vlog1p(x); }
 };
 struct Sqrt : Elementwise<1, kFloating> {
   static constexpr const char* kName = "sqrt";
@@ -218,13 +230,13 @@ template <class... F> struct List {
     return -1;
   }
 };
-using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Sqrt, Sin, Cos, Tanh, Sigmoid,    //
+using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,    //
                   Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,  //
                   AddScaled, Where>;
 
 // ## Reductions
 //
-// Each combines numbers two at a time, beginning with `identity`. Sums of float32 are collected in float64.
+// Each combines numbers two at a time, beginning with `identity`. Sums of float32 meet in float64.
 struct Sum {
   static constexpr const char* kName = "sum";
   static constexpr double identity = 0;

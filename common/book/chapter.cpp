@@ -469,7 +469,11 @@ int run_chapter(int argc, char** argv, const ChapterInfo& info, Story story, con
       status = complain(fmt::format("this is a bug in the program: {}", e.what()), 70);
     }
     return status;
+  } catch (const OutputClosed&) {
+    return 128 + SIGPIPE;
   } catch (const Error& e) {
+    return complain(e.what(), 2);
+  } catch (const std::filesystem::filesystem_error& e) {
     return complain(e.what(), 2);
   } catch (const std::exception& e) {
     return complain(fmt::format("this is a bug in the program: {}", e.what()), 70);

@@ -66,7 +66,8 @@ struct Training::State {
   void load() {
     io::Checkpoint saved = io::load_checkpoint(file.string());
     json metadata = json::parse(saved.json, nullptr, false), ours = identity();
-    if (!metadata.is_object() || !metadata.contains("run") || !metadata.contains("step"))
+    if (!metadata.is_object() || !metadata.contains("run") || !metadata.contains("step") ||
+        !metadata["run"].is_object() || !metadata["step"].is_number_integer())
       throw IoError(
           fmt::format("--resume: {} is not a checkpoint of a chapter; remove it or leave out --resume", file.string()));
     for (const auto& [what, value] : ours.items()) {
@@ -118,7 +119,9 @@ Training& Training::keep(const std::string& name, std::function<Dict()> save, st
   if (state_->begun)
     throw std::logic_error("training " + state_->name + ": keep(\"" + name + "\") comes after the loop has begun");
   for (const Entry& entry : state_->entries) {
-    if (entry.name == name) throw std::logic_error("training " + state_->name + ": \"" + name + "\" is kept twice");
+    if (entry.name == name || entry.name.starts_with(name + ".") || name.starts_with(entry.name + ".")) {
+      throw std::logic_error("training " + state_->name + ": \"" + name + "\" is kept as \"" + entry.name + "\" too");
+    }
   }
   state_->entries.push_back({name, std::move(save), std::move(load)});
   return *this;

@@ -279,6 +279,10 @@ int64_t draw_digit(std::span<float> pixels, const Generator& generator, int64_t 
   const float x = offset(half.x), y = offset(half.y);
   auto to_image = [&](Point p) { return Point{x, y} + shrink * (p - middle); };
 
+  if (pixels.size() != static_cast<size_t>(kDigitSize * kDigitSize)) {
+    throw ShapeError("draw_digit: " + std::to_string(pixels.size()) + " pixels for an image of 28 x 28");
+  }
+
   // Ink it. The pressure of the pen swells and fades slowly along the line.
   std::fill(pixels.begin(), pixels.end(), 0.f);
   const float ink = g.uniform(o.min_ink, 1);

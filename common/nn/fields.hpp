@@ -14,6 +14,7 @@
 // `clone` copies the numbers.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
@@ -70,11 +71,13 @@ template <class Model> StateDict state_dict(const Model& model) {
   return state;
 }
 
-// The tensors that require a gradient, in the order of their fields: what an optimiser is given.
+// The tensors that require a gradient, in the order of their fields: what an optimiser is given. One that stands in two
+// places, as tied weights do, is listed once.
 template <class Model> std::vector<Tensor> parameters(const Model& model) {
   std::vector<Tensor> list;
   nn::visit_tensors("", model, [&](const std::string&, const Tensor& t) {
-    if (t.defined() && t.requires_grad()) list.push_back(t);
+    bool known = std::any_of(list.begin(), list.end(), [&](const Tensor& other) { return other.impl() == t.impl(); });
+    if (t.defined() && t.requires_grad() && !known) list.push_back(t);
   });
   return list;
 }
@@ -98,11 +101,15 @@ template <class Model> void load_state_dict(Model& model, const StateDict& state
   for (auto& [name, t] : own) t.copy_(state.at(name));
 }
 
-// A model of the same type with `f(tensor)` in place of every tensor.
+// A model of the same type with `f(tensor)` in place of every tensor. Tied tensors stay tied.
 template <class Model, class F> Model map_tensors(const Model& model, F&& f) {
   Model copy = model;
+  std::map<TensorImpl*, std::pair<Tensor, Tensor>> done;  // by identity: what was there (held, so that it stays one) and what is now
   nn::visit_tensors("", copy, [&](const std::string&, Tensor& t) {
-    if (t.defined()) t = f(t);
+    if (!t.defined()) return;
+    auto [entry, fresh] = done.try_emplace(t.impl());
+    if (fresh) entry->second = {t, f(t)};
+    t = entry->second.second;
   });
   return copy;
 }

@@ -21,15 +21,20 @@ Tensor arange(int64_t start, int64_t end, int64_t step) {
     throw Error("arange: from " + std::to_string(start) + " to " + std::to_string(end) + " does not go in steps of " +
                 std::to_string(step));
   }
-  int64_t count = (end - start + step + (step > 0 ? -1 : 1)) / step;
-  Tensor x = empty({count}, DType::int64);
-  backend::on(x.device()).arange(x, static_cast<double>(start), static_cast<double>(step));
+  uint64_t length = step > 0 ? static_cast<uint64_t>(end) - static_cast<uint64_t>(start)
+                             : static_cast<uint64_t>(start) - static_cast<uint64_t>(end);
+  uint64_t stride = step > 0 ? static_cast<uint64_t>(step) : -static_cast<uint64_t>(step);
+  uint64_t count = length / stride + (length % stride != 0);
+  if (count > INT64_MAX) throw ShapeError("arange: " + std::to_string(count) + " numbers are too many");
+  Tensor x = empty({static_cast<int64_t>(count)}, DType::int64);
+  backend::on(x.device()).arange(x, start, step);
   return x;
 }
 
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   Tensor x = empty({steps}, dtype);
-  backend::on(x.device()).arange(x, start, steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0);
+  backend::on(x.device()).arange(x, start, steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0.0);
+  if (steps > 1) backend::on(x.device()).fill(window(x, {1}, {1}, steps - 1), end);  // exactly, whatever the steps add up to
   return x;
 }
 
@@ -107,7 +112,7 @@ Tensor tensor(const Nested& values, DType dtype) {
   find_shape(values, shape);
   std::vector<double> numbers;
   std::vector<int64_t> integers;
-  if (dtype == DType::int64 || dtype == DType::boolean) {
+  if (dtype == DType::int64) {
     collect(values, shape, 0, integers);
     return from_span(std::span<const int64_t>(integers), shape).to(dtype);
   }

@@ -333,20 +333,26 @@ Tensor operand_for(const char* op, const Tensor& x, const Tensor& y) {
 
 }  // namespace
 
-const Tensor& Tensor::add_(const Tensor& y, double alpha) const {
-  Tensor z = operand_for("add_", *this, y);
-  check_alpha("add_", dtype(), alpha);
+static void add_in_place(const char* op, const Tensor& x, const Tensor& y, double alpha) {
+  Tensor z = operand_for(op, x, y);
+  check_alpha(op, x.dtype(), alpha);
   record_in_place(
-      "add_", *this, inputs(*this, z), {}, attributes(alpha),
+      op, x, inputs(x, z), {}, attributes(alpha),
       [](Backward& b) {
         return Grads{b.dy(), b.needs(1) ? b.dy() * b.number(0) : Tensor()};
       },
       [&] {
-        backend::map_into(*this, functor::AddScaled{}, {*this, z, alpha});
+        backend::map_into(x, functor::AddScaled{}, {x, z, alpha});
       });
+}
+const Tensor& Tensor::add_(const Tensor& y, double alpha) const {
+  add_in_place("add_", *this, y, alpha);
   return *this;
 }
-const Tensor& Tensor::sub_(const Tensor& y, double alpha) const { return add_(y, -alpha); }
+const Tensor& Tensor::sub_(const Tensor& y, double alpha) const {
+  add_in_place("sub_", *this, y, -alpha);
+  return *this;
+}
 
 const Tensor& Tensor::mul_(const Tensor& y) const {
   Tensor z = operand_for("mul_", *this, y);

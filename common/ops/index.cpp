@@ -76,7 +76,7 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
   check_index("gather", x, index);
   int d = wrap_dim(dim, x.dim(), "gather");
   check_same_rank("gather", x, d, index);
-  if (x.dim() == 0) return x.clone();
+  if (x.dim() == 0) return gather(x.reshape({1}), 0, index.reshape({1})).reshape({});
   Tensor y = empty(index.shape(), x.dtype(), x.device());
   backend::on(x.device()).gather(y, x, d, index, "gather");
   return record("gather", y, inputs(x), saved(constant(index)), attributes(int64_t{d}), [](Backward& b) {

@@ -73,7 +73,7 @@ static Tensor binary_cross_entropy(const Tensor& z, const Tensor& y) {
   Tensor loss;
   {
     NoGrad plain;
-    loss = relu(z) - z * y + log(exp(-abs(z)) + 1);
+    loss = relu(z) - z * y + backend::map(exp(-abs(z)), functor::Log1p{});
   }
   return record("binary_cross_entropy_with_logits", loss, inputs(z, y), saved(z, y), [](Backward& b) {
     return Grads{b.needs(0) ? b.dy() * (sigmoid(b[0]) - b[1]) : Tensor(), b.needs(1) ? -(b.dy() * b[0]) : Tensor()};

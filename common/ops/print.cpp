@@ -19,9 +19,7 @@ struct Style {
   size_t width = 0;
 };
 
-std::string text(double value, DType dtype, const Style& style) {
-  if (dtype == DType::boolean) return value != 0 ? "true" : "false";
-  if (dtype == DType::int64) return fmt::format("{}", static_cast<int64_t>(value));
+std::string text(double value, const Style& style) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   if (style.scientific) return fmt::format("{:.4e}", value);
@@ -38,15 +36,23 @@ template <class F> void shown(const Tensor& x, int d, int64_t offset, bool summa
   }
 }
 
+template <class T> T element_at(const Tensor& x, int64_t offset) {
+  return static_cast<const T*>(x.impl()->storage->data())[offset];
+}
+
 double value_at(const Tensor& x, int64_t offset) {
-  return dispatch(x.dtype(), [&](auto t) {
-    return static_cast<double>(static_cast<const decltype(t)*>(x.impl()->storage->data())[offset]);
-  });
+  return dispatch(x.dtype(), [&](auto t) { return static_cast<double>(element_at<decltype(t)>(x, offset)); });
+}
+
+std::string text_at(const Tensor& x, int64_t offset, const Style& style) {
+  if (x.dtype() == DType::boolean) return element_at<bool>(x, offset) ? "true" : "false";
+  if (x.dtype() == DType::int64) return std::to_string(element_at<int64_t>(x, offset));
+  return text(value_at(x, offset), style);
 }
 
 void print(const Tensor& x, int d, int64_t offset, const Style& style, std::string& out) {
   if (d == x.dim()) {
-    out += fmt::format("{:>{}}", text(value_at(x, offset), x.dtype(), style), style.width);
+    out += fmt::format("{:>{}}", text_at(x, offset, style), style.width);
     return;
   }
   int64_t n = x.shape()[d];
@@ -86,7 +92,7 @@ std::string to_string(const Tensor& given) {
   shown(x, 0, x.impl()->offset, style.summarize, [&](int64_t at) {
     double v = value_at(x, at);
     if (is_floating(x.dtype()) && (v == 0 || !std::isfinite(v))) return;  // these do not set the columns' width
-    style.width = std::max(style.width, text(v, x.dtype(), style).size());
+    style.width = std::max(style.width, text_at(x, at, style).size());
   });
   std::string out = "tensor(";
   if (x.numel() == 0) out += "[]";

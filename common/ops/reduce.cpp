@@ -84,8 +84,8 @@ Tensor amax(const Tensor& x, Dims dims, bool keepdim) { return extreme<functor::
 Tensor amin(const Tensor& x, Dims dims, bool keepdim) { return extreme<functor::Min>("amin", x, dims, keepdim); }
 
 static Tensor arg_extreme(const char* op, bool largest, const Tensor& x, int64_t dim, bool keepdim) {
-  if (x.dim() == 0) return backend::full({}, 0, DType::int64, x.device());
   int d = wrap_dim(dim, x.dim(), op);
+  if (x.dim() == 0) return backend::full({}, 0, DType::int64, x.device());
   if (x.shape()[d] == 0)
     throw ShapeError(std::string(op) + ": no elements along dimension " + std::to_string(d) + " of shape " +
                      to_string(x.shape()));
@@ -106,7 +106,7 @@ static Tensor moved_to_last(Tensor (*f)(const Tensor&, int64_t), const Tensor& x
   return f(x.transpose(d, -1), -1).transpose(d, -1);
 }
 static bool is_last(const Tensor& x, int64_t dim, const char* op) {
-  return x.dim() == 0 || wrap_dim(dim, x.dim(), op) == x.dim() - 1;
+  return wrap_dim(dim, x.dim(), op) == std::max(x.dim(), 1) - 1;
 }
 static Tensor along_rows(const Tensor& x, bool log, const char* op) {
   if (!is_floating(x.dtype()))

@@ -1,7 +1,7 @@
 // # Reductions
 //
 // Sums, means, extremes: over all elements, or over some dimensions, which `keepdim` keeps with size 1. Sums of float32
-// are collected in float64 (`backend/cpu/isa/kernels.cpp`), always in the same order. Negative dimensions count from the
+// run over fixed lanes that meet in float64 (`backend/cpu/isa/kernels.cpp`), always in the same order. Negative dimensions count from the
 // end. IndexError for a dimension that does not exist or is named twice.
 #pragma once
 

@@ -12,6 +12,11 @@ Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(par
     if (!p.defined() || !p.requires_grad() || !p.is_leaf()) {
       throw AutogradError("optimiser: parameter " + std::to_string(i) + " is not a leaf that requires a gradient");
     }
+    for (size_t j = 0; j < i; ++j) {
+      if (parameters_[j].impl() == p.impl()) {
+        throw AutogradError("optimiser: parameters " + std::to_string(j) + " and " + std::to_string(i) + " are the same tensor");
+      }
+    }
     if (!p.is_contiguous())
       throw ShapeError("optimiser: parameter " + std::to_string(i) + " is a strided view; clone() it first");
   }
@@ -31,6 +36,8 @@ std::map<std::string, Tensor> Optimizer::state_dict() const {
   return state;
 }
 
+static std::string name_of(const Tensor& t) { return name(t.dtype()); }
+
 void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
   std::map<std::string, std::vector<Tensor>> loaded;
   size_t used = 1;
@@ -43,7 +50,11 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
         throw ShapeError("optimiser: " + found->first + " has shape " + to_string(found->second.shape()) +
                          ", its parameter " + to_string(parameters_[i].shape()));
       }
-      slot = found->second.detach().clone();
+      if (found->second.dtype() != parameters_[i].dtype()) {
+        throw DTypeError("optimiser: " + found->first + " is " + name_of(found->second) + ", its parameter " +
+                         name_of(parameters_[i]));
+      }
+      slot = found->second.detach().to(parameters_[i].device()).clone();
       ++used;
     }
   }
@@ -52,6 +63,13 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
     throw Error("optimiser: this state belongs to another optimiser");
   }
   std::span<const int64_t> counts = steps->second.span<int64_t>();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    int64_t present = 0;
+    for (auto& [name, tensors] : loaded) present += tensors[i].defined();
+    if (counts[i] < 0 || (present != 0 && present != static_cast<int64_t>(loaded.size()))) {
+      throw Error("optimiser: the state of parameter " + std::to_string(i) + " is incomplete");
+    }
+  }
   buffers_ = std::move(loaded);
   steps_.assign(counts.begin(), counts.end());
 }

@@ -56,6 +56,7 @@ template <class T, int N> class InlineVector {
       heap_ = std::move(bigger);
       capacity_ = capacity;
     }
+    drop_from(size);
     size_ = size;
   }
   void push_back(T value) {
@@ -68,7 +69,7 @@ template <class T, int N> class InlineVector {
   }
   void erase(int at) {
     std::move(begin() + at + 1, end(), begin() + at);
-    --size_;
+    resize(size_ - 1);
   }
 
   bool operator==(const InlineVector& other) const {
@@ -82,6 +83,7 @@ template <class T, int N> class InlineVector {
   }
   void take(InlineVector& other) {
     if (other.heap_) {
+      drop_from(0);
       heap_ = std::move(other.heap_);
       capacity_ = std::exchange(other.capacity_, N);
       size_ = std::exchange(other.size_, 0);
@@ -89,6 +91,12 @@ template <class T, int N> class InlineVector {
       resize(other.size_);
       std::move(other.begin(), other.end(), begin());
       other.size_ = 0;
+    }
+  }
+  // What falls off the end lets go of what it holds.
+  void drop_from(int size) {
+    if constexpr (!std::is_trivially_destructible_v<T>) {
+      for (int i = size; i < size_; ++i) data()[i] = T();
     }
   }
 

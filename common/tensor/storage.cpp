@@ -25,7 +25,8 @@ Ref<Storage> Storage::wrap(void* data, int64_t bytes, Device device, void (*free
 }
 
 void Storage::destroy(Storage* storage) {
-  int64_t size = storage->free_ ? kHeader : kHeader + storage->bytes_;
+  bool ours = storage->data_ == reinterpret_cast<char*>(storage) + kHeader;
+  int64_t size = ours ? kHeader + storage->bytes_ : kHeader;
   if (storage->free_) storage->free_(storage->context_);
   storage->~Storage();
   allocator::free(storage, size);

@@ -17,7 +17,7 @@ class Storage : public Counted<Storage> {
   // A block of at least `bytes` bytes on `device`, aligned to 64 bytes, contents unspecified. Throws OutOfMemory.
   static Ref<Storage> allocate(int64_t bytes, Device device);
 
-  // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end.
+  // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end, if it is given.
   static Ref<Storage> wrap(void* data, int64_t bytes, Device device, void (*free)(void*), void* context);
 
   static void destroy(Storage* storage);

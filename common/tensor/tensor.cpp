@@ -44,8 +44,14 @@ Tensor::Tensor(double value) : Tensor(scalar_tensor(value).to(DType::float32)) {
 Tensor::Tensor(int64_t value) : Tensor(scalar_tensor(value)) {}
 Tensor::Tensor(bool value) : Tensor(scalar_tensor(value)) {}
 
+void Tensor::undefined() { throw Error("the tensor is undefined: it was never given a value"); }
+
+int64_t Tensor::size(int64_t d) const {
+  if (dim() == 0) throw IndexError("size: a scalar has no dimension " + std::to_string(d));
+  return shape()[wrap_dim(d, dim(), "size")];
+}
+
 const void* Tensor::checked_data(DType expected) const {
-  if (!defined()) throw Error("data: the tensor is undefined");
   if (dtype() != expected)
     throw DTypeError(std::string("data: the tensor is ") + name(dtype()) + ", not " + name(expected));
   if (device() == Device::cuda) throw DeviceError("data: the numbers are on the GPU; call to(Device::cpu) first");
@@ -54,7 +60,6 @@ const void* Tensor::checked_data(DType expected) const {
 }
 
 Scalar Tensor::item_scalar() const {
-  if (!defined()) throw Error("item: the tensor is undefined");
   if (numel() != 1) throw ShapeError("item: needs one element, got shape " + to_string(shape()));
   if (device() == Device::cuda) return to(Device::cpu).item_scalar();
   return dispatch(

@@ -74,8 +74,8 @@ class Tensor {
  public:
   // ## Making one
   //
-  // An empty handle, and 0-d tensors from C++ numbers. The latter are explicit: were they not, `sqrt(2.0)` inside `cr`
-  // would quietly become a tensor. `zeros`, `arange`, `tensor({…})` and the like are in `ops/create.hpp`.
+  // An empty handle, and 0-d tensors from C++ numbers (of floating ones: float32, PyTorch's default). The latter are
+  // explicit: were they not, `sqrt(2.0)` inside `cr` would quietly become a tensor. `zeros`, `arange`, `tensor({…})` and the like are in `ops/create.hpp`.
   Tensor() = default;
   explicit Tensor(float value);
   explicit Tensor(double value);
@@ -94,15 +94,17 @@ class Tensor {
   Tensor& operator=(Scalar value) &&;
 
   // ## What it is
+  //
+  // All but `defined` throw Error for an empty handle.
   bool defined() const { return bool(impl_); }
-  const Shape& shape() const { return impl_->shape; }
-  const Strides& strides() const { return impl_->strides; }
-  int64_t size(int64_t d) const { return impl_->shape[wrap_dim(d, dim(), "size")]; }
-  int dim() const { return impl_->shape.size(); }
-  int64_t numel() const { return impl_->numel; }
-  DType dtype() const { return impl_->dtype; }
-  Device device() const { return impl_->storage->device(); }
-  bool is_contiguous() const { return impl_->contiguous; }
+  const Shape& shape() const { return self().shape; }
+  const Strides& strides() const { return self().strides; }
+  int64_t size(int64_t d) const;
+  int dim() const { return self().shape.size(); }
+  int64_t numel() const { return self().numel; }
+  DType dtype() const { return self().dtype; }
+  Device device() const { return self().storage->device(); }
+  bool is_contiguous() const { return self().contiguous; }
 
   // ## Its numbers
   //
@@ -156,7 +158,8 @@ class Tensor {
 
   // ## Gradients
   //
-  // `requires_grad_()` makes a leaf whose gradient `backward()` will collect in `grad()`. `detach()` is the same numbers
+  // `requires_grad_()` makes a leaf whose gradient `backward()` will collect in `grad()`. With `create_graph` that gradient
+  // holds the graph that leads back to its own leaf: clear it when it has served, or ask `grad(…)`, which keeps nothing. `detach()` is the same numbers
   // outside the graph. A hook sees (and may replace) the gradient on its way to this tensor.
   bool requires_grad() const;
   const Tensor& requires_grad_(bool on = true) const;
@@ -179,6 +182,11 @@ class Tensor {
   TensorImpl* impl() const { return impl_.get(); }
 
  private:
+  TensorImpl& self() const {
+    if (!impl_) [[unlikely]] undefined();
+    return *impl_;
+  }
+  [[noreturn]] static void undefined();
   const void* checked_data(DType expected) const;
   Scalar item_scalar() const;
   Ref<TensorImpl> impl_;

@@ -117,10 +117,14 @@ void Cpu::copy(const Tensor& out, const Tensor& x) {
   });
 }
 
-void Cpu::arange(const Tensor& out, double start, double step) {
+void Cpu::arange(const Tensor& out, Scalar start, Scalar step) {
   dispatch(out.dtype(), [&](auto t) {
-    auto* p = elements<decltype(t)>(out);
-    for (int64_t i = 0; i < out.numel(); ++i) p[i] = static_cast<decltype(t)>(start + static_cast<double>(i) * step);
+    using T = decltype(t);
+    auto* p = elements<T>(out);
+    for (int64_t i = 0; i < out.numel(); ++i) {
+      if constexpr (std::is_integral_v<T>) p[i] = static_cast<T>(start.as<int64_t>() + i * step.as<int64_t>());
+      else p[i] = static_cast<T>(start.value + static_cast<double>(i) * step.value);
+    }
   });
 }
 

@@ -12,7 +12,7 @@ class Cpu : public Backend {
  public:
   void fill(const Tensor& out, Scalar number) override;
   void copy(const Tensor& out, const Tensor& x) override;
-  void arange(const Tensor& out, double start, double step) override;
+  void arange(const Tensor& out, Scalar start, Scalar step) override;
   void map(int functor, const Tensor& out, std::span<const Operand> in) override;
   void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) override;
   void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) override;
