@@ -34,16 +34,23 @@ def weave(site, source, page, results=None):
             if kind == "heading" and prose.plain(part[0][1]).lstrip("# ").strip().lower() == page.title.lower():
                 continue                                     # the page has said its title
             if kind == "heading":
+                page.asked = []
                 html += [row("".join(left))] if left else []
                 html.append(row(text(site, part, source.name, page)))
                 left = []
             elif kind == "question":
-                page.questions.append(None)
-                page.waiting.append(len(page.questions) - 1)
+                if any(page.questions[asked] for asked in page.asked):
+                    page.asked = []
+                page.questions.append([])
+                page.asked.append(len(page.questions) - 1)
                 place = prose.Place(source.name, [n for n, _ in block.prose], page, site)
                 left.append(prose.question_html(part, place, len(page.questions) - 1))
             else:
                 left.append(text(site, part, source.name, page))
+        if results is not None and _puts_together(source, block, calls):
+            fold = f"<details><summary>{len(block.code)} lines that put it together</summary>{{}}</details>"
+            html.append(row("".join(left), fold.format(code(site, source, block.code, page))))
+            left, block.code = [], []
         page.remember(" ".join([t for _, t in block.prose] + [source.lines[n - 1].strip() for n in block.code]))
         runs = _runs(source, block, calls)
         if left and (not runs or (runs[0][0] and runs[0][0].what == "figure")):
@@ -59,6 +66,13 @@ def weave(site, source, page, results=None):
             html.append(row("".join(left), card))
             left = []
     return "".join(html)
+
+
+def _puts_together(source, block, calls):
+    """Is the block all of story() or main(), with nothing to see in it? Then it only calls what the page has shown."""
+    lines = [source.lines[number - 1] for number in block.code]
+    return bool(lines and re.match(r"(static )?(void story|int main)\(", lines[0]) and lines[-1] == "}"
+                and not any(call.first in block.code for call in calls))
 
 
 def _runs(source, block, calls):
@@ -127,6 +141,13 @@ def _href(site, target, page):
 
 
 # --- Figures and claims -----------------------------------------------------------------------------------------------
+# What a run found stays hidden from a question to the next question or heading, until an answer is chosen. Questions that
+# follow each other at once hide the same.
+
+
+def _hide(page, result):
+    for question in page.asked:
+        page.questions[question].append(result)
 
 
 def figure(site, call, source, page, results, card, count):
@@ -142,20 +163,21 @@ def figure(site, call, source, page, results, card, count):
         site.error(source.name, call.line, f'figure "{call.id}": {why}')
         return "", fold
     site.copies[file] = site.root / file
-    caption = escape(entry.get("caption") or call.caption)
-    return (f'<figure id="figure-{escape(call.id)}"><img src="{page.root}{escape(file)}" alt="{caption}">'
-            f"<figcaption>Drawn by this program: {caption}</figcaption></figure>"), fold
+    _hide(page, f"figure-{call.id}")
+    name, caption = escape(call.id), escape(entry.get("caption") or call.caption)
+    return (f'<figure id="figure-{name}" data-result="figure-{name}"><div class="secret">'
+            f'<div class="drawing"><img src="{page.root}{escape(file)}" alt="{caption}"></div>'
+            f"<figcaption>Drawn by this program: {caption}</figcaption></div>"
+            '<p class="instead blank">choose first: the figure is hidden</p></figure>'), fold
 
 
 def claim(site, call, source, page, results, card, count):
-    """The green box. It belongs to the questions asked since the last one: they hide its value, bound and code."""
+    """The green box. A question before it hides its value, bound and code."""
     if call.id not in results.claims:
         site.error(source.name, call.line, f'claim "{call.id}": no run measured it (it is in no results-*.json)')
         return "", card
     found, run = results.claims[call.id]
-    for question in page.waiting:
-        page.questions[question] = call.id
-    page.waiting = []
+    _hide(page, f"claim-{call.id}")
     name = escape(call.id)
     page.ids.add(f"claim-{call.id}")
     judged = found.get("judged", True)
@@ -164,13 +186,13 @@ def claim(site, call, source, page, results, card, count):
     symptom = f"symptom of --break {found['symptom_of']}" if found.get("symptom_of") else found["kind"]
     where = [symptom, "" if size == "default" else size, run.get("data", ""), run.get("machine", "")]
     secret = [f"bound: {found['bound']}", measured.spread(found, run), "" if judged else "not judged at this size"]
-    box = (f'<aside class="measured{" missed" if missed else ""}" id="claim-{name}" data-claim="{name}">'
+    box = (f'<aside class="measured{" missed" if missed else ""}" id="claim-{name}" data-result="claim-{name}">'
            f'<p class="label">{"Missed" if missed else "Measured"}</p><div><p class="value">'
            f'<span class="secret">{escape(measured.number_text(found))}</span>'
            f'<span class="instead">choose first: the value is hidden</span></p><p>{escape(found["sentence"])}</p>'
            f'<p class="how">{escape(" · ".join(filter(None, where)))}'
            f'<span class="secret"> · {escape(" · ".join(filter(None, secret)))}</span></p></div></aside>\n')
     make = "line that makes the claim and names" if count == 1 else "lines that make the claim and name"
-    fold = (f'<div data-claim="{name}"><div class="secret">{card}</div>'
+    fold = (f'<div data-result="claim-{name}"><div class="secret">{card}</div>'
             f'<p class="instead folded">{count} {make} its bound: choose first</p></div>')
     return box, fold

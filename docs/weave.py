@@ -54,8 +54,8 @@ class Page:
     anchors: dict = field(default_factory=dict)      # (source file, anchor there) -> id on this page
     contents: list = field(default_factory=list)     # (level, heading, place, id)
     sections: list = field(default_factory=list)     # for the search: [title, id, text]
-    questions: list = field(default_factory=list)    # the claim whose value each one hides, or None
-    waiting: list = field(default_factory=list)      # questions that no claim has followed yet
+    questions: list = field(default_factory=list)    # the claims and figures that each one hides
+    asked: list = field(default_factory=list)        # the questions that hide what comes now
 
     @property
     def root(self):
@@ -151,7 +151,7 @@ class Site:
             self.error(place.file, line, f"{{claim:{id}}}: no run of this chapter measured a claim of that name")
             return ""
         value = escape(results.number_text(chapter.claims[id][0]))
-        return (f'<span class="quote" data-claim="{escape(id)}"><span class="secret">{value}</span>'
+        return (f'<span class="quote" data-result="claim-{escape(id)}"><span class="secret">{value}</span>'
                 f'<span class="instead">choose first</span></span>')
 
     def define(self, words, text, place, line):
@@ -292,11 +292,12 @@ class Site:
             if kind == "L":
                 path, part = hrefs[number]
                 return part or "#top" if path == page.path else page.root + path + part
-            claim = page.questions[number]                          # None where the question looks back
+            hidden = page.questions[number]                         # nothing where the question looks back
             if kind == "T":
-                return "Before you read on" if claim else "Do you remember?"
-            return f' data-reveals="{escape(claim)}"' if claim else ""
-        body = re.sub(r"(\x02M\d+\x03)(?=[.,;:!?)])", "\\1\u2060", "".join(page.body))   # no line begins with a full stop
+                return "Before you read on" if hidden else "Do you remember?"
+            return f' data-reveals="{escape(" ".join(hidden))}"' if hidden else ""
+        body = "".join(page.body)                                   # no line begins with a full stop
+        body = re.sub(r"(\x02M\d+\x03[.,;:!?)]+)", r'<span class="keep">\1</span>', body)
         body = re.sub(r"\x02([MLQT])(\d+)\x03", put, body)
         tops = {"Book": "index", "Library": "library", "Papers": "papers", "Glossary": "glossary"}
         nav = "".join(f'<a href="{page.root}{file}.html"{" aria-current=page" * (page.nav == name)}>{name}</a>'

@@ -33,10 +33,11 @@ static void a_line_does_not_bend(Chapter& chapter) {
 
   // Do more lines help, one fed into the next? Put $u = 2x + 1$ into $3u - 4$. Out comes $6x - 1$: a line again. Fifty
   // lines and any way to mix them are no better, because $W_2 (W_1 x) = (W_2 W_1)\, x$ and the product $W_2 W_1$ is just
-  // another matrix. Here are both sides for a random choice of fifty lines.
+  // another matrix. Here are both sides for a random choice of fifty lines. (In the code each $x$ is a row, so every matrix
+  // is transposed and the order turns round.)
   Generator random(chapter.seed());
-  Tensor first = randn({1, 50}, random, f64);   // W₁: from x to fifty lines
-  Tensor second = randn({50, 1}, random, f64);  // W₂: from fifty lines to one
+  Tensor first = randn({1, 50}, random, f64);   // W₁ᵀ: from x to fifty lines
+  Tensor second = randn({50, 1}, random, f64);  // W₂ᵀ: from fifty lines to one
   Tensor many = linspace(-2, 2, 401, f64).reshape({-1, 1});  // (401, 1)
   Tensor stacked = matmul(matmul(many, first), second);      // (401, 1)
   Tensor one_line = matmul(many, matmul(first, second));     // (401, 1)
@@ -53,7 +54,7 @@ static void a_line_does_not_bend(Chapter& chapter) {
   chapter.check("relu(x) + relu(-x)", y, relu(x) + relu(-x));
 }
 
-// That is the whole plan of this chapter: many lines, each bent once, added up. What is left is to find out where each
+// That is the whole plan of this chapter: many lines, each bent, added up. What is left is to find out where each
 // should bend. Nobody wants to do that by hand for a thousand lines, so we do it by hand for one, and watch closely.
 //
 // # One unit, by hand
@@ -70,7 +71,8 @@ static void one_unit_by_hand(Chapter& chapter) {
   double x = 2, y = 1;    // one example
   double w = 0.5, v = 3;  // two parameters, guessed
 
-  // The **forward pass** computes from left to right. Do it on paper before you look: the answer should be 1, and we get 3.
+  // The **forward pass** computes from left to right. Take $w = 0.5$ and $v = 3$ and do it on paper before you read the code:
+  // the answer should be 1. What do we get?
   double z = w * x;                         // 1
   double h = std::max(0.0, z);              // 1
   double y_hat = v * h;                     // 3
@@ -136,7 +138,7 @@ static void one_unit_by_hand(Chapter& chapter) {
 }
 
 // A unit learns from the examples on its own side of the bend and from no others. That sounds like a defect. It is what
-// lets many units share the work: each looks after its own stretch of the input.
+// lets many units share the work: each looks after its own side, and their bends cut the input into stretches.
 //
 // # A curve out of ramps
 //
@@ -265,9 +267,9 @@ struct CurveNet {
   CR_FIELDS(hidden, out)
 };
 
-// Where should the parameters start? All units the same is the one choice that never works (the last section shows it).
+// Where should the parameters start? All units the same is a choice that never works (*Break it*, below, shows why).
 // Random is good, and we take care that the bends lie where the data lie: unit $k$ bends where $w_k x + b_k = 0$, at
-// $x = -b_k / w_k$, so we draw that place and set the bias from it. Half of the units face left.
+// $x = -b_k / w_k$, so we draw that place and set the bias from it. About half of the units face left.
 static CurveNet scattered(int64_t width, double slope, Activation bend,
                           Generator& random) {
   CurveNet net{nn::Linear(1, width, random), nn::Linear(width, 1, random), bend};
@@ -344,8 +346,9 @@ static void let_it_learn(Chapter& chapter) {
 
   // The ReLU network's curve is made of straight pieces; the figure marks where its units bend now. The hard sigmoid learns
   // too, although each of its units has two flat sides and learns nothing from points that lie there. The sigmoid has no
-  // corners, and no side that is quite flat. Now and then a random start gets stuck far above its fellows, which is why the
-  // bounds are generous; chapter 8 looks at such places.
+  // corners, and no side that is quite flat. Of forty random starts one of each kind got stuck
+  // far above its fellows (none of the ten seeds shown here), which is why the bounds are generous; chapter 8 looks at such
+  // places.
   const CurveNet& net = bends[3].net;
   Tensor place = -net.hidden.bias.reshape({-1, 1}) / net.hidden.weight;  // (32, 1)
   chapter.figure("fits", "the curve, and what 32 hidden units made of it")
@@ -370,7 +373,7 @@ static void let_it_learn(Chapter& chapter) {
 
 // # Everything is a matrix product
 //
-// A picture of a digit has 784 pixels, so a unit now has 784 weights, and there are ten answers to choose from. Written
+// A picture of a digit has 28 times 28, that is 784 pixels, so a unit now has 784 weights, and there are ten answers to choose from. Written
 // unit by unit that is unreadable, and slow. Put $n$ examples as rows into $X$ and the weights of each unit as a row into
 // $W_1$, and the forward pass is two products:
 //
@@ -431,7 +434,9 @@ static Weights backward(const Tensor& X, const Tensor& Y, const Weights& p,
   Tensor P = E / sum(E, {1}, true);              // (n, k)
   Tensor delta2 = (P - Y) / X.size(0);           // (n, k)
 
-  // A hidden unit is to blame for each output's error in proportion to the weight between them, $\delta_2 W_2$, and for
+  // Hidden unit $u$ of example $i$ reaches the loss through all $k$ logits, since $Z_{2,ic} = \sum_u H_{iu} W_{2,cu} +
+  // b_{2,c}$. The chain rule adds up the ways: $\partial L / \partial H_{iu} = \sum_c \delta_{2,ic} W_{2,cu}$, which is
+  // $(\delta_2 W_2)_{iu}$. A unit is to blame for each output's error in proportion to the weight between them, and for
   // nothing at all where it was silent. So we multiply element by element ($\odot$) with the slope of relu:
   //
   // $$\delta_1 = (\delta_2 W_2) \odot [Z_1 > 0] .$$
@@ -440,8 +445,9 @@ static Weights backward(const Tensor& X, const Tensor& Y, const Weights& p,
   Tensor slope = (f.Z1 > 0).to(f64);             // (n, h): 1 or 0
   Tensor delta1 = matmul(delta2, p.W2) * slope;  // (n, k) x (k, h) → (n, h)
 
-  // From each $\delta$ follow the gradients of the weights before it: what came in times what was wrong, summed over the
-  // examples.
+  // In the same way weight $W_{2,cu}$ reaches the loss through logit $c$ of every example: $\partial L / \partial W_{2,cu} =
+  // \sum_i \delta_{2,ic} H_{iu}$. From each $\delta$ follow the gradients of the weights before it: what came in times what
+  // was wrong, summed over the examples.
   //
   // $$\frac{\partial L}{\partial W_1} = \delta_1^\top X, \qquad \frac{\partial L}{\partial b_1} = \sum_i \delta_{1,i},$$
   //
@@ -456,7 +462,7 @@ static Weights backward(const Tensor& X, const Tensor& Y, const Weights& p,
 }
 
 // This is **backpropagation**: the chain rule from the last layer to the first, each step once, for all examples and all
-// weights together. The proof is in the comparison: 32 digits, a network with 784 inputs, 16 hidden units and 10 logits.
+// weights together. The test is the comparison: 32 digits, a network with 784 inputs, 16 hidden units and 10 logits.
 static void forward_and_backward(Chapter& chapter) {
   chapter.section("Forward and backward, by hand, as matrices");
   chapter.say(
@@ -536,12 +542,15 @@ static double accuracy(const Model& model, const data::Dataset& digits) {
 }
 
 // In chapter 1 every step looked at all the data. With 20 000 pictures that is a lot of looking for one small step, and the
-// gradient of a random handful points nearly the same way. So each step takes a handful, here 50. Three words that are
+// gradient of a random handful points roughly the same way. So each step takes a handful, here 50. Three words that are
 // easily mixed up:
 //
 // - an **update** is one step: forward, loss, backward, and the parameters move once;
 // - a **mini-batch**, or batch, is the examples that one update looks at;
 // - an **epoch** is one pass through all examples, batch by batch, in a new random order.
+//
+// So 20 000 examples in batches of 50 make 400 updates an epoch, and ten epochs make 4000. (If the examples do not divide
+// evenly, the last batch is smaller and still counts as one.)
 //
 // Gradient descent by batches is called **stochastic gradient descent**, SGD.
 constexpr int64_t kBatch = 50;
@@ -650,7 +659,8 @@ static void it_learns_to_read(Chapter& chapter) {
 //
 // MNIST has 60 000 digits to learn from and 10 000 to be tested on, written by employees of the American census office and
 // by school students. `./run 05 --full` reads {claim:mnist} of them rightly, with 800 hidden units, as many as Simard,
-// Steinkraus and Platt took in 2003. Nothing else changes.
+// Steinkraus and Platt took in 2003. It trains for 15 epochs instead of ten, three times as many pictures in each, and takes
+// larger steps, of 0.3. Nothing else changes.
 static void it_reads_mnist(Chapter& chapter) {
   chapter.section("Digits that people wrote");
   data::TrainTest digits = as_rows(data::mnist(chapter.data_dir().string()));
@@ -700,7 +710,7 @@ static void it_reads_mnist(Chapter& chapter) {
 //
 // ? One epoch over the same digits with batches of 1, then with batches of 100. How do the times compare?
 // - [ ] the same: the arithmetic is, but the computer has to be told what to do 100 times as often
-// - [x] batches of 1 take several times as long: an update has fixed work, and reads and writes all weights, for however few pictures
+// - [x] batches of 1 take about ten times as long: an update has fixed work, and reads and writes all weights, for however few pictures
 // - [ ] batches of 1 take 100 times as long: so it would be if an update cost the same whatever its batch
 //
 // We take the network of the last section and put a clock beside it.
@@ -752,8 +762,8 @@ static void how_large_a_batch(Chapter& chapter) {
                 {.quick = between(1.5, 100)});
 
   // So large batches are cheap. But what has the network learned after that one epoch? By ones it has made a hundred times as
-  // many updates as by hundreds, each in a slightly wrong direction, and it reads a further {claim:batch-updates} of the test
-  // digits. Large batches are cheap per picture, small ones make more of each picture. The best lies in between, and where
+  // many updates as by hundreds, each in a rougher direction, and the share of test digits it reads is higher by
+  // {claim:batch-updates}. (All three take steps of 0.05.) Large batches are cheap per picture, small ones make more of each picture. The best lies in between, and where
   // depends on the machine, the task and the learning rate: chapter 9 goes on from here.
   chapter.claim("batch-updates",
                 "after one epoch by ones the network reads so many more digits",

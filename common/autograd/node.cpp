@@ -192,7 +192,8 @@ Grads write_view_rule(Backward& b) {
 
 Ref<Node> window_node(const char* name, Rule rule, const TensorImpl& view, const TensorImpl& base, int edges) {
   if (!base.contiguous) {
-    throw AutogradError("a view of a tensor that is itself strided cannot follow writes to it: clone() that tensor first");
+    throw AutogradError(
+        "a view of a tensor that is itself strided cannot follow writes to it: clone() that tensor first");
   }
   auto geometry = window_attributes(view, base);
   Ref<Node> node = Node::make(name, rule, edges, 0, 1, 4);

@@ -63,8 +63,7 @@ static Device device(const std::string& word) {
   for (Device d : {Device::cpu, Device::simt, Device::cuda}) {
     if (word != cr::name(d)) continue;
 #if !CHAINRULE_CUDA
-    if (d == Device::cuda)
-      throw UsageError("--device cuda: this build has no CUDA; build with `cmake --preset cuda`, or use --device cpu");
+    if (d == Device::cuda) throw UsageError("--device cuda: this version has no CUDA backend yet; use --device cpu");
 #endif
 #if !CHAINRULE_SIMT
     if (d == Device::simt)

@@ -104,7 +104,8 @@ template <class Model> void load_state_dict(Model& model, const StateDict& state
 // A model of the same type with `f(tensor)` in place of every tensor. Tied tensors stay tied.
 template <class Model, class F> Model map_tensors(const Model& model, F&& f) {
   Model copy = model;
-  std::map<TensorImpl*, std::pair<Tensor, Tensor>> done;  // by identity: what was there (held, so that it stays one) and what is now
+  std::map<TensorImpl*, std::pair<Tensor, Tensor>>
+      done;  // by identity: what was there (held, so that it stays one) and what is now
   nn::visit_tensors("", copy, [&](const std::string&, Tensor& t) {
     if (!t.defined()) return;
     auto [entry, fresh] = done.try_emplace(t.impl());

@@ -34,7 +34,8 @@ Tensor arange(int64_t start, int64_t end, int64_t step) {
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   Tensor x = empty({steps}, dtype);
   backend::on(x.device()).arange(x, start, steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0.0);
-  if (steps > 1) backend::on(x.device()).fill(window(x, {1}, {1}, steps - 1), end);  // exactly, whatever the steps add up to
+  if (steps > 1)
+    backend::on(x.device()).fill(window(x, {1}, {1}, steps - 1), end);  // exactly, whatever the steps add up to
   return x;
 }
 

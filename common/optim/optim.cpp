@@ -14,7 +14,8 @@ Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(par
     }
     for (size_t j = 0; j < i; ++j) {
       if (parameters_[j].impl() == p.impl()) {
-        throw AutogradError("optimiser: parameters " + std::to_string(j) + " and " + std::to_string(i) + " are the same tensor");
+        throw AutogradError("optimiser: parameters " + std::to_string(j) + " and " + std::to_string(i) +
+                            " are the same tensor");
       }
     }
     if (!p.is_contiguous())

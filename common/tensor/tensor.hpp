@@ -183,7 +183,8 @@ class Tensor {
 
  private:
   TensorImpl& self() const {
-    if (!impl_) [[unlikely]] undefined();
+    if (!impl_) [[unlikely]]
+      undefined();
     return *impl_;
   }
   [[noreturn]] static void undefined();

@@ -1,4 +1,4 @@
-// What the page does beyond being read: dark or light, questions that hide the next value, search. Without it everything is visible.
+// What the page does beyond being read: dark or light, questions that hide what follows, search. Without it everything is visible.
 "use strict";
 const page = document.documentElement;
 page.classList.add("js");
@@ -17,17 +17,24 @@ document.addEventListener("DOMContentLoaded", () => {
     remembered.set(page.dataset.theme);
   });
 
-  // Code that is wider than its card can be scrolled by keyboard.
-  for (const card of document.querySelectorAll(".code, .snippet, .display"))
-    if (card.scrollWidth > card.clientWidth + 1) Object.assign(card, { tabIndex: 0, role: "region", ariaLabel: "code" });
-
-  // A question hides the value of the claim it asks about, wherever the page mentions it, until an answer is chosen.
-  const veil = (claim) => {
-    const open = document.querySelector(`.question:not(.answered)[data-reveals="${CSS.escape(claim)}"]`);
-    for (const part of document.querySelectorAll(`[data-claim="${CSS.escape(claim)}"]`)) part.classList.toggle("veiled", !!open);
+  // What is wider than its box can be scrolled by keyboard.
+  const scrollable = () => {
+    for (const box of document.querySelectorAll(".code, .snippet, .display, .drawing"))
+      if (box.scrollWidth > box.clientWidth + 1)
+        Object.assign(box, { tabIndex: 0, role: "region", ariaLabel: box.matches(".drawing") ? "figure" : "code" });
   };
+
+  // A question hides the values and figures that follow it, wherever the page mentions them, until an answer is chosen.
+  const veil = (question) => {
+    for (const result of (question.dataset.reveals || "").split(" ").filter(Boolean)) {
+      const open = document.querySelector(`.question:not(.answered)[data-reveals~="${CSS.escape(result)}"]`);
+      for (const part of document.querySelectorAll(`[data-result="${CSS.escape(result)}"]`)) part.classList.toggle("veiled", !!open);
+    }
+    scrollable();
+  };
+  scrollable();
   for (const question of document.querySelectorAll(".question")) {
-    if (question.dataset.reveals) veil(question.dataset.reveals);
+    veil(question);
     for (const item of question.querySelectorAll("li")) {
       const button = item.querySelector("button");
       button.setAttribute("aria-expanded", "false");
@@ -35,7 +42,7 @@ document.addEventListener("DOMContentLoaded", () => {
         item.classList.add("chosen");
         button.setAttribute("aria-expanded", "true");
         question.classList.add("answered");
-        if (question.dataset.reveals) veil(question.dataset.reveals);
+        veil(question);
       });
     }
   }

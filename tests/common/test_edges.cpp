@@ -126,7 +126,8 @@ TEST_CASE("tied weights are one parameter", "[edges]") {
 TEST_CASE("an optimiser takes no state that does not fit", "[edges]") {
   Tensor p = ones({1000}).requires_grad_();
   optim::SGD sgd({p}, {.momentum = 0.9});
-  CHECK_THROWS_AS(sgd.load_state_dict({{"steps", tensor({1})}, {"momentum.0", ones({1000}, DType::boolean)}}), DTypeError);
+  CHECK_THROWS_AS(sgd.load_state_dict({{"steps", tensor({1})}, {"momentum.0", ones({1000}, DType::boolean)}}),
+                  DTypeError);
   optim::Adam adam({p});
   CHECK_THROWS_AS(adam.load_state_dict({{"steps", tensor({1})}, {"exp_avg.0", ones({1000})}}), Error);
   CHECK_THROWS_AS(adam.load_state_dict({{"steps", tensor({-1})}}), Error);

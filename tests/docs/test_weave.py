@@ -215,9 +215,11 @@ class Page(Book):
         self.assertNotIn("$", re.sub(r"<code>\$</code>|A dollar is \$1|<annotation.*?</annotation>|<span class=\"l\".*?</span>\n", "", page))
         self.assertNotRegex(page, "[\x02\x03]")
 
-    def test_a_question_hides_the_value_of_the_next_claim(self):
+    def test_a_question_hides_the_values_and_figures_that_follow(self):
         page = self.woven()
-        self.assertIn('id="question-0" data-reveals="harder-push"', page)
+        self.assertIn('id="question-0" data-reveals="figure-gradients claim-harder-push"', page)
+        self.assertIn('<figure id="figure-gradients" data-result="figure-gradients"><div class="secret"><div class="drawing"><img', page)
+        self.assertIn('<span class="quote" data-result="claim-harder-push"><span class="secret">', page)
         self.assertEqual(page.count('<li class="wrong"><button'), 2)
         self.assertIn("half of the exponent lost", page)
         self.assertIn('<p class="label">Before you read on</p>', page)
@@ -231,6 +233,37 @@ class Page(Book):
         self.edit(f"{CHAPTER}/main.cpp", "  const char* tricky", recall + "  const char* tricky")
         page = self.woven()
         self.assertIn('id="question-1"><p class="label">Do you remember?</p>', page)
+
+    def follow(self, prose):
+        """A second claim after `prose`; returns what the questions of the page hide."""
+        first = json.loads(results(self.root / CHAPTER))["claims"][0]
+        self.edit(f"{CHAPTER}/main.cpp", "  const char* tricky", prose + '  chapter.claim("next", "another", 2, near(2, 1), found);\n  const char* tricky')
+        self.put(f"{CHAPTER}/results-default.json", results(self.root / CHAPTER, claims=[first, first | {"id": "next"}]))
+        return re.findall(r'id="question-\d+"(?: data-reveals="([^"]*)")?>', self.woven())
+
+    def test_a_question_hides_all_claims_up_to_a_heading(self):
+        self.assertEqual(self.follow("  // One more.\n"), ["figure-gradients claim-harder-push claim-next"])
+
+    def test_a_heading_ends_what_a_question_hides(self):
+        self.assertEqual(self.follow("  // ## Another matter\n"), ["figure-gradients claim-harder-push"])
+
+    def test_the_next_question_ends_what_a_question_hides(self):
+        again = MAIN[MAIN.index("// ? At"):MAIN.index("void story")]
+        self.assertEqual(self.follow(again), ["figure-gradients claim-harder-push", "claim-next"])
+
+    def test_questions_in_a_row_hide_the_same(self):
+        again = MAIN[MAIN.index("// ? At"):MAIN.index("void story")]
+        self.assertEqual(self.follow(again + "  //\n" + again), ["figure-gradients claim-harder-push", "claim-next", "claim-next"])
+
+    def test_main_is_folded(self):
+        self.put(f"{CHAPTER}/main.cpp", MAIN + "\n// The program.\nint main() {\n  return run(story);\n}\n")
+        self.put(f"{CHAPTER}/results-default.json", results(self.root / CHAPTER))
+        self.assertRegex(self.woven(), r"<details><summary>3 lines that put it together</summary><div class=\"code\">(?s:.*?)main")
+        self.assertEqual(self.page().count("put it together"), 1)                # a story() that tells something stays open
+
+    def test_a_full_stop_stays_with_its_formula(self):
+        page = self.woven()
+        self.assertRegex(page, r'<span class="keep"><span class="katex">(?:(?!<p>).)*</span>\.</span>')
 
     def test_names_lead_to_their_declaration(self):
         page = self.woven()
