@@ -153,7 +153,7 @@ def exercises(site, folder, name, page):
     unused = {p.name for p in (folder / "solutions").glob("*.cpp")}
     for k, part in enumerate(parts):
         words = "\n".join(t for _, t in part)
-        named = list(dict.fromkeys(re.findall(r"solutions/([\w.-]+\.cpp)", words)))
+        named = list(dict.fromkeys(re.findall(r"solutions/([\w.-]+\.cpp)", words))) if k else []
         if (count := re.match(r"(?:#+ )?(?:Exercise )?(\d+)", words)) and not named:
             named = [n for n in sorted(unused) if re.findall(r"\d+", n)[:1] in ([count[1]], [count[1].zfill(2)])]
         if k and not named:

@@ -162,7 +162,8 @@ def _walk(inline, start, place, define):
         elif child.type == "link_open":
             child.attrs = {**child.attrs, "href": place.site.link(child.attrs["href"], place, place.line(line))}
         elif child.type == "image":
-            child.attrs = {**child.attrs, "src": place.site.image(child.attrs["src"], place, place.line(line))}
+            src = place.site.image(child.attrs["src"], place, place.line(line))
+            child.attrs = {**child.attrs, "src": src, "data-result": "figure-" + src.rsplit("/", 1)[-1].rsplit(".", 1)[0]}
         elif child.type == "strong_open":
             bold, words = child, ""
         elif child.type == "strong_close" and bold and define:

@@ -296,8 +296,13 @@ class Site:
             if kind == "T":
                 return "Before you read on" if hidden else "Do you remember?"
             return f' data-reveals="{escape(" ".join(hidden))}"' if hidden else ""
-        body = "".join(page.body)                                   # no line begins with a full stop
-        body = re.sub(r"(\x02M\d+\x03[.,;:!?)]+)", r'<span class="keep">\1</span>', body)
+        def keep(match):                                            # no line begins with a full stop
+            formula, stop = formulas[int(match[1])] or "", match[2]
+            if formula.count('class="base"') < 2:
+                return f'<span class="keep">{formula}{stop}</span>'
+            parts = formula.rsplit("</span>", 3)                    # it may break: the stop goes into its last piece
+            return f'{parts[0]}<span class="stop">{stop}</span>' + "</span>".join(["", *parts[1:]])
+        body = re.sub(r"\x02M(\d+)\x03([.,;:!?)]+)", keep, "".join(page.body))
         body = re.sub(r"\x02([MLQT])(\d+)\x03", put, body)
         tops = {"Book": "index", "Library": "library", "Papers": "papers", "Glossary": "glossary"}
         nav = "".join(f'<a href="{page.root}{file}.html"{" aria-current=page" * (page.nav == name)}>{name}</a>'

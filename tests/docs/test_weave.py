@@ -219,6 +219,7 @@ class Page(Book):
         page = self.woven()
         self.assertIn('id="question-0" data-reveals="figure-gradients claim-harder-push"', page)
         self.assertIn('<figure id="figure-gradients" data-result="figure-gradients"><div class="secret"><div class="drawing"><img', page)
+        self.assertRegex(page, r'<p><img [^>]*data-result="figure-gradients"')
         self.assertIn('<span class="quote" data-result="claim-harder-push"><span class="secret">', page)
         self.assertEqual(page.count('<li class="wrong"><button'), 2)
         self.assertIn("half of the exponent lost", page)
@@ -264,6 +265,8 @@ class Page(Book):
     def test_a_full_stop_stays_with_its_formula(self):
         page = self.woven()
         self.assertRegex(page, r'<span class="keep"><span class="katex">(?:(?!<p>).)*</span>\.</span>')
+        self.edit(f"{CHAPTER}/main.cpp", "// Watch its", "// Here $a = b < c$. Watch its")
+        self.assertRegex(self.woven(), r'>c</span><span class="stop">\.</span></span></span></span> Watch')
 
     def test_names_lead_to_their_declaration(self):
         page = self.woven()
