@@ -69,7 +69,8 @@ template <class T, int N> class InlineVector {
   }
   void erase(int at) {
     std::move(begin() + at + 1, end(), begin() + at);
-    resize(size_ - 1);
+    drop_from(size_ - 1);
+    --size_;
   }
 
   bool operator==(const InlineVector& other) const {
