@@ -122,8 +122,13 @@ void Cpu::arange(const Tensor& out, Scalar start, Scalar step) {
     using T = decltype(t);
     auto* p = elements<T>(out);
     for (int64_t i = 0; i < out.numel(); ++i) {
-      if constexpr (std::is_integral_v<T>) p[i] = static_cast<T>(start.as<int64_t>() + i * step.as<int64_t>());
-      else p[i] = static_cast<T>(start.value + static_cast<double>(i) * step.value);
+      // i · step may leave int64 where the sum does not; unsigned arithmetic wraps there and back.
+      if constexpr (std::is_integral_v<T>) {
+        uint64_t steps = static_cast<uint64_t>(i) * static_cast<uint64_t>(step.as<int64_t>());
+        p[i] = static_cast<T>(static_cast<uint64_t>(start.as<int64_t>()) + steps);
+      } else {
+        p[i] = static_cast<T>(start.value + static_cast<double>(i) * step.value);
+      }
     }
   });
 }
