@@ -8,7 +8,7 @@
 
 namespace cr {
 
-// x + y for tensors of one shape and type.
+// x + y for tensors of one type; shapes broadcast.
 Tensor add_same(const Tensor& x, const Tensor& y);
 
 // Sums x over the dimensions in which it is larger than `shape`: the adjoint of broadcasting. Throws ShapeError if `shape`

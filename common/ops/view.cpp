@@ -14,7 +14,6 @@ namespace {
 // that lie without gaps form chunks; each new dimension must fall within a chunk.
 std::optional<Strides> view_strides(const Tensor& x, const Shape& shape) {
   if (x.is_contiguous()) return contiguous_strides(shape);
-  if (x.numel() == 0) return std::nullopt;
   Strides strides(shape.size(), 1);
   int d = shape.size() - 1;
   int64_t chunk = 1, chunk_stride = x.strides().back();
