@@ -24,10 +24,48 @@ constexpr size_t kMaxRank = 32;
 // Where the bytes come from: `read(offset, destination, bytes)`, always within the size that was announced.
 using Reader = std::function<void(uint64_t, void*, size_t)>;
 
+// How an element lies in the file and what it becomes here. Where `widen` is set the two differ: it turns `n` elements
+// of the file into int64. An element we cannot hold has a size only.
+struct Type {
+  uint64_t bytes;
+  DType dtype = DType::float32;
+  void (*widen)(int64_t n, const char* from, int64_t* to) = nullptr;
+  bool known = true;
+};
+
+template <class T> void widen(int64_t n, const char* from, int64_t* to) {
+  for (int64_t i = 0; i < n; ++i) {
+    T value;
+    std::memcpy(&value, from + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+    to[i] = value;
+  }
+}
+
+const Type* type_named(const std::string& name) {
+  static const std::map<std::string, Type> kTypes = {
+      {"F32", {4, DType::float32}},
+      {"F64", {8, DType::float64}},
+      {"I64", {8, DType::int64}},
+      {"BOOL", {1, DType::boolean}},
+      {"U8", {1, DType::int64, widen<uint8_t>}},
+      {"I8", {1, DType::int64, widen<int8_t>}},
+      {"I16", {2, DType::int64, widen<int16_t>}},
+      {"I32", {4, DType::int64, widen<int32_t>}},
+      {"F16", {2, {}, {}, false}},
+      {"BF16", {2, {}, {}, false}},
+      {"U16", {2, {}, {}, false}},
+      {"U32", {4, {}, {}, false}},
+      {"U64", {8, {}, {}, false}},
+      {"C64", {8, {}, {}, false}},
+  };
+  auto found = kTypes.find(name);
+  return found == kTypes.end() ? nullptr : &found->second;
+}
+
 // One tensor's line of the header, checked.
 struct Entry {
-  std::string name;
-  DType dtype;
+  std::string name, type_name;
+  const Type* type;
   Shape shape;
   uint64_t begin, end;  // bytes from the end of the header
 };
@@ -68,26 +106,28 @@ uint64_t unsigned_at(const Json& list, size_t i, const std::string& file, const 
   return value.get<uint64_t>();
 }
 
-Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_bytes, const std::string& file) {
+Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_bytes, const std::string& file,
+                  UnknownTypes unknown) {
   const std::string name = "tensor " + quoted(key);
   if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
       !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
       json["data_offsets"].size() != 2)
     damaged(file, name + " lacks its dtype, shape or data_offsets");
 
-  static const std::map<std::string, DType> kTypes = {
-      {"F32", DType::float32}, {"F64", DType::float64}, {"I64", DType::int64}, {"BOOL", DType::boolean}};
-  const std::string dtype = json["dtype"];
-  const auto type = kTypes.find(dtype);
-  if (type == kTypes.end())
-    throw IoError(file + ": " + name + " has elements of type " + quoted(dtype) + "; known are F32, F64, I64, BOOL");
+  const std::string type_name = json["dtype"];
+  const Type* type = type_named(type_name);
+  if (!type || (!type->known && unknown == UnknownTypes::refuse)) {
+    throw IoError(file + ": " + name + " has elements of type " + quoted(type_name) +
+                  "; known are F32, F64, I64, I32, I16, I8, U8, BOOL");
+  }
 
   // The sizes multiply to a number of bytes that may overflow: a size of 0 counts as 1 here, since strides are products
   // of the other sizes and must not overflow either.
   const Json& sizes = json["shape"];
   if (sizes.size() > kMaxRank) damaged(file, name + " has more than 32 dimensions");
   Shape shape;
-  uint64_t bytes = static_cast<uint64_t>(size_of(type->second));
+  uint64_t bytes = static_cast<uint64_t>(size_of(type->dtype));  // what it takes here, or in the file if that is more
+  bytes = std::max(bytes, type->bytes);
   bool empty = false;
   for (size_t d = 0; d < sizes.size(); ++d) {
     uint64_t size = unsigned_at(sizes, d, file, name);
@@ -96,7 +136,7 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
     if (__builtin_mul_overflow(bytes, std::max<uint64_t>(size, 1), &bytes) || bytes > uint64_t{1} << 62)
       damaged(file, name + " has more elements than memory can address");
   }
-  if (empty) bytes = 0;
+  bytes = empty ? 0 : bytes / std::max(type->bytes, static_cast<uint64_t>(size_of(type->dtype))) * type->bytes;
 
   const uint64_t begin = unsigned_at(json["data_offsets"], 0, file, name);
   const uint64_t end = unsigned_at(json["data_offsets"], 1, file, name);
@@ -104,10 +144,10 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
   if (end - begin != bytes)
     damaged(file, name + " of shape " + to_string(shape) + " takes " + std::to_string(bytes) + " bytes, not " +
                       std::to_string(end - begin));
-  return {key, type->second, shape, begin, end};
+  return {key, type_name, type, shape, begin, end};
 }
 
-SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& file) {
+SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& file, UnknownTypes unknown) {
   uint64_t header_bytes = 0;
   if (file_bytes < sizeof header_bytes) damaged(file, "it has only " + std::to_string(file_bytes) + " bytes");
   read(0, &header_bytes, sizeof header_bytes);
@@ -123,7 +163,7 @@ SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& fi
   std::vector<Entry> entries;
   for (const auto& [key, value] : header.items()) {
     if (key != "__metadata__") {
-      entries.push_back(parse_entry(key, value, buffer_bytes, file));
+      entries.push_back(parse_entry(key, value, buffer_bytes, file, unknown));
       continue;
     }
     if (!value.is_object()) damaged(file, "its metadata is not a JSON object");
@@ -146,12 +186,22 @@ SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& fi
     damaged(file, "it is " + std::to_string(buffer_bytes - expected) + " bytes longer than its tensors");
 
   for (const Entry& entry : entries) {
-    Tensor x = empty(entry.shape, entry.dtype);
+    if (!entry.type->known) {
+      result.unknown[entry.name] = entry.type_name;
+      continue;
+    }
+    Tensor x = empty(entry.shape, entry.type->dtype);
     auto* data = static_cast<unsigned char*>(x.impl()->storage->data());
     const size_t bytes = static_cast<size_t>(entry.end - entry.begin);
-    read(buffer_begin + entry.begin, data, bytes);
+    if (entry.type->widen) {
+      std::vector<char> narrow(bytes);
+      read(buffer_begin + entry.begin, narrow.data(), bytes);
+      entry.type->widen(x.numel(), narrow.data(), x.mutable_data<int64_t>());
+    } else {
+      read(buffer_begin + entry.begin, data, bytes);
+    }
     // A C++ bool that is neither 0 nor 1 is undefined behaviour.
-    if (entry.dtype == DType::boolean && std::any_of(data, data + bytes, [](unsigned char b) { return b > 1; }))
+    if (entry.type->dtype == DType::boolean && std::any_of(data, data + bytes, [](unsigned char b) { return b > 1; }))
       damaged(file, "tensor " + quoted(entry.name) + " holds a bool that is neither 0 nor 1");
     result.tensors.emplace(entry.name, std::move(x));
   }
@@ -169,16 +219,17 @@ const char* type_name(DType dtype) {
 
 }  // namespace
 
-SafeTensors load_safetensors(const std::string& path) {
+SafeTensors load_safetensors(const std::string& path, UnknownTypes unknown) {
   InputFile file(path);
-  return parse([&](uint64_t offset, void* to, size_t bytes) { file.read(offset, to, bytes); }, file.size(), path);
+  auto read = [&](uint64_t offset, void* to, size_t bytes) { file.read(offset, to, bytes); };
+  return parse(read, file.size(), path, unknown);
 }
 
-SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name) {
+SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name, UnknownTypes unknown) {
   auto read = [&](uint64_t offset, void* to, size_t bytes) {
     if (bytes > 0) std::memcpy(to, file.data() + offset, bytes);
   };
-  return parse(read, file.size(), name);
+  return parse(read, file.size(), name, unknown);
 }
 
 void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,

@@ -23,14 +23,19 @@ namespace cr::io {
 struct SafeTensors {
   std::map<std::string, Tensor> tensors;
   std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> unknown;  // tensors left out, with their type's name
 };
 
-// Reads a file. Known types are F32, F64, I64 and BOOL. Throws IoError, one line, for a file that is missing, damaged
-// or of another type.
-SafeTensors load_safetensors(const std::string& path);
+// What to do with a tensor whose element type is none of ours: refuse the file, or leave the tensor out.
+enum class UnknownTypes { refuse, skip };
+
+// Reads a file. Known types are F32, F64, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a
+// file that is missing, damaged or of another type.
+SafeTensors load_safetensors(const std::string& path, UnknownTypes unknown = UnknownTypes::refuse);
 
 // The same from memory; `name` stands for the path in messages.
-SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name = "safetensors");
+SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name = "safetensors",
+                              UnknownTypes unknown = UnknownTypes::refuse);
 
 // Writes a file, atomically; equal contents give equal bytes. Throws IoError if it cannot be written, or if a name or
 // the metadata is not UTF-8.

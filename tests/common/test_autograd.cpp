@@ -7,7 +7,7 @@
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "contains.hpp"
-#include "op_cases.hpp"
+#include "compare.hpp"
 
 using namespace cr;
 using cr::test::numbers_of;

@@ -5,7 +5,7 @@
 
 #include "catch.hpp"
 #include "chainrule.hpp"
-#include "op_cases.hpp"
+#include "compare.hpp"
 #include "tensor/allocator.hpp"
 
 #if CHAINRULE_THREADS

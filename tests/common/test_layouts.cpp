@@ -4,7 +4,7 @@
 // plain loops over their elements.
 #include "catch.hpp"
 #include "chainrule.hpp"
-#include "op_cases.hpp"
+#include "compare.hpp"
 
 using namespace cr;
 using cr::test::difference;

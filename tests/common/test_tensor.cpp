@@ -8,9 +8,10 @@
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "contains.hpp"
-#include "op_cases.hpp"
+#include "compare.hpp"
 
 using namespace cr;
+using cr::test::dtype_named;
 using cr::test::numbers_of;
 using nlohmann::json;
 
@@ -19,13 +20,6 @@ namespace {
 const json& semantics() {
   static const json j = json::parse(std::ifstream(cr::test::test_file("golden/semantics.json")));
   return j;
-}
-
-DType dtype_named(const std::string& name) {
-  for (DType t : {DType::boolean, DType::int64, DType::float32, DType::float64}) {
-    if (name == cr::name(t)) return t;
-  }
-  throw Error(name);
 }
 
 Dims dims_of(const json& j) {

@@ -1,26 +1,31 @@
 #!/usr/bin/env python3
-"""Writes the golden values of this folder: what PyTorch computes for every case of ../common/op_cases.jsonl, and for the
-type table, printing, autograd programs and optimisers that the tests of `common/` compare with.
+"""Writes the golden values of this folder: what PyTorch computes for every case of ../ops/cases, and for the type table,
+printing, autograd programs and optimisers that the tests of `common/` compare with.
 
-    pip install torch safetensors numpy && python3 make_golden.py
+    pip install torch safetensors numpy
+    python3 make_golden.py                    everything
+    python3 make_golden.py reduce semantics   one family of operations; the rest
 
 The committed files were made with PyTorch 2.15.0 on the CPU. Nothing here is random: inputs are drawn from generators
 seeded by the case's name.
 
-A line of op_cases.jsonl declares an operation: its arguments ("$x" is the tensor x), the recipes of its inputs, and the
-shapes, by a family's name or one by one. From each line follow several cases, written to ops.jsonl, one a line:
+A line of ../ops/cases/FAMILY.jsonl declares an operation: its arguments ("$x" is the tensor x), the recipes of its
+inputs, and the shapes, by a name or one by one. From each line follow several cases, written to ops/FAMILY.jsonl, one a
+line:
 
     {"id": "add/3", "op": "add", "args": [{"tensor": "add/3/x"}, 2.0], "kwargs": {"alpha": 2}, "grad": ["add/3/x"],
      "layout": {"add/3/x": "transposed"}, "order": 2, "ulps": 1}
 
-Names and arguments are PyTorch's. The tensors are in ops.safetensors, beside `add/3/cotangent0`, the outputs
-`add/3/out0` and the vector-Jacobian products `add/3/grad/0`. `layout` says how the test lays the input out in memory,
-`order` how many derivatives finite differences check. A "large" case has shapes instead of numbers: it compares thread
-counts, instruction sets and backends with each other, not with PyTorch.
+Names and arguments are PyTorch's. The tensors are in ops/FAMILY.safetensors, beside `add/3/cotangent0` for each
+differentiable output, the outputs `add/3/out0` and the vector-Jacobian products `add/3/grad/0`. `layout` says how the
+test lays the input out in memory, `order` how many derivatives finite differences check, `ulps` and `grad_ulps` how far
+from PyTorch results may be. A "large" case has shapes instead of numbers: it compares thread counts, instruction sets
+and backends with each other, not with PyTorch.
 """
 import json
 import math
 import pathlib
+import sys
 import zlib
 
 import torch
@@ -141,6 +146,9 @@ def index_of(items):
 
 
 def call(op, args, kwargs):
+    args = [DTYPES[a] if isinstance(a, str) and a in DTYPES else a for a in args]
+    kwargs = {k: DTYPES[v] if isinstance(v, str) and v in DTYPES else number(v) for k, v in kwargs.items()}
+    args = [a if torch.is_tensor(a) else number(a) for a in args]
     if op == "getitem":
         return args[0][index_of(args[1])]
     if op == "setitem":
@@ -148,22 +156,25 @@ def call(op, args, kwargs):
         y[index_of(args[1])] = args[2]
         return y
     if op == "to":
-        return args[0].to(DTYPES[args[1]])
+        return args[0].to(args[1])
     if op == "sum" and args[0].dim() == 0 and "dim" in kwargs:
         return torch.sum(args[0], **kwargs)
     if op.startswith("Tensor."):
         return getattr(args[0], op[7:])(*args[1:], **kwargs)
     if op.endswith("_"):
         return getattr(args[0].clone(), op)(*args[1:], **kwargs)
-    for place in (F, torch):
-        if hasattr(place, op) and op not in ("unfold",):
-            return getattr(place, op)(*args, **kwargs)
+    place = torch
+    for part in op.split(".")[:-1]:  # linalg.svd
+        place = getattr(place, part)
+    for place in (place,) if "." in op else (F, torch):
+        if hasattr(place, op.split(".")[-1]):
+            return getattr(place, op.split(".")[-1])(*args, **kwargs)
     return getattr(args[0], op)(*args[1:], **kwargs)
 
 
-def make_ops():
+def make_ops(family):
     cases, tensors, counts = [], {}, {}
-    for text in (here / "../common/op_cases.jsonl").read_text().splitlines():
+    for text in (here / f"../ops/cases/{family}.jsonl").read_text().splitlines():
         line = json.loads(text)
         line.setdefault("args", ["$x"])
         for inputs, kwargs, extra in expand(line):
@@ -173,20 +184,22 @@ def make_ops():
                 i = counts[op] = counts.get(op, -1) + 1
                 id = f"{op}/{i}"
                 recipes = {n: {**line.get("inputs", {}).get(n, {}), **r} for n, r in inputs.items()}
-                case = {"id": id, "op": op, "args": [], "kwargs": {**line.get("kwargs", {}), **kwargs}}
+                case = {"id": id, "op": op, "args": [], "kwargs": {}}
+                given = {**line.get("kwargs", {}), **kwargs}
 
                 def named(a, put):
                     if isinstance(a, list) and any(isinstance(v, str) and v.startswith("$") for v in a):
-                        return {"tensors": [f"{id}/{v[1:]}" for v in a]} if put is None else [put[v[1:]] for v in a]
+                        return {"tensors": [v and f"{id}/{v[1:]}" for v in a]} if put is None else [v and put[v[1:]] for v in a]
                     if isinstance(a, str) and a.startswith("$"):
                         return {"tensor": f"{id}/{a[1:]}"} if put is None else put[a[1:]]
                     return a
 
                 case["args"] = [named(a, None) for a in line["args"]]
+                case["kwargs"] = {k: named(a, None) for k, a in given.items()}
                 layouts = {f"{id}/{n}": r["layout"] for n, r in recipes.items() if "layout" in r}
                 if layouts:
                     case["layout"] = layouts
-                for key in ("order", "ulps"):
+                for key in ("order", "ulps", "grad_ulps"):
                     if key in line or key in extra:
                         case[key] = extra.get(key, line.get(key))
                 differentiable = [n for n, r in recipes.items() if r.get("dtype", dtype) in ("float32", "float64")]
@@ -200,21 +213,26 @@ def make_ops():
                 x = {n: make_input(f"{op}/{i}/{n}", r, dtype) for n, r in recipes.items()}
                 for n in wanted:
                     x[n].requires_grad_()
-                y = call(op, [named(a, x) for a in line["args"]], case["kwargs"])
+                y = call(op, [named(a, x) for a in line["args"]], {k: named(a, x) for k, a in given.items()})
+                ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y])]
                 for n, t in x.items():
                     tensors[f"{id}/{n}"] = t.detach()
-                tensors[f"{id}/out0"] = y.detach().contiguous().clone()
+                for j, t in enumerate(ys):
+                    tensors[f"{id}/out{j}"] = t.detach().contiguous().clone()
                 if wanted:
+                    ys = [t for t in ys if t.requires_grad]
                     g = torch.Generator().manual_seed(zlib.crc32(id.encode()))
-                    cotangent = (torch.rand(y.shape, generator=g) * 2 - 1).to(y.dtype)
-                    tensors[f"{id}/cotangent0"] = cotangent
-                    grads = torch.autograd.grad(y, [x[n] for n in wanted], cotangent)
+                    cotangents = [(torch.rand(t.shape, generator=g) * 2 - 1).to(t.dtype) for t in ys]
+                    for j, t in enumerate(cotangents):
+                        tensors[f"{id}/cotangent{j}"] = t
+                    grads = torch.autograd.grad(ys, [x[n] for n in wanted], cotangents, allow_unused=True)
                     for k, gradient in enumerate(grads):
+                        gradient = torch.zeros_like(x[wanted[k]]) if gradient is None else gradient
                         tensors[f"{id}/grad/{k}"] = gradient.contiguous().clone()
                 cases.append(case)
-    (here / "ops.jsonl").write_text("".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases))
-    save_file(tensors, here / "ops.safetensors", metadata={"made by": f"PyTorch {torch.__version__.split('+')[0]}"})
-    print(len(cases), "cases of", len(counts), "operations")
+    (here / f"ops/{family}.jsonl").write_text("".join(json.dumps(c, separators=(",", ":")) + "\n" for c in cases))
+    save_file(tensors, here / f"ops/{family}.safetensors", metadata={"made by": f"PyTorch {torch.__version__.split('+')[0]}"})
+    print(f"{family}: {len(cases)} cases of {len(counts)} operations")
 
 
 def make_promotion():
@@ -432,9 +450,14 @@ def make_optim():
     return out
 
 
-if __name__ == "__main__":
-    make_ops()
+def make_semantics():
     rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(), "printing": make_printing(),
             "views": make_views(), "programs": make_programs(), "optim": make_optim()}
     text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in rest.items())
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")
+
+
+if __name__ == "__main__":
+    families = sorted(f.stem for f in (here / "../ops/cases").glob("*.jsonl"))
+    for name in sys.argv[1:] or families + ["semantics"]:
+        make_semantics() if name == "semantics" else make_ops(name)

@@ -152,7 +152,7 @@ TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
   refused(R"({"a":1})", 0, "lacks its dtype");
   refused(R"({"a":{"dtype":"F32","shape":[0]}})", 0, "lacks its dtype");
   refused(one("F32", "[0]", "[0]"), 0, "lacks its dtype");
-  refused(one("F16", "[2]", "[0,4]"), 4, "known are F32, F64, I64, BOOL");
+  refused(one("F16", "[2]", "[0,4]"), 4, "known are F32, F64, I64, I32, I16, I8, U8, BOOL");
   refused(one("F32", "[2]", "[0,4]"), 4, "of shape (2,) takes 8 bytes, not 4");
   refused(one("F32", "[1]", "[4,0]"), 4, "beyond the end");
   refused(one("F32", "[1]", "[0,8]"), 4, "beyond the end");

@@ -19,6 +19,15 @@ std::vector<Tensor> wanted(const OpCase& c, const Tensors& inputs) {
   return list;
 }
 
+// One for each differentiable result.
+std::vector<Tensor> cotangents(const OpCase& c, const Outputs& ys) {
+  std::vector<Tensor> list;
+  for (size_t j = 0; j < differentiable(ys).size(); ++j) {
+    list.push_back(golden(c, c.id + "/cotangent" + std::to_string(j)));
+  }
+  return list;
+}
+
 // Fails once, at the end, with everything that went wrong: a thousand cases are one assertion.
 struct Failures {
   std::string text;
@@ -54,14 +63,17 @@ TEST_CASE("operations have PyTorch's values and vector-Jacobian products", "[ops
     Tensors inputs = make_inputs(c);
     // Where there are gradients the numbers are tame, and a sum's last bits count in units of its terms.
     double of_largest = c.grad.empty() ? 0 : 1;
-    Tensor y = c.call(inputs);
-    failures.note(c.id, difference(y, golden(c.id + "/out0"), c.ulps, of_largest));
+    Outputs ys = c.call(inputs);
+    for (size_t j = 0; j < ys.size(); ++j) {
+      const Tensor& want = golden(c, c.id + "/out" + std::to_string(j));
+      failures.note(c.id + " out " + std::to_string(j), difference(ys[j], want, c.ulps, of_largest));
+    }
     if (c.grad.empty()) return;
-    GradOptions options{.grad_outputs = {golden(c.id + "/cotangent0")}, .allow_unused = true};
-    std::vector<Tensor> grads = grad(std::vector<Tensor>{y}, wanted(c, inputs), options);
+    GradOptions options{.grad_outputs = cotangents(c, ys), .allow_unused = true};
+    std::vector<Tensor> grads = grad(differentiable(ys), wanted(c, inputs), options);
     for (size_t k = 0; k < grads.size(); ++k) {
-      const Tensor& want = golden(c.id + "/grad/" + std::to_string(k));
-      failures.note(c.id + " grad " + std::to_string(k), difference(or_zeros(grads[k], want), want, 2 * c.ulps, 2));
+      const Tensor& want = golden(c, c.id + "/grad/" + std::to_string(k));
+      failures.note(c.id + " grad " + std::to_string(k), difference(or_zeros(grads[k], want), want, c.grad_ulps, 2));
     }
   });
 }
@@ -72,22 +84,22 @@ TEST_CASE("create_graph does not change the gradients", "[ops]") {
     if (c.grad.empty()) return;
     auto grads = [&](bool create_graph) {
       Tensors inputs = make_inputs(c);
-      GradOptions options{
-          .grad_outputs = {golden(c.id + "/cotangent0")}, .create_graph = create_graph, .allow_unused = true};
-      return grad(std::vector<Tensor>{c.call(inputs)}, wanted(c, inputs), options);
+      Outputs ys = c.call(inputs);
+      GradOptions options{.grad_outputs = cotangents(c, ys), .create_graph = create_graph, .allow_unused = true};
+      return grad(differentiable(ys), wanted(c, inputs), options);
     };
     std::vector<Tensor> plain = grads(false), recorded = grads(true);
     for (size_t k = 0; k < plain.size(); ++k) {
       if (!plain[k].defined() && !recorded[k].defined()) continue;
-      failures.note(c.id, difference(recorded[k], plain[k], 2 * c.ulps, 2));
+      failures.note(c.id, difference(recorded[k], plain[k], c.grad_ulps, 2));
     }
   });
 }
 
 // ## Finite differences
 //
-// For a cotangent c and directions v, first L(x) = c · y(x), then S(x, c) = v · ∂L/∂x: the derivatives of both, which our
-// rules give, against central differences, in float64. The cotangent is an input of S like any other: second derivatives
+// For cotangents c and directions v, first L(x) = c · y(x), then S(x, c) = v · ∂L/∂x: the derivatives of both, which our
+// rules give, against central differences, in float64. The cotangents are inputs of S like any other: second derivatives
 // pass through it.
 namespace {
 
@@ -137,16 +149,16 @@ std::vector<double> directions(int64_t n, uint64_t seed) {
 // L's gradient, and S's, at the case's inputs as laid out, or at other numbers laid out plainly.
 struct Gradients {
   double l = 0, s = 0;
-  Numbers first, second;  // second: with the cotangent's last
+  Numbers first, second;  // second: with the cotangents' last
 };
 
-Gradients gradients(const OpCase& c, const Tensors& inputs, const Tensor& cotangent, bool second) {
+Gradients gradients(const OpCase& c, const Tensors& inputs, const std::vector<Tensor>& cotangents, bool second) {
   Gradients out;
   std::vector<Tensor> x = wanted(c, inputs);
-  Tensor y = c.call(inputs);
-  out.l = sum(y * cotangent).item();
-  GradOptions options{.grad_outputs = {cotangent}, .create_graph = second, .allow_unused = true};
-  std::vector<Tensor> g = grad(std::vector<Tensor>{y}, x, options);
+  Outputs ys = differentiable(c.call(inputs));
+  for (size_t j = 0; j < ys.size(); ++j) out.l += sum(ys[j] * cotangents[j]).item();
+  GradOptions options{.grad_outputs = cotangents, .create_graph = second, .allow_unused = true};
+  std::vector<Tensor> g = grad(ys, x, options);
   Tensor s = zeros({}, DType::float64);
   for (size_t k = 0; k < g.size(); ++k) {
     out.first.push_back(numbers_of(or_zeros(g[k], x[k])));
@@ -155,7 +167,7 @@ Gradients gradients(const OpCase& c, const Tensors& inputs, const Tensor& cotang
   }
   out.s = s.item();
   if (!second) return out;
-  x.push_back(cotangent);
+  x.insert(x.end(), cotangents.begin(), cotangents.end());
   std::vector<Tensor> h(x.size());
   if (s.requires_grad()) h = grad(std::vector<Tensor>{s}, x, {.allow_unused = true});
   for (size_t k = 0; k < h.size(); ++k) out.second.push_back(numbers_of(or_zeros(h[k], x[k])));
@@ -167,25 +179,32 @@ Gradients gradients(const OpCase& c, const Tensors& inputs, const Tensor& cotang
 TEST_CASE("derivatives agree with finite differences, first and second order", "[ops]") {
   Failures failures;
   for_each_case(false, failures, [&](const OpCase& c) {
-    if (c.grad.empty() || c.order == 0 || golden(c.grad[0]).dtype() != DType::float64) return;
-    const Tensor& cotangent = golden(c.id + "/cotangent0");
-    Numbers at;
-    for (const std::string& name : c.grad) at.push_back(numbers_of(golden(name)));
+    if (c.grad.empty() || c.order == 0 || golden(c, c.grad[0]).dtype() != DType::float64) return;
+    std::vector<Tensor> weights = cotangents(c, c.call(make_inputs(c, false)));
+    Numbers at, of_weights;
+    for (const std::string& name : c.grad) at.push_back(numbers_of(golden(c, name)));
+    for (Tensor& w : weights) of_weights.push_back(numbers_of(w));
 
+    // L, or S, at these inputs and, for S, cotangents.
     auto evaluate = [&](const Numbers& x, bool second) {
       Tensors inputs = make_inputs(c, false);
       for (size_t k = 0; k < c.grad.size(); ++k) {
-        inputs[c.grad[k]] = from_numbers(x[k], golden(c.grad[k]).shape(), DType::float64).requires_grad_();
+        inputs[c.grad[k]] = from_numbers(x[k], golden(c, c.grad[k]).shape(), DType::float64).requires_grad_();
       }
-      Tensor weight = second ? from_numbers(x.back(), cotangent.shape(), DType::float64) : cotangent;
-      Gradients g = gradients(c, inputs, weight, false);
+      std::vector<Tensor> moved = weights;
+      for (size_t j = 0; second && j < moved.size(); ++j) {
+        moved[j] = from_numbers(x[c.grad.size() + j], weights[j].shape(), DType::float64);
+      }
+      Gradients g = gradients(c, inputs, moved, false);
       return second ? g.s : g.l;
     };
-    Gradients ours = gradients(c, make_inputs(c), cotangent.detach().requires_grad_(), c.order > 1);
+    std::vector<Tensor> leaves;
+    for (const Tensor& w : weights) leaves.push_back(w.detach().clone().requires_grad_());
+    Gradients ours = gradients(c, make_inputs(c), leaves, c.order > 1);
     failures.note(c.id + " first order",
                   compare(ours.first, differences(at, [&](const Numbers& x) { return evaluate(x, false); })));
     if (c.order < 2) return;
-    at.push_back(numbers_of(cotangent));
+    at.insert(at.end(), of_weights.begin(), of_weights.end());
     failures.note(c.id + " second order",
                   compare(ours.second, differences(at, [&](const Numbers& x) { return evaluate(x, true); })));
   });
