@@ -25,7 +25,7 @@ void with_pivoting(bool pivot) {
 Outputs least_squares(Tensor a, Tensor b, std::optional<double> rcond, std::optional<std::string> driver) {
   linalg::LeastSquares y = linalg::lstsq(a, b, rcond);
   std::string name = driver.value_or("gelsy");  // ("gelsy" says nothing of residuals)
-  Tensor none = zeros({0}, a.dtype());
+  Tensor none = zeros({0}, a.dtype(), a.device());
   bool ranked = name != "gels", values = name == "gelsd" || name == "gelss";
   return {y.solution, name == "gelsy" ? none : y.residuals, ranked ? y.rank : none.to(DType::int64),
           values ? y.singular_values : none};
