@@ -148,6 +148,12 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
   if (!left) return mT(linalg::lu_solve(lu, pivots, mT(b), true, !adjoint));
   check_square("linalg.lu_solve", lu);
   check_matrix("linalg.lu_solve", b);
+  check_same_type("linalg.lu_solve", lu, b);
+  if (b.size(-2) != lu.size(-1)) {
+    throw ShapeError("linalg.lu_solve: LU " + to_string(lu.shape()) + " and B " + to_string(b.shape()) +
+                     " do not fit: B must have " + std::to_string(lu.size(-1)) +
+                     " rows, or columns if it stands on the left");
+  }
   return solve_permuted(lu, permutation_of("linalg.lu_solve", pivots, lu.size(-1)), b, adjoint);
 }
 

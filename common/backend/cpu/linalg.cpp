@@ -43,10 +43,15 @@ int64_t batch(const Tensor& x) {
   return count;
 }
 
-// to (n, m) = from (m, n)ᵀ, both row by row
+// to (n, m) = from (m, n)ᵀ, both row by row. Square by square, so that both sides stay in the cache.
 template <class T> void transpose(T* to, const T* from, int64_t m, int64_t n) {
-  for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; ++j) to[j * m + i] = from[i * n + j];
+  constexpr int64_t kSide = 16;
+  for (int64_t i0 = 0; i0 < m; i0 += kSide) {
+    for (int64_t j0 = 0; j0 < n; j0 += kSide) {
+      for (int64_t i = i0; i < std::min(i0 + kSide, m); ++i) {
+        for (int64_t j = j0; j < std::min(j0 + kSide, n); ++j) to[j * m + i] = from[i * n + j];
+      }
+    }
   }
 }
 
