@@ -24,6 +24,8 @@ bool exclusive(const Tensor& g) {
 void accumulate(Tensor& sum, Tensor g, bool create_graph) {
   if (!sum.defined()) {
     sum = std::move(g);
+  } else if (is_storage(g.dtype())) {  // of a tensor that was kept in 16 bits for a while
+    sum = to_dtype(add_same(to_dtype(sum, DType::float32), to_dtype(g, DType::float32)), g.dtype());
   } else if (!create_graph && exclusive(sum)) {
     backend::map_into(sum, functor::Add{}, {sum, g});
   } else {
@@ -285,7 +287,7 @@ const Tensor& Tensor::requires_grad_(bool on) const {
     impl_->node = nullptr;
   } else if (!impl_->node) {
     if (!is_floating(dtype()))
-      throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
+      throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " collects no gradient");
     Ref<Node> leaf = Node::make("leaf", nullptr, 0, 0, 1, 0);
     leaf->extra();  // made here, before several threads may look for it
     leaf->outputs()[0] = {shape(), dtype(), device()};

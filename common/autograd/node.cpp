@@ -146,7 +146,7 @@ void record(const char* name, std::span<Tensor* const> outputs, std::span<const 
   if (!grad_mode || !any_needs_gradient(inputs)) return;
   Ref<Node> node = make_node(name, inputs, saved, attributes, rule, outputs);
   for (size_t j = 0; j < outputs.size(); ++j) {
-    if (is_floating(outputs[j]->dtype())) attach(*outputs[j], node, static_cast<int>(j));
+    if (category(outputs[j]->dtype()) == 2) attach(*outputs[j], node, static_cast<int>(j));
   }
 }
 

@@ -34,7 +34,8 @@ from safetensors.torch import save_file
 
 here = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool,
+          "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 100.0, -100.0, 1e-40, -1e-40, 1e38, 88.5, -87.0, -103.0, 0.625, -0.625, 1e-5,
            math.inf, -math.inf, math.nan]
@@ -237,7 +238,8 @@ def make_ops(family):
 
 def make_promotion():
     """What type has x ∘ y? Operands: a vector or a 0-d tensor of each type, or a Python number."""
-    operands = [(f"{name}{'' if dim else ':0d'}", torch.ones([2] * dim, dtype=t)) for dim in (1, 0) for name, t in DTYPES.items()]
+    computing = {name: t for name, t in DTYPES.items() if name not in ("float16", "bfloat16")}
+    operands = [(f"{name}{'' if dim else ':0d'}", torch.ones([2] * dim, dtype=t)) for dim in (1, 0) for name, t in computing.items()]
     operands += [("2", 2), ("2.5", 2.5)]
     ops = {"add": torch.add, "mul": torch.mul, "div": torch.div, "maximum": torch.maximum, "eq": torch.eq,
            "where": lambda a, b: torch.where(torch.ones(2, dtype=torch.bool), a, b)}
@@ -251,6 +253,25 @@ def make_promotion():
     return table
 
 
+def make_promote_types():
+    return [[a, b, str(torch.promote_types(DTYPES[a], DTYPES[b])).removeprefix("torch.")] for a in DTYPES for b in DTYPES]
+
+
+def make_conversions():
+    """Numbers of float32, as bits, and the bits of the float16 and bfloat16 nearest to them."""
+    g = torch.Generator().manual_seed(3)
+    bits = torch.randint(0, 2**32, (3000,), generator=g) - 2**31
+    edges = torch.tensor([0.0, -0.0, 1.0, 65504.0, 65519.9, 65520.0, 65536.0, 1e9, math.inf, -math.inf, math.nan, 2.0**-14, 2.0**-24,
+                          2.0**-25, 3 * 2.0**-26, 2.0**-25 * 1.0001, 6.1e-5, 1.5 * 2.0**-24, 2.5 * 2.0**-24, 1 + 2.0**-11, 1 + 3 * 2.0**-11,
+                          1 + 2.0**-8, 1 + 3 * 2.0**-8, 3.4e38, 3.39e38, 1e-40, 0.1])
+    near_half = torch.exp2(torch.rand(3000, generator=g) * 44 - 27) * (torch.randint(0, 2, (3000,), generator=g) * 2 - 1)
+    x = torch.cat([bits.to(torch.int32).view(torch.float32), edges, near_half])
+    x = x[~x.isnan() | (torch.arange(len(x)) >= 3000)]
+    as_bits = lambda t: (t.view(torch.int16).to(torch.int64) & 0xffff).tolist()
+    return {"float32": (x.view(torch.int32).to(torch.int64) & 0xffffffff).tolist(), "float16": as_bits(x.to(torch.float16)),
+            "bfloat16": as_bits(x.to(torch.bfloat16))}
+
+
 def make_printing():
     """PyTorch's text with our spelling of its words: float64 for torch.float64, true for True, (2, 0) for torch.Size."""
     t, nan, inf = torch.tensor, math.nan, math.inf
@@ -259,7 +280,9 @@ def make_printing():
              t([1e9, 1.0]), t([0.0, 0.0]), t([1.5, nan, inf, -inf]), t([1.0, nan]), t([nan, inf]), t([0.0, 1e-6]), t([-0.0, 1.0]),
              torch.arange(8.0).reshape(2, 2, 2), torch.arange(2000), torch.arange(1200).reshape(40, 30), torch.zeros(2, 3, 400),
              t([1.5, 2.5], dtype=torch.float64), t([123456.0, 5.0]), t([99999.5]), t([0.1, 0.25]), t([[0.5]]), t([1e10]), t([12345678.0]),
-             torch.arange(24).reshape(2, 3, 2, 2), t([1000.5, 1.5]), t([1001.5, 1.0])]
+             torch.arange(24).reshape(2, 3, 2, 2), t([1000.5, 1.5]), t([1001.5, 1.0]),
+             torch.arange(30), torch.arange(12) / 7, torch.arange(60).reshape(2, 30) / 3, torch.arange(48).reshape(1, 2, 24) * 1000,
+             torch.arange(8).double() / 3, t([1.5, 0.1], dtype=torch.bfloat16), t([1.5, 0.1], dtype=torch.float16)]
     out = []
     for x in given:
         text = str(x).replace("torch.", "").replace("True", "true").replace("False", "false")
@@ -451,7 +474,8 @@ def make_optim():
 
 
 def make_semantics():
-    rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(), "printing": make_printing(),
+    rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(),
+            "promote_types": make_promote_types(), "conversions": make_conversions(), "printing": make_printing(),
             "views": make_views(), "programs": make_programs(), "optim": make_optim()}
     text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in rest.items())
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")

@@ -38,6 +38,7 @@ union Element {
   int64_t i;
   float f;
   double d;
+  float stored;  // of the 16-bit types; a copy narrows it
 };
 Element element(Scalar s, DType t) {
   Element e{};
@@ -46,6 +47,7 @@ Element element(Scalar s, DType t) {
     case DType::int64: e.i = s.as<int64_t>(); break;
     case DType::float32: e.f = s.as<float>(); break;
     case DType::float64: e.d = s.as<double>(); break;
+    default: e.stored = s.as<float>();
   }
   return e;
 }
@@ -73,6 +75,7 @@ void Cpu::map(int functor, const Tensor& out, std::span<const Operand> in) {
     type = operand.tensor->dtype();
     aligned = aligned && operand.tensor->is_contiguous() && operand.tensor->shape() == out.shape();
   }
+  if (is_storage(type)) refuse_storage(type, functor::Maps::names[functor]);
   auto* kernel = kernels().map[functor][static_cast<int>(type)];
   if (!kernel)
     throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
@@ -102,7 +105,8 @@ void Cpu::map(int functor, const Tensor& out, std::span<const Operand> in) {
 
 void Cpu::fill(const Tensor& out, Scalar number) {
   Element e = element(number, out.dtype());
-  auto* kernel = kernels().copy[type_of(out)][type_of(out)];
+  int from = is_storage(out.dtype()) ? static_cast<int>(DType::float32) : type_of(out);
+  auto* kernel = kernels().copy[type_of(out)][from];
   int64_t size = size_of(out.dtype());
   Nest<1>(out.shape(), {&out}).parallel([&](int64_t n, const auto& offset, const auto& step) {
     kernel(n, bytes(out) + offset[0] * size, step[0], &e, 0);
@@ -267,6 +271,7 @@ void Cpu::reduce(int functor, const Tensor& out, const Tensor& x, const Dims& di
     case DType::int64: return reduce_typed<int64_t, int64_t>(functor, out, x, dims);
     case DType::float32: return reduce_typed<float, double>(functor, out, x, dims);
     case DType::float64: return reduce_typed<double, double>(functor, out, x, dims);
+    default: refuse_storage(x.dtype(), functor::Reductions::names[functor]);
   }
 }
 

@@ -15,8 +15,8 @@
 
 namespace cr::backend::cpu {
 
-// A row of the tables below is chosen by element type, in the order of `DType`.
-inline constexpr int kTypes = 4;
+// A row of the tables below is chosen by element type, in the order of `DType`: four to compute in, two more to store.
+inline constexpr int kTypes = 4, kStoredTypes = 6;
 
 struct SgdNumbers {
   double lr, momentum, dampening, weight_decay;
@@ -38,7 +38,7 @@ struct Kernels {
                                                             int64_t stride, void* totals);
 
   // out[i * so] = x[i * sx], converted. [to][from]
-  void (*copy[kTypes][kTypes])(int64_t n, void* out, int64_t so, const void* x, int64_t sx);
+  void (*copy[kStoredTypes][kStoredTypes])(int64_t n, void* out, int64_t so, const void* x, int64_t sx);
 
   // Rows of n numbers; [0] is float, [1] double.
   void (*softmax[2])(int64_t n, void* out, const void* x, bool log);
