@@ -141,12 +141,21 @@ const std::map<std::string, Op>& all_ops() {
   return ops;
 }
 
-Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors) {
+const Op* find_op(const std::string& name) {
   auto found = all_ops().find(name);
-  if (found == all_ops().end()) throw Unsupported("no operation is called " + name);
-  Args args{found->second.parameters, positional, named, tensors};
+  if (found != all_ops().end()) return &found->second;
+  for (std::string prefix : {"torch.", "nn.functional.", "special.", "Tensor."}) {
+    if (name.rfind(prefix, 0) == 0) return find_op(name.substr(prefix.size()));
+  }
+  return nullptr;
+}
+
+Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors) {
+  const Op* op = find_op(name);
+  if (!op) throw Unsupported("no operation is called " + name);
+  Args args{op->parameters, positional, named, tensors};
   args.check(name);
-  return found->second.call(args);
+  return op->call(args);
 }
 
 }  // namespace cr::test

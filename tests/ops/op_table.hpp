@@ -161,6 +161,9 @@ Table loss_ops();
 // All of them by name.
 const std::map<std::string, Op>& all_ops();
 
+// The operation of this name, or null. PyTorch's prefixes may be there or not: `torch.nn.functional.gelu` is `gelu`.
+const Op* find_op(const std::string& name);
+
 // Calls the operation of this name. Throws Unsupported if it or one of its arguments is unknown.
 Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors);
 
