@@ -216,6 +216,14 @@ struct Where : Elementwise<3, kEverything> {
   template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
 };
 
+}  // namespace CR_ISA
+}  // namespace cr::functor
+
+#include "backend/functor_activation.hpp"
+
+namespace cr::functor {
+inline namespace CR_ISA {
+
 // ## The list
 //
 // A functor's place in this list is its number in the waist.
@@ -232,7 +240,13 @@ template <class... F> struct List {
 };
 using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
                   Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
-                  AddScaled, Where>;
+                  AddScaled, Where,                                                              //
+                  // activations and losses
+                  LeakyRelu, Hardtanh, Hardsigmoid, Hardshrink, Softshrink, Threshold, GateAbove, GateBelow, Drop, Elu,
+                  Selu, Celu, NormalCdf, Gelu, GeluTanh, Silu, Mish, Softplus, LogSigmoid, Hardswish, Glu, Huber,
+                  Through<LeakyRelu>, Through<Hardsigmoid>, Through<Hardshrink>, Through<Elu>, Through<Selu>,
+                  Through<Celu>, Through<Gelu>, Through<GeluTanh>, Through<Silu>, Through<Mish>, Through<Softplus>,
+                  Through<LogSigmoid>, Through<Hardswish>>;
 
 // ## Reductions
 //
