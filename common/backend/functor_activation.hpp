@@ -32,9 +32,7 @@ constexpr Normal<float> vnormal(float x) {
                                    0.1940580067f, -0.1548254119f, 0.03630579107f);
   return {x > 0.f ? 1.f - tail : tail, bell};
 }
-inline Normal<double> vnormal(double x) {
-  return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))};
-}
+inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))}; }
 
 // dy · f′(x), of a function of x alone or of x and a number.
 template <class F> struct Through : Elementwise<F::kArity + 1, kFloating> {

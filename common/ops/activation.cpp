@@ -167,9 +167,7 @@ Tensor glu(const Tensor& x, int64_t dim) {
 // ## Soft and hard
 //
 // y = log(1 + eᶻ) = max(z, 0) + log(1 + e^−|z|), which does not overflow;  dy/dz = σ(z)
-static Tensor softplus_slope(const Tensor& z, double threshold) {
-  return where(z > threshold, like(z, 1), sigmoid(z));
-}
+static Tensor softplus_slope(const Tensor& z, double threshold) { return where(z > threshold, like(z, 1), sigmoid(z)); }
 Tensor softplus(const Tensor& x, double beta, double threshold) {
   if (beta == 1) return curve<functor::Softplus, softplus_slope>(x, threshold);
   return curve<functor::Softplus, softplus_slope>(x * beta, threshold) / beta;

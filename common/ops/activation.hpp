@@ -40,15 +40,15 @@ Tensor glu(const Tensor& x, int64_t d = -1);
 
 // ## Soft and hard
 Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);  // log(1 + e^βx) / β; x where βx > threshold
-Tensor logsigmoid(const Tensor& x);                                       // log σ(x)
+Tensor logsigmoid(const Tensor& x);                                        // log σ(x)
 Tensor hardtanh(const Tensor& x, double min_val = -1, double max_val = 1);  // x held between the two; int64 too
-Tensor relu6(const Tensor& x);                                            // x held between 0 and 6; int64 too
-Tensor hardsigmoid(const Tensor& x);                                      // x / 6 + ½ held between 0 and 1
-Tensor hardshrink(const Tensor& x, double lambd = 0.5);                   // 0 where |x| ≤ λ
-Tensor softshrink(const Tensor& x, double lambd = 0.5);                   // x moved by λ towards 0, not beyond
-Tensor tanhshrink(const Tensor& x);                                       // x − tanh x
-Tensor softsign(const Tensor& x);                                         // x / (1 + |x|)
-Tensor threshold(const Tensor& x, double threshold, double value);        // value where x ≤ threshold; int64 too
+Tensor relu6(const Tensor& x);                                              // x held between 0 and 6; int64 too
+Tensor hardsigmoid(const Tensor& x);                                        // x / 6 + ½ held between 0 and 1
+Tensor hardshrink(const Tensor& x, double lambd = 0.5);                     // 0 where |x| ≤ λ
+Tensor softshrink(const Tensor& x, double lambd = 0.5);                     // x moved by λ towards 0, not beyond
+Tensor tanhshrink(const Tensor& x);                                         // x − tanh x
+Tensor softsign(const Tensor& x);                                           // x / (1 + |x|)
+Tensor threshold(const Tensor& x, double threshold, double value);          // value where x ≤ threshold; int64 too
 
 // ## Across a dimension
 //
