@@ -216,6 +216,14 @@ struct Where : Elementwise<3, kEverything> {
   template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
 };
 
+}  // namespace CR_ISA
+}  // namespace cr::functor
+
+#include "backend/functor_activation.hpp"
+
+namespace cr::functor {
+inline namespace CR_ISA {
+
 // ## The list
 //
 // A functor's place in this list is its number in the waist.
@@ -223,16 +231,25 @@ template <class... F> struct List {
   static constexpr int size = sizeof...(F);
   static constexpr const char* names[] = {F::kName...};
   template <class G> static constexpr int index_of() {
-    constexpr bool same[] = {__is_same(F, G)...};
-    for (int i = 0; i < size; ++i) {
-      if (same[i]) return i;
-    }
-    return -1;
+    constexpr int at = [] {
+      constexpr bool same[] = {__is_same(F, G)...};
+      int i = 0;
+      while (i < size && !same[i]) ++i;
+      return i;
+    }();
+    static_assert(at < size, "a functor that the list lacks");
+    return at;
   }
 };
 using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
                   Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
-                  AddScaled, Where>;
+                  AddScaled, Where,                                                              //
+                  // activations and losses
+                  LeakyRelu, Hardtanh, Hardsigmoid, Hardshrink, Softshrink, Threshold, GateAbove, GateBelow, Drop, Elu,
+                  Selu, Celu, NormalCdf, Gelu, GeluTanh, Silu, Mish, Softplus, LogSigmoid, Hardswish, Glu, Huber,
+                  Through<LeakyRelu>, Through<Hardsigmoid>, Through<Hardshrink>, Through<Softshrink>, Through<Elu>, Through<Selu>,
+                  Through<Celu>, Through<Gelu>, Through<GeluTanh>, Through<Silu>, Through<Mish>, Through<Softplus>,
+                  Through<LogSigmoid>, Through<Hardswish>>;
 
 // ## Reductions
 //

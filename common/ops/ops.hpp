@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autograd/autograd.hpp"
+#include "ops/activation.hpp"
 #include "ops/create.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
