@@ -4,15 +4,16 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
-#include "ops/dims.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/scan.hpp"
 
 namespace cr {
+using namespace detail;
 
 // ## Dimensions
 //
-Dims wrap_dims(const Tensor& x, const Dims& dims, const char* op) {
+Dims detail::wrap_dims(const Tensor& x, const Dims& dims, const char* op) {
   Dims out;
   if (dims.empty()) {
     for (int d = 0; d < x.dim(); ++d) out.push_back(d);
@@ -29,20 +30,20 @@ Dims wrap_dims(const Tensor& x, const Dims& dims, const char* op) {
   return out;
 }
 
-int64_t count(const Tensor& x, const Dims& dims) {
+int64_t detail::count(const Tensor& x, const Dims& dims) {
   int64_t n = 1;
   for (int64_t d : dims) n *= x.shape()[static_cast<int>(d)];
   return n;
 }
 
-Tensor restore(const Tensor& y, const Dims& dims, int64_t keepdim) {
+Tensor detail::restore(const Tensor& y, const Dims& dims, int64_t keepdim) {
   if (keepdim) return y;
   Shape shape = y.shape();
   for (int64_t d : dims) shape.insert(static_cast<int>(d), 1);
   return y.reshape(shape);
 }
 
-Tensor gathered_last(const Tensor& x, const Dims& dims) {
+Tensor detail::gathered_last(const Tensor& x, const Dims& dims) {
   Dims order;
   Shape shape;
   for (int d = 0; d < x.dim(); ++d) {
@@ -55,13 +56,13 @@ Tensor gathered_last(const Tensor& x, const Dims& dims) {
   return x.permute(order).reshape(shape);
 }
 
-void require_floating(const char* op, const Tensor& x) {
+void detail::require_floating(const char* op, const Tensor& x) {
   if (is_floating(x.dtype())) return;
   throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()) +
                    "; convert it with to(DType::float32)");
 }
 
-Tensor as_floating(const Tensor& x) { return is_floating(x.dtype()) ? x : x.to(DType::float32); }
+Tensor detail::as_floating(const Tensor& x) { return is_floating(x.dtype()) ? x : x.to(DType::float32); }
 
 namespace {
 

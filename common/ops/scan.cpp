@@ -4,11 +4,12 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
-#include "ops/dims.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 
 namespace cr {
+using namespace detail;
 namespace {
 
 Tensor scanned(backend::Scan kind, const Tensor& x, int d, bool reverse) {
@@ -106,7 +107,7 @@ Tensor cumprod(const Tensor& input, int64_t dim, OptionalDType dtype) {
                                  : cumprod_from(x, d, false);
 }
 
-Tensor cumprod_of_others(const Tensor& x, int64_t dim) {
+Tensor detail::cumprod_of_others(const Tensor& x, int64_t dim) {
   int d = wrap_dim(dim, x.dim(), "cumprod_of_others");
   if (x.dim() == 0) return ones_like(x);
   if (x.numel() == 0) return x.clone();

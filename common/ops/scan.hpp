@@ -17,9 +17,6 @@ Tensor logcumsumexp(const Tensor& x, int64_t d);  // log Σ eˣ, of a floating-p
 // made of it.
 Tensor linear_scan(const Tensor& factor, const Tensor& x, int64_t d, bool reverse = false);
 
-// Result i is the product of all elements along d but i.
-Tensor cumprod_of_others(const Tensor& x, int64_t d);
-
 // Differences of neighbours along d, n times over: x[i + 1] − x[i]; of bools: do they differ? `prepend` and `append`, if
 // defined, are joined to x first. Throws ShapeError for a 0-d x, Error for n < 0.
 Tensor diff(const Tensor& x, int64_t n = 1, int64_t d = -1, const Tensor& prepend = {}, const Tensor& append = {});

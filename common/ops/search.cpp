@@ -6,12 +6,13 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
-#include "ops/dims.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 #include "ops/scan.hpp"
 
 namespace cr {
+using namespace detail;
 
 // ## Different ones
 //
@@ -58,7 +59,8 @@ Unique unique(const Tensor& input, std::optional<int64_t> dim) {
   // what the ones before it have done among equals.
   int d = wrap_dim(*dim, x.dim(), "unique");
   if (x.dim() == 0) return unique(x.reshape({1}), 0);
-  Tensor slices = x.transpose(d, 0), table = slices.reshape({x.shape()[d], -1}), order = arange(x.shape()[d]).to(x.device());
+  Tensor slices = x.transpose(d, 0), table = slices.reshape({x.shape()[d], -1}),
+         order = arange(x.shape()[d]).to(x.device());
   if (x.numel() == 0 && x.shape()[d] > 0)
     throw ShapeError("unique: slices without elements in shape " + to_string(x.shape()));
   for (int64_t column = table.shape()[1] - 1; column >= 0; --column) {
@@ -133,7 +135,8 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength) {
   int64_t bins = minlength;
   if (x.numel() > 0) {
     auto [low, high] = aminmax(x);
-    if (low.item<int64_t>() < 0) throw Error("bincount: element " + std::to_string(low.item<int64_t>()) + " is negative");
+    if (low.item<int64_t>() < 0)
+      throw Error("bincount: element " + std::to_string(low.item<int64_t>()) + " is negative");
     bins = std::max(bins, high.item<int64_t>() + 1);
   }
   Tensor what = weights.defined() ? weights.detach() : ones(x.shape(), DType::int64, x.device());

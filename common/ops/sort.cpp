@@ -4,11 +4,12 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
-#include "ops/dims.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 
 namespace cr {
+using namespace detail;
 namespace {
 
 // What all of these have in common: y[i] = x[index[i]], so dx[index[i]] += dy[i].

@@ -7,11 +7,12 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
-#include "ops/dims.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/product.hpp"
 
 namespace cr {
+using namespace detail;
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -28,7 +29,9 @@ Tensor variance(const Tensor& x, const Dims& dims, double correction, bool keepd
 Tensor variance_gradient(const Tensor& dv, const Tensor& x, const Dims& dims, double correction, bool of_all) {
   double degrees = static_cast<double>(count(x, dims)) - correction;
   Tensor d = x - mean(x, dims, true);
-  if (of_all && degrees <= 0) return dv * where(d.detach() == 0, full({}, kNaN, d.dtype(), d.device()), full({}, kInfinity, d.dtype(), d.device()));
+  if (of_all && degrees <= 0)
+    return dv *
+           where(d.detach() == 0, full({}, kNaN, d.dtype(), d.device()), full({}, kInfinity, d.dtype(), d.device()));
   return dv * d * (2 / degrees);
 }
 
@@ -102,7 +105,7 @@ Tensor cov(const Tensor& input, double correction, const Tensor& fweights, const
     factor = total - sum(weights * aweights.reshape({-1}).to(x.dtype())) / total * correction;
   factor = where(factor.detach() < 0, zeros_like(factor), factor);
   Tensor c = matmul(d, (weights.defined() ? d * weights : d).t()) / factor;
-  return input.dim() < 2 ? c.reshape({}) : c;
+  return c.numel() == 1 ? c.reshape({}) : c;
 }
 
 // Rᵢⱼ = Cᵢⱼ / √(Cᵢᵢ Cⱼⱼ), held between −1 and 1

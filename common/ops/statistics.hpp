@@ -14,7 +14,7 @@ Tensor std(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim 
 std::pair<Tensor, Tensor> var_mean(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim = false);
 std::pair<Tensor, Tensor> std_mean(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim = false);
 
-// (variables, observations) → (variables, variables); a vector is one variable → (). `cov` takes int64 weights of the
+// (variables, observations) → (variables, variables), one variable → (); a vector is one variable. `cov` takes int64 weights of the
 // observations that repeat them (`fweights`), real ones that count them more (`aweights`).
 Tensor cov(const Tensor& x, double correction = 1, const Tensor& fweights = {}, const Tensor& aweights = {});
 Tensor corrcoef(const Tensor& x);

@@ -79,7 +79,9 @@ template <class F> auto quantile_of(F f) {
 }
 
 // softmax without a dimension guesses one.
-int64_t guessed(const MaybeDim& d, const Tensor& x) { return d ? *d : x.dim() == 0 || x.dim() == 1 || x.dim() == 3 ? 0 : 1; }
+int64_t guessed(const MaybeDim& d, const Tensor& x) {
+  return d ? *d : x.dim() == 0 || x.dim() == 1 || x.dim() == 3 ? 0 : 1;
+}
 
 Tensor tensor_of(const Operand& x) {
   if (x.is_tensor()) return x.tensor();
@@ -116,9 +118,11 @@ Table reduce_ops() {
       {"amin", "input dim=[] keepdim=false", amin},
       {"aminmax", "input dim=null keepdim=false", aminmax},
       {"max", "input dim=null keepdim=false other=null",
-       extreme_of(unary(max), [](auto... a) { return max(a...); }, binary(max))},
+       extreme_of(
+           unary(max), [](auto... a) { return max(a...); }, binary(max))},
       {"min", "input dim=null keepdim=false other=null",
-       extreme_of(unary(min), [](auto... a) { return min(a...); }, binary(min))},
+       extreme_of(
+           unary(min), [](auto... a) { return min(a...); }, binary(min))},
       {"argmax", "input dim=null keepdim=false", index_of(unary(argmax), [](auto... a) { return argmax(a...); })},
       {"argmin", "input dim=null keepdim=false", index_of(unary(argmin), [](auto... a) { return argmin(a...); })},
       {"all", "input dim=null keepdim=false", [](Tensor x, MaybeDims d, bool keep) { return truth(all, x, d, keep); }},
@@ -148,6 +152,7 @@ Table reduce_ops() {
       {"logcumsumexp", "input dim", logcumsumexp},
       {"cummax", "input dim", [](Tensor x, int64_t d) { return both(cummax(x, d)); }},
       {"cummin", "input dim", [](Tensor x, int64_t d) { return both(cummin(x, d)); }},
+      {"linear_scan", "factor input dim reverse=false", linear_scan},
       {"diff", "input n=1 dim=-1 prepend=null append=null", diff},
   });
   for (const char* op : {"trapezoid", "trapz"}) {
@@ -172,8 +177,7 @@ Table reduce_ops() {
       {"kthvalue", "input k dim=-1 keepdim=false",
        [](Tensor x, int64_t k, int64_t d, bool keep) { return both(kthvalue(x, k, d, keep)); }},
       {"mode", "input dim=-1 keepdim=false", [](Tensor x, int64_t d, bool keep) { return both(mode(x, d, keep)); }},
-      {"median", "input dim=null keepdim=false",
-       median_of(unary(median), [](auto... a) { return median(a...); })},
+      {"median", "input dim=null keepdim=false", median_of(unary(median), [](auto... a) { return median(a...); })},
       {"nanmedian", "input dim=null keepdim=false",
        median_of(unary(nanmedian), [](auto... a) { return nanmedian(a...); })},
       {"quantile", "input q dim=null keepdim=false interpolation=\"linear\"",
@@ -185,7 +189,9 @@ Table reduce_ops() {
       {"unique", "input sorted=true return_inverse=false return_counts=false dim=null",
        [](Tensor x, bool, bool inverse, bool counts, MaybeDim d) { return asked(unique(x, d), inverse, counts); }},
       {"unique_consecutive", "input return_inverse=false return_counts=false dim=null",
-       [](Tensor x, bool inverse, bool counts, MaybeDim d) { return asked(unique_consecutive(x, d), inverse, counts); }},
+       [](Tensor x, bool inverse, bool counts, MaybeDim d) {
+         return asked(unique_consecutive(x, d), inverse, counts);
+       }},
       {"searchsorted", "sorted_sequence input out_int32=false right=false side=null sorter=null",
        [](Tensor sorted, Operand x, bool, bool right, Json side, Tensor sorter) {
          return searchsorted(sorted, tensor_of(x), right_side(right, side), sorter);

@@ -167,14 +167,16 @@ template <class A> A combine(int functor, A x, A y) {
   }
 }
 
-template <class A> A identity_as(int functor) {
+template <class T, class A> A identity_as(int functor) {
   double d = identity_of(functor);
+  if (std::is_same_v<T, bool> && std::isinf(d)) return static_cast<A>(d > 0);
   if (std::is_same_v<A, int64_t> && std::isinf(d)) return static_cast<A>(d > 0 ? INT64_MAX : INT64_MIN);
   return static_cast<A>(d);
 }
 
 // From elements T by way of totals A to results R.
-template <class T, class A, class R> void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
+template <class T, class A, class R>
+void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   auto* by_rows = kernels().reduce[functor][type_of(x)];
   auto* by_columns = kernels().reduce_columns[functor][type_of(x)];
 
@@ -203,7 +205,7 @@ template <class T, class A, class R> void reduce_typed(int functor, const Tensor
     auto reduce_piece = [&](int64_t tile) {
       A totals[kWidth];
       int64_t left = tile % pieces * kWidth, width = std::min(kWidth, stay.run() - left);
-      std::fill_n(totals, width, identity_as<A>(functor));
+      std::fill_n(totals, width, identity_as<T, A>(functor));
       stay.walk(tile / pieces, tile / pieces + 1, [&](int64_t, const auto& at, const auto&) {
         go.walk(0, go.runs(), [&](int64_t n, const auto& offset, const auto& step) {
           by_columns(n, width, p + at[1] + left + offset[0], step[0], totals);
@@ -223,7 +225,7 @@ template <class T, class A, class R> void reduce_typed(int functor, const Tensor
 
   if (results == 1 && go_count >= kParallelElements && go.runs() == 1) {
     int64_t pieces = (go_count + kTileElements - 1) / kTileElements, step = go.strides[0].back();
-    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<A>(functor));
+    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<T, A>(functor));
     parallel_for(pieces, [&](int64_t tile) {
       int64_t begin = tile * kTileElements;
       by_rows(std::min(kTileElements, go_count - begin), p + begin * step, step, &totals[static_cast<size_t>(tile)]);
@@ -236,7 +238,7 @@ template <class T, class A, class R> void reduce_typed(int functor, const Tensor
 
   auto reduce_run = [&](int64_t n, const auto& at, const auto& step) {
     for (int64_t i = 0; i < n; ++i) {
-      A total = identity_as<A>(functor);
+      A total = identity_as<T, A>(functor);
       go.walk(0, go.runs(), [&](int64_t count, const auto& offset, const auto& go_step) {
         by_rows(count, p + at[1] + i * step[1] + offset[0], go_step[0], &total);
       });
@@ -495,12 +497,12 @@ void Cpu::softmax(const Tensor& out, const Tensor& x, bool log) {
 }
 
 void Cpu::logsumexp(const Tensor& out, const Tensor& x) {
+  if (x.numel() == 0) return fill(out, -std::numeric_limits<double>::infinity());
   auto* kernel = kernels().logsumexp[floating(x)];
   dispatch_floating(x.dtype(), "logsumexp", [&](auto t) {
     using T = decltype(t);
-    for_each_row(x, [&](int64_t r, int64_t n) {
-      elements<T>(out)[r] = static_cast<T>(kernel(n, elements<T>(x) + r * n));
-    });
+    for_each_row(
+        x, [&](int64_t r, int64_t n) { elements<T>(out)[r] = static_cast<T>(kernel(n, elements<T>(x) + r * n)); });
   });
 }
 

@@ -19,7 +19,8 @@ void for_each_line(const std::array<const Tensor*, N>& tensors, int d, int64_t l
   const Tensor& first = *tensors[0];
   int64_t lines = 1;
   for (int i = 0; i < first.dim(); ++i) lines *= i == d ? 1 : first.shape()[i];
-  int64_t block = std::max<int64_t>(1, kTileElements / std::max<int64_t>(length, 1)), tiles = (lines + block - 1) / block;
+  int64_t block = std::max<int64_t>(1, kTileElements / std::max<int64_t>(length, 1)),
+          tiles = (lines + block - 1) / block;
   auto tile = [&](int64_t t) {
     for (int64_t line = t * block; line < std::min(lines, (t + 1) * block); ++line) {
       std::array<int64_t, N> offsets{};

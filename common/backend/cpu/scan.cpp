@@ -129,10 +129,11 @@ void Cpu::scan(Scan kind, const Tensor& out, const Tensor& x, int d, bool revers
         return scan_lines(lines, reverse, S(1),
                           [=](S& s, int64_t, int64_t at) { o[at] = static_cast<T>(s *= static_cast<S>(p[at])); });
       case Scan::logsumexp:
-        return scan_lines(lines, reverse, -std::numeric_limits<double>::infinity(), [=](double& s, int64_t, int64_t at) {
-          s = add_exponentials(s, static_cast<double>(p[at]));
-          o[at] = static_cast<T>(s);
-        });
+        return scan_lines(lines, reverse, -std::numeric_limits<double>::infinity(),
+                          [=](double& s, int64_t, int64_t at) {
+                            s = add_exponentials(s, static_cast<double>(p[at]));
+                            o[at] = static_cast<T>(s);
+                          });
     }
   };
   if (x.dtype() == DType::int64) typed(int64_t{});

@@ -193,7 +193,9 @@ void Cpu::pick(Pick what, const Tensor& values, const Tensor& indices, const Ten
 
 // ## Searching
 //
-// Halving: what lies left of `low` is before x, what lies from `high` on is not. NaN is beyond everything.
+// Halving: what lies left of `low` is before x, what lies from `high` on is not.
+template <class T> static bool less(T x, T y) { return x < y || (is_nan(y) && !is_nan(x)); }
+
 void Cpu::search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) {
   int64_t n = sorted.shape().back(), total = x.numel();
   int64_t width = sorted.dim() == 1 ? std::max<int64_t>(total, 1) : x.shape().back();
@@ -206,7 +208,7 @@ void Cpu::search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x
         int64_t low = 0, high = n;
         while (low < high) {
           int64_t middle = low + (high - low) / 2;
-          bool before = right ? !(line[middle] > number) : !(line[middle] >= number);
+          bool before = right ? !less(number, line[middle]) : less(line[middle], number);
           if (before) low = middle + 1;
           else high = middle;
         }

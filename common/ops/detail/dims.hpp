@@ -5,7 +5,7 @@
 
 #include "tensor/tensor.hpp"
 
-namespace cr {
+namespace cr::detail {
 
 // Sorted, non-negative, no duplicates; none given means all. IndexError for one that does not exist or is named twice.
 Dims wrap_dims(const Tensor& x, const Dims& dims, const char* op);
@@ -25,4 +25,7 @@ void require_floating(const char* op, const Tensor& x);
 // Integers and bools as float32.
 Tensor as_floating(const Tensor& x);
 
-}  // namespace cr
+// Result i is the product of all elements along d but i: what the derivative of a product is made of (`ops/scan.cpp`).
+Tensor cumprod_of_others(const Tensor& x, int64_t d);
+
+}  // namespace cr::detail
