@@ -52,7 +52,10 @@ Tensor map_numbered(int functor, std::span<const Operand> in) {
 Tensor reduce_numbered(int functor, const Tensor& x, const Dims& dims, bool keepdim) {
   Shape kept = x.shape();
   for (int64_t d : dims) kept[static_cast<int>(d)] = 1;
-  Tensor out = empty(kept, x.dtype(), x.device());
+  bool counts = functor == functor::Reductions::index_of<functor::Sum>() ||
+                functor == functor::Reductions::index_of<functor::Prod>();
+  DType type = x.dtype() == DType::boolean && counts ? DType::int64 : x.dtype();
+  Tensor out = empty(kept, type, x.device());
   on(x.device()).reduce(functor, out, x, dims);
   if (keepdim) return out;
   for (int i = dims.size() - 1; i >= 0; --i) kept.erase(static_cast<int>(dims[i]));

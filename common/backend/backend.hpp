@@ -48,6 +48,10 @@ struct AdamStep {
 
 enum class Random { uniform, normal, randint };
 
+// What `pick` looks for along a line: the k-th smallest (k from 0), the lower median (of what is not NaN), the most frequent.
+enum class Pick { kth, median, nanmedian, mode };
+enum class Scan { sum, prod, logsumexp };
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -62,6 +66,7 @@ class Backend {
   virtual void map(int functor, const Tensor& out, std::span<const Operand> in) = 0;
 
   // out = f over the dimensions in `dims` (sorted), which out keeps with size 1. `functor` numbers functor::Reductions.
+  // Types are x's, but sums and products of bools are int64.
   virtual void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) = 0;
 
   // out (int64) = index of the largest (or smallest) element along d; the first of equals; NaN counts as beyond all.
@@ -88,6 +93,29 @@ class Backend {
   virtual void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) = 0;
   virtual void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                                       const Tensor& dloss) = 0;
+
+  // ## Order and scans
+  //
+  // Along dimension d: x in order, as far as values and indices (int64) have room. Equal elements keep their order; NaN is
+  // the largest number, and -0 equals 0.
+  virtual void sort(const Tensor& values, const Tensor& indices, const Tensor& x, int d, bool descending) = 0;
+
+  // Along dimension d, which values and indices keep with size 1: one element and where it is. Of equals the first one
+  // counts, for the mode the last one; a median is NaN if one element is.
+  virtual void pick(Pick what, const Tensor& values, const Tensor& indices, const Tensor& x, int d, int64_t k) = 0;
+
+  // Contiguous tensors of one shape: out[i] = f(out[i - 1], x[i]) along d, from the far end if `reverse`; likewise
+  // out[i] = factor[i] · out[i - 1] + x[i]. Extremes come with the index of the last equal one; NaN is beyond all.
+  virtual void scan(Scan kind, const Tensor& out, const Tensor& x, int d, bool reverse) = 0;
+  virtual void scan_linear(const Tensor& out, const Tensor& factor, const Tensor& x, int d, bool reverse) = 0;
+  virtual void scan_extreme(bool largest, const Tensor& values, const Tensor& indices, const Tensor& x, int d) = 0;
+
+  // out (int64) = how many elements of `sorted` are < x (≤ x if `right`). Contiguous; `sorted` is one line for all, or has
+  // one for each line of x.
+  virtual void search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) = 0;
+
+  // log Σ eˣ along the last dimension of a contiguous x.
+  virtual void logsumexp(const Tensor& out, const Tensor& x) = 0;
 
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;

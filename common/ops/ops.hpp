@@ -9,3 +9,7 @@
 #include "ops/loss.hpp"
 #include "ops/product.hpp"
 #include "ops/reduce.hpp"
+#include "ops/scan.hpp"
+#include "ops/search.hpp"
+#include "ops/sort.hpp"
+#include "ops/statistics.hpp"

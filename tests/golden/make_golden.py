@@ -146,6 +146,16 @@ def index_of(items):
     return tuple(slice(*i["slice"]) if isinstance(i, dict) else i for i in items)
 
 
+def linear_scan(factor, x, dim, reverse=False):
+    """PyTorch has none: y[i] = factor[i] y[i - 1] + x[i]."""
+    order = range(x.shape[dim] - 1, -1, -1) if reverse else range(x.shape[dim])
+    y, last = {}, None
+    for i in order:
+        last = x.select(dim, i) if last is None else factor.select(dim, i) * last + x.select(dim, i)
+        y[i] = last
+    return torch.stack([y[i] for i in sorted(y)], dim) if y else x.clone()
+
+
 def call(op, args, kwargs):
     args = [DTYPES[a] if isinstance(a, str) and a in DTYPES else a for a in args]
     kwargs = {k: DTYPES[v] if isinstance(v, str) and v in DTYPES else number(v) for k, v in kwargs.items()}
@@ -156,6 +166,8 @@ def call(op, args, kwargs):
         y = args[0].clone()
         y[index_of(args[1])] = args[2]
         return y
+    if op == "linear_scan":
+        return linear_scan(*args, **kwargs)
     if op == "to":
         return args[0].to(args[1])
     if op == "sum" and args[0].dim() == 0 and "dim" in kwargs:

@@ -171,13 +171,16 @@ template <class A> A combine(int functor, A x, A y) {
   }
 }
 
-template <class A> A identity_as(int functor) {
+template <class T, class A> A identity_as(int functor) {
   double d = identity_of(functor);
+  if (std::is_same_v<T, bool> && std::isinf(d)) return static_cast<A>(d > 0);
   if (std::is_same_v<A, int64_t> && std::isinf(d)) return static_cast<A>(d > 0 ? INT64_MAX : INT64_MIN);
   return static_cast<A>(d);
 }
 
-template <class T, class A> void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
+// From elements T by way of totals A to results R.
+template <class T, class A, class R>
+void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   auto* by_rows = kernels().reduce[functor][type_of(x)];
   auto* by_columns = kernels().reduce_columns[functor][type_of(x)];
 
@@ -195,7 +198,7 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
   Tensor go_x = window(x, go_shape, go_strides, 0);
   Nest<1> go(go_shape, {&go_x});
   Nest<2> stay(stay_shape, {&stay_out, &stay_x});
-  T* o = elements<T>(out);
+  R* o = elements<R>(out);
   const T* p = elements<T>(x);
   int64_t go_count = go.runs() * go.run(), results = stay.runs() * stay.run();
 
@@ -206,13 +209,13 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
     auto reduce_piece = [&](int64_t tile) {
       A totals[kWidth];
       int64_t left = tile % pieces * kWidth, width = std::min(kWidth, stay.run() - left);
-      std::fill_n(totals, width, identity_as<A>(functor));
+      std::fill_n(totals, width, identity_as<T, A>(functor));
       stay.walk(tile / pieces, tile / pieces + 1, [&](int64_t, const auto& at, const auto&) {
         go.walk(0, go.runs(), [&](int64_t n, const auto& offset, const auto& step) {
           by_columns(n, width, p + at[1] + left + offset[0], step[0], totals);
         });
         int64_t step = stay.strides[0][static_cast<int>(last)];
-        for (int64_t j = 0; j < width; ++j) o[at[0] + (left + j) * step] = static_cast<T>(totals[j]);
+        for (int64_t j = 0; j < width; ++j) o[at[0] + (left + j) * step] = static_cast<R>(totals[j]);
       });
     };
     int64_t tiles = stay.runs() * pieces;
@@ -226,24 +229,24 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
 
   if (results == 1 && go_count >= kParallelElements && go.runs() == 1) {
     int64_t pieces = (go_count + kTileElements - 1) / kTileElements, step = go.strides[0].back();
-    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<A>(functor));
+    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<T, A>(functor));
     parallel_for(pieces, [&](int64_t tile) {
       int64_t begin = tile * kTileElements;
       by_rows(std::min(kTileElements, go_count - begin), p + begin * step, step, &totals[static_cast<size_t>(tile)]);
     });
     A total = totals[0];
     for (size_t i = 1; i < totals.size(); ++i) total = combine(functor, total, totals[i]);
-    *o = static_cast<T>(total);
+    *o = static_cast<R>(total);
     return;
   }
 
   auto reduce_run = [&](int64_t n, const auto& at, const auto& step) {
     for (int64_t i = 0; i < n; ++i) {
-      A total = identity_as<A>(functor);
+      A total = identity_as<T, A>(functor);
       go.walk(0, go.runs(), [&](int64_t count, const auto& offset, const auto& go_step) {
         by_rows(count, p + at[1] + i * step[1] + offset[0], go_step[0], &total);
       });
-      o[at[0] + i * step[0]] = static_cast<T>(total);
+      o[at[0] + i * step[0]] = static_cast<R>(total);
     }
   };
   int64_t rows = std::max<int64_t>(1, kTileElements / std::max<int64_t>(go_count, 1));
@@ -267,10 +270,11 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
 void Cpu::reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   switch (x.dtype()) {
     case DType::boolean:
-      throw DTypeError(std::string(functor::Reductions::names[functor]) + ": does not take bool tensors");
-    case DType::int64: return reduce_typed<int64_t, int64_t>(functor, out, x, dims);
-    case DType::float32: return reduce_typed<float, double>(functor, out, x, dims);
-    case DType::float64: return reduce_typed<double, double>(functor, out, x, dims);
+      if (out.dtype() == DType::boolean) return reduce_typed<bool, int64_t, bool>(functor, out, x, dims);
+      return reduce_typed<bool, int64_t, int64_t>(functor, out, x, dims);
+    case DType::int64: return reduce_typed<int64_t, int64_t, int64_t>(functor, out, x, dims);
+    case DType::float32: return reduce_typed<float, double, float>(functor, out, x, dims);
+    case DType::float64: return reduce_typed<double, double, double>(functor, out, x, dims);
     default: refuse_storage(x.dtype(), functor::Reductions::names[functor]);
   }
 }
@@ -280,25 +284,70 @@ template <class T> static bool is_nan(T x) {
   return false;
 }
 
-void Cpu::arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) {
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    Shape rest = x.shape();
-    int64_t n = rest[d], step = x.strides()[d];
-    rest[d] = 1;
-    Tensor first = window(x, rest, x.strides(), x.impl()->offset);
-    Nest<2>(rest, {&out, &first}).parallel([&](int64_t count, const auto& offset, const auto& steps) {
-      for (int64_t i = 0; i < count; ++i) {
-        const T* p = elements<T>(x) + offset[1] + i * steps[1];
-        int64_t best = 0;
-        for (int64_t j = 1; j < n && !is_nan(p[best * step]); ++j) {
-          T candidate = p[j * step], champion = p[best * step];
-          if (is_nan(candidate) || (largest ? candidate > champion : candidate < champion)) best = j;
-        }
-        elements<int64_t>(out)[offset[0] + i * steps[0]] = best;
+// Lines next to each other in memory: the vectorised reduction finds the extreme, a second look finds its place. Otherwise
+// neighbouring lines are walked side by side.
+template <class T> static void arg_reduce_typed(bool largest, const Tensor& out, const Tensor& x, int d) {
+  Shape rest = x.shape();
+  int64_t n = rest[d], step = x.strides()[d];
+  rest[d] = 1;
+  Tensor first = window(x, rest, x.strides(), x.impl()->offset);
+  auto* extreme = kernels().reduce[largest ? functor::Reductions::index_of<functor::Max>()
+                                           : functor::Reductions::index_of<functor::Min>()][type_of(x)];
+  auto* p = elements<T>(x);
+  auto* o = elements<int64_t>(out);
+  auto one_line = [&](const T* line) {
+    using A = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+    A best = static_cast<A>(line[0]);
+    extreme(n, line, 1, &best);
+    int64_t at = 0;
+    while (at + 1 < n && !(static_cast<A>(line[at]) == best) && !is_nan(line[at])) ++at;
+    return at;
+  };
+  auto side_by_side = [&](int64_t count, const T* line, int64_t line_step, int64_t* to, int64_t to_step) {
+    constexpr int64_t kWidth = 256;
+    T best[kWidth];
+    for (int64_t left = 0; left < count; left += kWidth) {
+      int64_t width = std::min(kWidth, count - left);
+      for (int64_t j = 0; j < width; ++j) {
+        best[j] = line[(left + j) * line_step];
+        to[(left + j) * to_step] = 0;
       }
+      for (int64_t i = 1; i < n; ++i) {
+        for (int64_t j = 0; j < width; ++j) {
+          T candidate = line[(left + j) * line_step + i * step];
+          bool beyond = largest ? candidate > best[j] : candidate < best[j];
+          if (beyond || (is_nan(candidate) && !is_nan(best[j]))) {
+            best[j] = candidate;
+            to[(left + j) * to_step] = i;
+          }
+        }
+      }
+    }
+  };
+  Nest<2> lines(rest, {&out, &first});
+  auto run = [&](int64_t count, const auto& offset, const auto& steps) {
+    if (step != 1) return side_by_side(count, p + offset[1], steps[1], o + offset[0], steps[0]);
+    for (int64_t i = 0; i < count; ++i) o[offset[0] + i * steps[0]] = one_line(p + offset[1] + i * steps[1]);
+  };
+  // Lines count as many elements: cut by what there is to read, not by what there is to write.
+  int64_t count = lines.run(), block = std::max<int64_t>(step == 1 ? 1 : 64, kTileElements / std::max<int64_t>(n, 1));
+  int64_t pieces = (count + block - 1) / block, tiles = lines.runs() * pieces;
+  auto tile = [&](int64_t t) {
+    int64_t start = t % pieces * block;
+    lines.walk(t / pieces, t / pieces + 1, [&](int64_t, std::array<int64_t, 2> offset, const auto& steps) {
+      for (size_t k = 0; k < 2; ++k) offset[k] += start * steps[k];
+      run(std::min(block, count - start), offset, steps);
     });
-  });
+  };
+  if (x.numel() < kParallelElements) {
+    for (int64_t t = 0; t < tiles; ++t) tile(t);
+  } else {
+    parallel_for(tiles, tile);
+  }
+}
+
+void Cpu::arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) {
+  dispatch(x.dtype(), [&](auto t) { arg_reduce_typed<decltype(t)>(largest, out, x, d); });
 }
 
 // ## Products
@@ -450,6 +499,16 @@ void Cpu::softmax(const Tensor& out, const Tensor& x, bool log) {
   auto* kernel = kernels().softmax[floating(x)];
   int64_t size = size_of(x.dtype());
   for_each_row(x, [&](int64_t r, int64_t n) { kernel(n, bytes(out) + r * n * size, bytes(x) + r * n * size, log); });
+}
+
+void Cpu::logsumexp(const Tensor& out, const Tensor& x) {
+  if (x.numel() == 0) return fill(out, -std::numeric_limits<double>::infinity());
+  auto* kernel = kernels().logsumexp[floating(x)];
+  dispatch_floating(x.dtype(), "logsumexp", [&](auto t) {
+    using T = decltype(t);
+    for_each_row(
+        x, [&](int64_t r, int64_t n) { elements<T>(out)[r] = static_cast<T>(kernel(n, elements<T>(x) + r * n)); });
+  });
 }
 
 void Cpu::cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) {

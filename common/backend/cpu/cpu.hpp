@@ -26,6 +26,13 @@ class Cpu : public Backend {
   void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) override;
   void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                               const Tensor& dloss) override;
+  void sort(const Tensor& values, const Tensor& indices, const Tensor& x, int d, bool descending) override;
+  void pick(Pick what, const Tensor& values, const Tensor& indices, const Tensor& x, int d, int64_t k) override;
+  void scan(Scan kind, const Tensor& out, const Tensor& x, int d, bool reverse) override;
+  void scan_linear(const Tensor& out, const Tensor& factor, const Tensor& x, int d, bool reverse) override;
+  void scan_extreme(bool largest, const Tensor& values, const Tensor& indices, const Tensor& x, int d) override;
+  void search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) override;
+  void logsumexp(const Tensor& out, const Tensor& x) override;
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
   void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) override;

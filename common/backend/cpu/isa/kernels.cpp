@@ -322,6 +322,7 @@ template <class F, int type> constexpr void add_reduction(Kernels& k) {
   k.reduce_columns[functor::Reductions::index_of<F>()][type] = reduce_columns_kernel<F, T>;
 }
 template <class... F> constexpr void add_reductions(Kernels& k, functor::List<F...>) {
+  (add_reduction<F, 0>(k), ...);
   (add_reduction<F, 1>(k), ...);
   (add_reduction<F, 2>(k), ...);
   (add_reduction<F, 3>(k), ...);
