@@ -89,6 +89,14 @@ class Backend {
   virtual void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                                       const Tensor& dloss) = 0;
 
+  // Rows of contiguous x (rows, n): y = (x - mean) / √(var + eps) · weight + bias. Writes mean and var (rows,), float64; an
+  // undefined `mean` counts as 0, as in RMS norm. weight and bias (n,) may be undefined, and so may dweight and dbias.
+  virtual void layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                          const Tensor& bias, double eps) = 0;
+  virtual void layer_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                                   const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                                   double eps) = 0;
+
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;
 
