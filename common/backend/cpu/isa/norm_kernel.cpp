@@ -36,6 +36,14 @@ template <class T> struct Centered {
   T operator()(int64_t i) const { return (x[i] - high) - low; }
 };
 
+// Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near, and what is left around
+// it gives the rest.
+template <class T> double mean_of(int64_t n, const T* x) {
+  double count = static_cast<double>(n);
+  T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
+  return static_cast<double>(near) + sum<T>(n, [x, near](int64_t i) { return x[i] - near; }) / count;
+}
+
 template <class T> T scale_of(double var, double eps) { return static_cast<T>(1 / __builtin_sqrt(var + eps)); }
 
 template <class T>
@@ -45,7 +53,7 @@ void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_b
   auto* y = static_cast<T*>(y_bytes);
   auto* weight = static_cast<const T*>(weight_bytes);
   auto* bias = static_cast<const T*>(bias_bytes);
-  *mean = center ? sum<T>(n, [x](int64_t i) { return x[i]; }) / static_cast<double>(n) : 0;
+  *mean = center ? mean_of(n, x) : 0;
   Centered<T> d(x, *mean);
   *var = sum<T>(n, [d](int64_t i) { return d(i) * d(i); }) / static_cast<double>(n);
   T scale = scale_of<T>(*var, eps);
