@@ -33,7 +33,11 @@ class Cpu : public Backend {
                            double eps) override;
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
-  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) override;
+  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+            const AdamStep& options) override;
+  void adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& options) override;
+  void rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean, const Tensor& momentum,
+               const RmspropStep& options) override;
 };
 
 }  // namespace cr::backend::cpu
