@@ -442,7 +442,7 @@ def make_optim():
         "rmsprop": (o.RMSprop, {"lr": 0.02}),
         "rmsprop_centered": (o.RMSprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "centered": True}),
         "rmsprop_momentum": (o.RMSprop, {"lr": 0.01, "momentum": 0.7, "weight_decay": 0.1}),
-        "rmsprop_all": (o.RMSprop, {"lr": 0.01, "alpha": 0.9, "eps": 0.1, "centered": True, "momentum": 0.5, "maximize": True})}
+        "rmsprop_all": (o.RMSprop, {"lr": 0.002, "alpha": 0.9, "eps": 0.1, "centered": True, "momentum": 0.5, "maximize": True})}
     out = {}
     for name, (kind, options, *others) in configs.items():
         for dtype in (torch.float32, torch.float64):
