@@ -39,11 +39,24 @@ struct GemmOptions {
 struct SgdStep {
   double lr, momentum, dampening, weight_decay;
   bool nesterov, first;  // `first`: the momentum buffer holds nothing yet
+  bool maximize = false;
 };
 
 struct AdamStep {
   double lr, beta1, beta2, eps, weight_decay;
-  int64_t step;  // 1 for the first
+  int64_t step;            // 1 for the first
+  bool decoupled = false;  // weight decay as in AdamW
+  bool maximize = false;
+};
+
+struct AdagradStep {
+  double lr, eps, weight_decay;
+  bool maximize;
+};
+
+struct RmspropStep {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool maximize;
 };
 
 enum class Random { uniform, normal, randint };
@@ -117,12 +130,25 @@ class Backend {
   // log Σ eˣ along the last dimension of a contiguous x.
   virtual void logsumexp(const Tensor& out, const Tensor& x) = 0;
 
+  // Rows of contiguous x (rows, n): y = (x - mean) / √(var + eps) · weight + bias. Writes mean and var (rows,), float64; an
+  // undefined `mean` counts as 0, as in RMS norm. weight and bias (n,) may be undefined, and so may dweight and dbias.
+  virtual void layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                          const Tensor& bias, double eps) = 0;
+  virtual void layer_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                                   const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                                   double eps) = 0;
+
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;
 
-  // One optimiser step, in place, on contiguous tensors of one shape. `momentum` may be undefined.
+  // One optimiser step, in place, on contiguous tensors of one shape. `momentum`, Adam's largest v (AMSGrad) and RMSprop's
+  // `mean` (centered) may be undefined.
   virtual void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) = 0;
-  virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) = 0;
+  virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+                    const AdamStep& options) = 0;
+  virtual void adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& options) = 0;
+  virtual void rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean,
+                       const Tensor& momentum, const RmspropStep& options) = 0;
 };
 
 // The backend behind a device. Throws DeviceError if this build or machine has none.

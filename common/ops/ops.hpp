@@ -7,6 +7,7 @@
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 #include "ops/loss.hpp"
+#include "ops/norm.hpp"
 #include "ops/product.hpp"
 #include "ops/reduce.hpp"
 #include "ops/scan.hpp"

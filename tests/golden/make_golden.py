@@ -456,21 +456,37 @@ def make_programs():
 
 def make_optim():
     """p after steps 1, 10, 20 … 100 of minimising Σ a (p − c)² / 2 + Σ sin p."""
+    o = torch.optim
     configs = {
-        "sgd": (torch.optim.SGD, {"lr": 0.05}),
-        "sgd_momentum": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9}),
-        "sgd_dampening": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
-        "sgd_nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
-        "adam": (torch.optim.Adam, {"lr": 0.05}),
-        "adam_all": (torch.optim.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1})}
+        "sgd": (o.SGD, {"lr": 0.05}),
+        "sgd_momentum": (o.SGD, {"lr": 0.05, "momentum": 0.9}),
+        "sgd_dampening": (o.SGD, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+        "sgd_nesterov": (o.SGD, {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+        "sgd_maximize": (o.SGD, {"lr": 0.01, "momentum": 0.5, "weight_decay": 3, "maximize": True}),
+        "sgd_groups": (o.SGD, {"lr": 0.05, "momentum": 0.9}, {"lr": 0.01, "weight_decay": 0.5}),
+        "adam": (o.Adam, {"lr": 0.05}),
+        "adam_all": (o.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+        "adam_amsgrad": (o.Adam, {"lr": 0.1, "betas": (0.8, 0.9), "amsgrad": True}),
+        "adam_maximize": (o.Adam, {"lr": 0.01, "weight_decay": 0.1, "maximize": True}),
+        "adamw": (o.AdamW, {"lr": 0.05}),
+        "adamw_all": (o.AdamW, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.2, "amsgrad": True}),
+        "adamw_groups": (o.AdamW, {"lr": 0.05, "weight_decay": 0.1}, {"lr": 0.02, "weight_decay": 0}),
+        "adagrad": (o.Adagrad, {"lr": 0.2}),
+        "adagrad_all": (o.Adagrad, {"lr": 0.5, "lr_decay": 0.05, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-3}),
+        "adagrad_maximize": (o.Adagrad, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+        "rmsprop": (o.RMSprop, {"lr": 0.02}),
+        "rmsprop_centered": (o.RMSprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "centered": True}),
+        "rmsprop_momentum": (o.RMSprop, {"lr": 0.01, "momentum": 0.7, "weight_decay": 0.1}),
+        "rmsprop_all": (o.RMSprop, {"lr": 0.002, "alpha": 0.9, "eps": 0.1, "centered": True, "momentum": 0.5, "maximize": True})}
     out = {}
-    for name, (kind, options) in configs.items():
+    for name, (kind, options, *others) in configs.items():
         for dtype in (torch.float32, torch.float64):
             p = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -0.25]], dtype=dtype, requires_grad=True)
             late = torch.tensor([1.0, -1.0], dtype=dtype, requires_grad=True)  # gets its first gradient in step 4
             a = torch.tensor([[0.5, 1.0, 2.0], [0.25, 1.5, 3.0]], dtype=dtype)
             c = torch.tensor([[0.0, 1.0, -1.0], [2.0, -2.0, 0.5]], dtype=dtype)
-            optimizer = kind([p, late], **options)
+            groups = [{"params": [p]}, {"params": [late], **others[0]}] if others else [p, late]
+            optimizer = kind(groups, **options)
             steps = []
             for step in range(1, 101):
                 optimizer.zero_grad()
@@ -485,10 +501,53 @@ def make_optim():
     return out
 
 
+def make_schedules():
+    """The rates of two groups, which begin with 0.1 and 0.02, for 30 steps."""
+    s = torch.optim.lr_scheduler
+
+    def warmup_cosine(t):
+        return (t + 1) / 5 if t < 5 else (1 + math.cos(math.pi * (min(t, 25) - 5) / 20)) / 2
+
+    schedules = {
+        "step": lambda o: s.StepLR(o, 7, 0.3), "multi_step": lambda o: s.MultiStepLR(o, [3, 11, 12], 0.5),
+        "exponential": lambda o: s.ExponentialLR(o, 0.9), "linear": lambda o: s.LinearLR(o, 0.2, 0.9, 8),
+        "cosine": lambda o: s.CosineAnnealingLR(o, 12, 0.005), "lambda": lambda o: s.LambdaLR(o, lambda t: 1 / (1 + t)),
+        "warmup_cosine": lambda o: s.LambdaLR(o, warmup_cosine),
+        "one_cycle": lambda o: s.OneCycleLR(o, 0.5, 31, pct_start=0.4, cycle_momentum=False, div_factor=20, final_div_factor=100)}
+    out = {}
+    for name, make in schedules.items():
+        optimizer = torch.optim.SGD([{"params": [torch.zeros(1)], "lr": 0.1}, {"params": [torch.zeros(1)], "lr": 0.02}])
+        schedule = make(optimizer)
+        rates = []
+        for _ in range(31):
+            rates.append([g["lr"] for g in optimizer.param_groups])
+            optimizer.step()
+            if len(rates) < 31:
+                schedule.step()
+        out[name] = rates
+    return out
+
+
+def make_clipping():
+    """For each norm: what clip_grad_norm_ returns and leaves of the gradients (3, −4) and 12, at most 2.5; then clip_grad_value_."""
+    out = {}
+    for name, norm in (("1", 1.0), ("2", 2.0), ("3", 3.0), ("inf", math.inf), ("value", None)):
+        p, q = torch.zeros(2, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        p.grad, q.grad = torch.tensor([3.0, -4.0], dtype=torch.float64), torch.tensor([12.0], dtype=torch.float64)
+        if norm is None:
+            torch.nn.utils.clip_grad_value_([p, q], 3.5)
+            total = 0.0
+        else:
+            total = torch.nn.utils.clip_grad_norm_([p, q], 2.5, norm).item()
+        out[name] = [total] + p.grad.tolist() + q.grad.tolist()
+    return out
+
+
 def make_semantics():
     rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(),
             "promote_types": make_promote_types(), "conversions": make_conversions(), "printing": make_printing(),
-            "views": make_views(), "programs": make_programs(), "optim": make_optim()}
+            "views": make_views(), "programs": make_programs(), "optim": make_optim(), "schedules": make_schedules(),
+            "clipping": make_clipping()}
     text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in rest.items())
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")
 

@@ -578,25 +578,46 @@ template <class F> void in_tiles(const Tensor& p, F&& f) {
 
 }  // namespace
 
+// Where a tile of x begins; null for an undefined tensor.
+static char* at_or_null(const Tensor& x, int64_t at) { return x.defined() ? bytes(x) + at : nullptr; }
+
 void Cpu::sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& o) {
-  SgdNumbers numbers{o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.first};
+  SgdNumbers numbers{o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.first, o.maximize};
   auto* kernel = kernels().sgd[floating(p)];
-  in_tiles(p, [&](int64_t n, int64_t at) {
-    kernel(n, bytes(p) + at, bytes(g) + at, momentum.defined() ? bytes(momentum) + at : nullptr, numbers);
-  });
+  in_tiles(p,
+           [&](int64_t n, int64_t at) { kernel(n, bytes(p) + at, bytes(g) + at, at_or_null(momentum, at), numbers); });
 }
 
-void Cpu::adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& o) {
+void Cpu::adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+               const AdamStep& o) {
   AdamNumbers numbers{o.lr,
                       o.beta1,
                       o.beta2,
                       o.eps,
-                      o.weight_decay,
+                      o.decoupled ? 0 : o.weight_decay,
+                      o.decoupled ? 1 - o.lr * o.weight_decay : 1,
                       1 - std::pow(o.beta1, static_cast<double>(o.step)),
-                      1 - std::pow(o.beta2, static_cast<double>(o.step))};
+                      1 - std::pow(o.beta2, static_cast<double>(o.step)),
+                      o.maximize};
   auto* kernel = kernels().adam[floating(p)];
   in_tiles(p, [&](int64_t n, int64_t at) {
-    kernel(n, bytes(p) + at, bytes(g) + at, bytes(m) + at, bytes(v) + at, numbers);
+    kernel(n, bytes(p) + at, bytes(g) + at, bytes(m) + at, bytes(v) + at, at_or_null(largest_v, at), numbers);
+  });
+}
+
+void Cpu::adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& o) {
+  AdagradNumbers numbers{o.lr, o.eps, o.weight_decay, o.maximize};
+  auto* kernel = kernels().adagrad[floating(p)];
+  in_tiles(p, [&](int64_t n, int64_t at) { kernel(n, bytes(p) + at, bytes(g) + at, bytes(sum) + at, numbers); });
+}
+
+void Cpu::rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean, const Tensor& momentum,
+                  const RmspropStep& o) {
+  RmspropNumbers numbers{o.lr, o.alpha, o.eps, o.weight_decay, o.momentum, o.maximize};
+  auto* kernel = kernels().rmsprop[floating(p)];
+  in_tiles(p, [&](int64_t n, int64_t at) {
+    kernel(n, bytes(p) + at, bytes(g) + at, bytes(square) + at, at_or_null(mean, at), at_or_null(momentum, at),
+           numbers);
   });
 }
 

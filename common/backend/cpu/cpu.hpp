@@ -33,9 +33,18 @@ class Cpu : public Backend {
   void scan_extreme(bool largest, const Tensor& values, const Tensor& indices, const Tensor& x, int d) override;
   void search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) override;
   void logsumexp(const Tensor& out, const Tensor& x) override;
+  void layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                  const Tensor& bias, double eps) override;
+  void layer_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                           const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                           double eps) override;
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
-  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) override;
+  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+            const AdamStep& options) override;
+  void adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& options) override;
+  void rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean, const Tensor& momentum,
+               const RmspropStep& options) override;
 };
 
 }  // namespace cr::backend::cpu

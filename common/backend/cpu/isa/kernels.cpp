@@ -265,38 +265,102 @@ void sgd_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* momentum_by
   auto* g = static_cast<const T*>(g_bytes);
   auto* m = static_cast<T*>(momentum_bytes);
   T lr = static_cast<T>(o.lr), decay = static_cast<T>(o.weight_decay), mu = static_cast<T>(o.momentum);
+  T sign = o.maximize ? T(-1) : T(1);
   if (!m) {
     CR_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) p[i] -= lr * (g[i] + decay * p[i]);
+    for (int64_t i = 0; i < n; ++i) p[i] -= lr * (sign * g[i] + decay * p[i]);
     return;
   }
   T keep = o.first ? T(0) : mu, take = o.first ? T(1) : static_cast<T>(1 - o.dampening);
   T own = o.nesterov ? T(1) : T(0), ahead = o.nesterov ? mu : T(1);
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) {
-    T d = g[i] + decay * p[i];
+    T d = sign * g[i] + decay * p[i];
     m[i] = keep * m[i] + take * d;
     p[i] -= lr * (own * d + ahead * m[i]);
   }
 }
 
 template <class T>
-void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, void* v_bytes, const AdamNumbers& o) {
+void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, void* v_bytes, void* largest_bytes,
+                 const AdamNumbers& o) {
   auto* p = static_cast<T*>(p_bytes);
   auto* g = static_cast<const T*>(g_bytes);
   auto* m = static_cast<T*>(m_bytes);
   auto* v = static_cast<T*>(v_bytes);
+  auto* largest = static_cast<T*>(largest_bytes);
   T beta1 = static_cast<T>(o.beta1), beta2 = static_cast<T>(o.beta2), eps = static_cast<T>(o.eps);
   T take1 = static_cast<T>(1 - o.beta1), take2 = static_cast<T>(1 - o.beta2);  // 1 - 0.999f would be 0.0013 % off
   T decay = static_cast<T>(o.weight_decay), step = static_cast<T>(o.lr / o.correction1);
   T root = functor::vsqrt(static_cast<T>(o.correction2));
-  CR_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) {
-    T d = g[i] + decay * p[i];
+  T sign = o.maximize ? T(-1) : T(1), shrink = static_cast<T>(o.shrink);
+  auto update = [&](int64_t i) {
+    T d = sign * g[i] + decay * p[i];
     m[i] = beta1 * m[i] + take1 * d;
     v[i] = beta2 * v[i] + take2 * d * d;
-    p[i] -= step * m[i] / (functor::vsqrt(v[i]) / root + eps);
+  };
+  if (!largest) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      update(i);
+      p[i] = p[i] * shrink - step * m[i] / (functor::vsqrt(v[i]) / root + eps);
+    }
+    return;
   }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    update(i);
+    largest[i] = functor::Maximum{}(largest[i], v[i]);
+    p[i] = p[i] * shrink - step * m[i] / (functor::vsqrt(largest[i]) / root + eps);
+  }
+}
+
+template <class T>
+void adagrad_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* sum_bytes, const AdagradNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* sum = static_cast<T*>(sum_bytes);
+  T lr = static_cast<T>(o.lr), eps = static_cast<T>(o.eps), decay = static_cast<T>(o.weight_decay);
+  T sign = o.maximize ? T(-1) : T(1);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = sign * g[i] + decay * p[i];
+    sum[i] += d * d;
+    p[i] -= lr * d / (functor::vsqrt(sum[i]) + eps);
+  }
+}
+
+template <class T, bool centered, bool with_momentum>
+void rmsprop_loop(int64_t n, T* p, const T* g, T* square, T* mean, T* m, const RmspropNumbers& o) {
+  T lr = static_cast<T>(o.lr), eps = static_cast<T>(o.eps), decay = static_cast<T>(o.weight_decay);
+  T keep = static_cast<T>(o.alpha), take = static_cast<T>(1 - o.alpha), mu = static_cast<T>(o.momentum);
+  T sign = o.maximize ? T(-1) : T(1);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = sign * g[i] + decay * p[i];
+    square[i] = keep * square[i] + take * d * d;
+    T v = square[i];
+    if constexpr (centered) {
+      mean[i] += take * (d - mean[i]);
+      v -= mean[i] * mean[i];
+    }
+    T push = d / (functor::vsqrt(v) + eps);
+    if constexpr (with_momentum) push = m[i] = mu * m[i] + push;
+    p[i] -= lr * push;
+  }
+}
+template <class T>
+void rmsprop_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* square_bytes, void* mean_bytes, void* m_bytes,
+                    const RmspropNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* square = static_cast<T*>(square_bytes);
+  auto* mean = static_cast<T*>(mean_bytes);
+  auto* m = static_cast<T*>(m_bytes);
+  if (mean && m) rmsprop_loop<T, true, true>(n, p, g, square, mean, m, o);
+  else if (mean) rmsprop_loop<T, true, false>(n, p, g, square, mean, m, o);
+  else if (m) rmsprop_loop<T, false, true>(n, p, g, square, mean, m, o);
+  else rmsprop_loop<T, false, false>(n, p, g, square, mean, m, o);
 }
 
 // ## The table, filled at compile time
@@ -357,6 +421,10 @@ constexpr Kernels make_kernels() {
   k.sgd[1] = sgd_kernel<double>;
   k.adam[0] = adam_kernel<float>;
   k.adam[1] = adam_kernel<double>;
+  k.adagrad[0] = adagrad_kernel<float>;
+  k.adagrad[1] = adagrad_kernel<double>;
+  k.rmsprop[0] = rmsprop_kernel<float>;
+  k.rmsprop[1] = rmsprop_kernel<double>;
   return k;
 }
 

@@ -20,10 +20,19 @@ inline constexpr int kTypes = 4, kStoredTypes = 6;
 
 struct SgdNumbers {
   double lr, momentum, dampening, weight_decay;
-  bool nesterov, first;
+  bool nesterov, first, maximize;
 };
 struct AdamNumbers {
-  double lr, beta1, beta2, eps, weight_decay, correction1, correction2;
+  double lr, beta1, beta2, eps, weight_decay, shrink, correction1, correction2;  // shrink: AdamW's decay, as a factor
+  bool maximize;
+};
+struct AdagradNumbers {
+  double lr, eps, weight_decay;
+  bool maximize;
+};
+struct RmspropNumbers {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool maximize;
 };
 
 struct Kernels {
@@ -46,7 +55,10 @@ struct Kernels {
   void (*cross_entropy_backward[2])(int64_t n, void* dx, const void* x, int64_t target, double logsumexp, double dloss);
 
   void (*sgd[2])(int64_t n, void* p, const void* g, void* momentum, const SgdNumbers& o);
-  void (*adam[2])(int64_t n, void* p, const void* g, void* m, void* v, const AdamNumbers& o);
+  void (*adam[2])(int64_t n, void* p, const void* g, void* m, void* v, void* largest_v, const AdamNumbers& o);
+  void (*adagrad[2])(int64_t n, void* p, const void* g, void* sum, const AdagradNumbers& o);
+  void (*rmsprop[2])(int64_t n, void* p, const void* g, void* square, void* mean, void* momentum,
+                     const RmspropNumbers& o);
 };
 
 namespace base {
