@@ -287,6 +287,8 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
 }
 
 // ## What a rule sees
+bool Backward::has_dy(int j) const { return gradients_[static_cast<size_t>(j)].defined(); }
+
 const Tensor& Backward::dy(int j) {
   Tensor& g = gradients_[static_cast<size_t>(j)];
   if (!g.defined()) {

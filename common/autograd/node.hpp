@@ -153,6 +153,7 @@ class Backward {
       : node_(node), gradients_(gradients), create_graph_(create_graph), wanted_(wanted), context_(context) {}
 
   const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
+  bool has_dy(int j = 0) const;       // does anything depend on output j? To be asked before dy(j)
   Tensor operator[](int slot);        // a saved value, back at its place in the graph. Throws AutogradError if changed
   const Shape& shape(int input = 0);  // of an input that needs a gradient
   DType dtype(int input = 0);

@@ -143,6 +143,30 @@ class Backend {
 
   // One optimiser step, in place, on contiguous tensors of one shape. `momentum`, Adam's largest v (AMSGrad) and RMSprop's
   // `mean` (centered) may be undefined.
+  // ## Factorisations
+  //
+  // Of every matrix in the last two dimensions of contiguous float32 or float64 tensors, in place where one tensor is
+  // enough. `info` (int64, one number a matrix) becomes 0, or says what was wrong.
+  //
+  // a (n, n), of which the lower triangle is read → L with A = L Lᵀ. info: the first pivot, from 1, that is not positive.
+  virtual void cholesky(const Tensor& a, const Tensor& info) = 0;
+  // a (m, n) → L below the diagonal (its own is 1) and U above, with rows exchanged: row i with row pivots[i] - 1, i = 0,
+  // 1, …, min(m, n) - 1. info: the first pivot, from 1, that is zero.
+  virtual void lu(const Tensor& a, const Tensor& pivots, const Tensor& info) = 0;
+  // b (n, k) → a⁻¹ b for a triangular a (n, n), of which the other triangle, and with `unit` the diagonal, is not read.
+  virtual void solve_triangular(const Tensor& b, const Tensor& a, bool upper, bool unit) = 0;
+  // a (m, n) → R in the upper triangle, below it the vectors of Householder reflections I - tau v vᵀ, tau (min(m, n),);
+  // and q (m, n), which holds k such vectors, → the first n columns of the product of the k reflections in tau (k,).
+  virtual void qr(const Tensor& a, const Tensor& tau) = 0;
+  virtual void householder_product(const Tensor& q, const Tensor& tau) = 0;
+  // a (n, n), of which the lower triangle is read → its eigenvectors as columns (or nothing useful, if not wanted), and
+  // values (n,), ascending. info: not 0 if the iteration did not converge.
+  virtual void eigh(const Tensor& a, const Tensor& values, bool vectors, const Tensor& info) = 0;
+  // a (m, n), destroyed → u (m, m or min(m, n)), s (min(m, n),), descending, vh (n or min(m, n), n), with a = u s vh. With
+  // undefined u and vh, s only. info as for eigh.
+  virtual void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) = 0;
+
+  // One optimiser step, in place, on contiguous tensors of one shape. `momentum` may be undefined.
   virtual void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) = 0;
   virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
                     const AdamStep& options) = 0;

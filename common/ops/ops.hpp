@@ -6,6 +6,7 @@
 #include "ops/create.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
+#include "ops/linalg.hpp"
 #include "ops/loss.hpp"
 #include "ops/norm.hpp"
 #include "ops/product.hpp"

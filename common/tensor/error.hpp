@@ -26,6 +26,9 @@ struct IndexError : Error {
 struct DeviceError : Error {
   using Error::Error;
 };  // no such device, or operands on different ones
+struct LinAlgError : Error {
+  using Error::Error;
+};  // a matrix that is singular or not positive definite, or an iteration that did not converge
 struct IoError : Error {
   using Error::Error;
 };  // a file that is missing, damaged or cannot be written

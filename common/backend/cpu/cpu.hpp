@@ -39,6 +39,13 @@ class Cpu : public Backend {
                            const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
                            double eps) override;
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
+  void cholesky(const Tensor& a, const Tensor& info) override;
+  void lu(const Tensor& a, const Tensor& pivots, const Tensor& info) override;
+  void solve_triangular(const Tensor& b, const Tensor& a, bool upper, bool unit) override;
+  void qr(const Tensor& a, const Tensor& tau) override;
+  void householder_product(const Tensor& q, const Tensor& tau) override;
+  void eigh(const Tensor& a, const Tensor& values, bool vectors, const Tensor& info) override;
+  void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
   void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
             const AdamStep& options) override;
