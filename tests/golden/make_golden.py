@@ -145,10 +145,16 @@ def index_of(items):
     return tuple(slice(*i["slice"]) if isinstance(i, dict) else i for i in items)
 
 
+# Operations that PyTorch lacks, by others that it has.
+OURS = {"maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
+
+
 def call(op, args, kwargs):
     args = [DTYPES[a] if isinstance(a, str) and a in DTYPES else a for a in args]
     kwargs = {k: DTYPES[v] if isinstance(v, str) and v in DTYPES else number(v) for k, v in kwargs.items()}
     args = [a if torch.is_tensor(a) else number(a) for a in args]
+    if op in OURS:
+        return OURS[op](*args, **kwargs)
     if op == "getitem":
         return args[0][index_of(args[1])]
     if op == "setitem":
