@@ -148,7 +148,7 @@ struct Mish : Elementwise<1, kFloating> {
   }
   template <class T> static constexpr T slope(T x) {
     T e = vexp(x > 20 ? T(20) : x), n = e * (e + 2);
-    return n / (n + 2) + 4 * x * (e / (n + 2)) * ((1 + e) / (n + 2));
+    return x > 20 ? T(1) : n / (n + 2) + 4 * x * (e / (n + 2)) * ((1 + e) / (n + 2));
   }
 };
 struct Softplus : Elementwise<2, kFloating> {

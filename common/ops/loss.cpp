@@ -31,12 +31,6 @@ Tensor reduced(const Tensor& losses, const Tensor& weights, Reduction reduction)
 
 Tensor like(const Tensor& x, double value) { return backend::full({}, value, x.dtype(), x.device()); }
 
-// y = max(z, 0),  dy/dz = 1 where z ≥ 0: as PyTorch's `clamp_min` and unlike `relu`, the bound itself passes.
-Tensor at_least_zero(const Tensor& z) {
-  return record("clamp_min", backend::map(z, functor::Relu{}), inputs(z), saved(constant(z)),
-                [](Backward& b) { return Grads{b.dy() * (b[0] >= 0).to(b.dy().dtype())}; });
-}
-
 void check_same_shape(const char* op, const Tensor& input, const Tensor& target, const char* what = "target") {
   if (!(input.shape() == target.shape())) {
     throw ShapeError(std::string(op) + ": input " + to_string(input.shape()) + " and " + what + " " +
@@ -430,7 +424,7 @@ Tensor soft_margin_loss(const Tensor& input, const Tensor& target, Reduction red
 
 // ## Distances
 Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, const MarginLoss& options) {
-  Tensor far = at_least_zero(options.margin - input), zero = like(far, 0);
+  Tensor far = relu(options.margin - input), zero = like(far, 0);
   return reduced(where(target != 1, far, zero) + where(target != -1, input, zero), options.reduction);
 }
 
@@ -440,7 +434,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
     throw ShapeError("margin_ranking_loss: inputs " + to_string(input1.shape()) + " and " + to_string(input2.shape()) +
                      " and target " + to_string(target.shape()) + " need the same number of dimensions");
   }
-  return reduced(at_least_zero(options.margin - target * (input1 - input2)), options.reduction);
+  return reduced(relu(options.margin - target * (input1 - input2)), options.reduction);
 }
 
 // cos = x₁ · x₂ / √(|x₁|² |x₂|²), both squares 10⁻¹² larger than they are
@@ -454,8 +448,7 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
   constexpr double kEps = 1e-12;
   Tensor squares = (sum(input1 * input1, {-1}) + kEps) * (sum(input2 * input2, {-1}) + kEps);
   Tensor cosine = sum(input1 * input2, {-1}) / sqrt(squares), zero = like(cosine, 0);
-  Tensor losses =
-      where(target == 1, 1 - cosine, zero) + where(target == -1, at_least_zero(cosine - options.margin), zero);
+  Tensor losses = where(target == 1, 1 - cosine, zero) + where(target == -1, relu(cosine - options.margin), zero);
   return reduced(losses, options.reduction);
 }
 
@@ -482,7 +475,7 @@ static Tensor triplet(const char* op, const Tensor& anchor, const Tensor& positi
   check_positive(op, "margin", options.margin);
   Tensor near = apart(anchor, positive), far = apart(anchor, negative);
   if (options.swap) far = minimum(far, apart(positive, negative));
-  return reduced(at_least_zero(options.margin + near - far), options.reduction);
+  return reduced(relu(options.margin + near - far), options.reduction);
 }
 
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative,

@@ -156,18 +156,23 @@ def linear_scan(factor, x, dim, reverse=False):
     return torch.stack([y[i] for i in sorted(y)], dim) if y else x.clone()
 
 
+# Operations that PyTorch lacks, by others that it has.
+OURS = {"linear_scan": linear_scan,
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
+
+
 def call(op, args, kwargs):
     args = [DTYPES[a] if isinstance(a, str) and a in DTYPES else a for a in args]
     kwargs = {k: DTYPES[v] if isinstance(v, str) and v in DTYPES else number(v) for k, v in kwargs.items()}
     args = [a if torch.is_tensor(a) else number(a) for a in args]
+    if op in OURS:
+        return OURS[op](*args, **kwargs)
     if op == "getitem":
         return args[0][index_of(args[1])]
     if op == "setitem":
         y = args[0].clone()
         y[index_of(args[1])] = args[2]
         return y
-    if op == "linear_scan":
-        return linear_scan(*args, **kwargs)
     if op == "to":
         return args[0].to(args[1])
     if op == "sum" and args[0].dim() == 0 and "dim" in kwargs:

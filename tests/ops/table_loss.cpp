@@ -97,7 +97,12 @@ Table loss_ops() {
        [](Tensor x, Tensor w, Tensor y, Tensor bias, Tensor weight, std::string reduction,
           std::optional<int64_t> ignored, double smoothing, Json options) {
          if (!options.is_null()) throw Unsupported("linear_cross_entropy: no options");
-         Tensor logits = linear(x, w, bias);
+         // The weight may have more dimensions between classes and features: (n, in), (classes, …, in) → (n, classes, …).
+         Shape shape = x.shape();
+         shape.erase(x.dim() - 1);
+         for (int d = 0; d + 1 < w.dim(); ++d) shape.push_back(w.shape()[d]);
+         if (bias.defined()) bias = bias.reshape({-1});
+         Tensor logits = linear(x, w.reshape({-1, w.size(-1)}), bias).reshape(shape);
          return cross_entropy(logits, y,
                               {.weight = weight,
                                .ignore_index = ignored.value_or(-100),
