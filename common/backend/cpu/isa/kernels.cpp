@@ -188,6 +188,22 @@ template <class T> T largest(int64_t n, const T* x) {
   return static_cast<T>(top);
 }
 
+// The same where a NaN may be missed, because the sum will have it.
+template <class T> T largest_number(int64_t n, const T* x) {
+  constexpr int kLanes = 64;
+  T lane[kLanes];
+  for (int j = 0; j < kLanes; ++j) lane[j] = static_cast<T>(-__builtin_inf());
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  }
+  for (; i < n; ++i) lane[i % kLanes] = x[i] > lane[i % kLanes] ? x[i] : lane[i % kLanes];
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+  }
+  return lane[0];
+}
+
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   constexpr int kLanes = 16;
   auto* x = static_cast<const T*>(bytes);
@@ -220,7 +236,7 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  T top = largest(n, x);
+  T top = largest_number(n, x);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
   reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
