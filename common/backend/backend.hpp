@@ -101,6 +101,9 @@ class Backend {
   // Along the last dimension of contiguous tensors: eˣ / Σ eˣ, or its logarithm.
   virtual void softmax(const Tensor& out, const Tensor& x, bool log) = 0;
 
+  // From its result y: dx = y (dy − Σ y dy), of the logarithm dx = dy − eʸ Σ dy.
+  virtual void softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) = 0;
+
   // For logits x (n, c) and class labels target (n,), int64: loss (n,) = log Σ eˣ - x[target], and the log-sum-exp (n,), float64.
   // Backward: dx = (softmax(x) - one_hot(target)) · dloss[row]. A label outside 0 … c - 1 throws IndexError.
   virtual void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) = 0;

@@ -221,12 +221,20 @@ static Tensor along_rows(const Tensor& x, bool log, const char* op) {
   return y;
 }
 
+// The gradient in one pass, where nobody asks for the gradient's own.
+static Tensor one_pass(Backward& b, bool log) {
+  Tensor y = b[0].detach(), dy = b.dy().contiguous(), dx = empty(y.shape(), y.dtype(), y.device());
+  backend::on(y.device()).softmax_backward(dx, y, dy, log);
+  return dx;
+}
+
 // y = softmax x,  dL/dx = y (dy − Σ y dy)
 Tensor softmax(const Tensor& input, int64_t d, OptionalDType dtype) {
   Tensor x = converted(input, dtype);
   if (!is_last(x, d, "softmax")) return moved_to_last(softmax, x, d, "softmax");
   Tensor y = along_rows(x, false, "softmax");
   return record("softmax", y, inputs(x), saved(y), [](Backward& b) {
+    if (!b.create_graph()) return Grads{one_pass(b, false)};
     Tensor y = b[0], weighted = b.dy() * y;
     return Grads{weighted - y * sum(weighted, {-1}, true)};
   });
@@ -237,8 +245,10 @@ Tensor log_softmax(const Tensor& input, int64_t d, OptionalDType dtype) {
   Tensor x = converted(input, dtype);
   if (!is_last(x, d, "log_softmax")) return moved_to_last(log_softmax, x, d, "log_softmax");
   Tensor y = along_rows(x, true, "log_softmax");
-  return record("log_softmax", y, inputs(x), saved(y),
-                [](Backward& b) { return Grads{b.dy() - exp(b[0]) * sum(b.dy(), {-1}, true)}; });
+  return record("log_softmax", y, inputs(x), saved(y), [](Backward& b) {
+    if (!b.create_graph()) return Grads{one_pass(b, true)};
+    return Grads{b.dy() - exp(b[0]) * sum(b.dy(), {-1}, true)};
+  });
 }
 
 Tensor Tensor::sum() const { return cr::sum(*this); }

@@ -296,11 +296,15 @@ template <class T> static void arg_reduce_typed(bool largest, const Tensor& out,
   auto* p = elements<T>(x);
   auto* o = elements<int64_t>(out);
   auto one_line = [&](const T* line) {
-    using A = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
-    A best = static_cast<A>(line[0]);
-    extreme(n, line, 1, &best);
+    std::conditional_t<std::is_floating_point_v<T>, double, int64_t> total = line[0];
+    extreme(n, line, 1, &total);
+    T best = static_cast<T>(total);
     int64_t at = 0;
-    while (at + 1 < n && !(static_cast<A>(line[at]) == best) && !is_nan(line[at])) ++at;
+    if (is_nan(best)) {
+      while (!is_nan(line[at])) ++at;
+    } else {
+      while (line[at] != best) ++at;
+    }
     return at;
   };
   auto side_by_side = [&](int64_t count, const T* line, int64_t line_step, int64_t* to, int64_t to_step) {
@@ -499,6 +503,15 @@ void Cpu::softmax(const Tensor& out, const Tensor& x, bool log) {
   auto* kernel = kernels().softmax[floating(x)];
   int64_t size = size_of(x.dtype());
   for_each_row(x, [&](int64_t r, int64_t n) { kernel(n, bytes(out) + r * n * size, bytes(x) + r * n * size, log); });
+}
+
+void Cpu::softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) {
+  auto* kernel = kernels().softmax_backward[floating(y)];
+  int64_t size = size_of(y.dtype());
+  for_each_row(y, [&](int64_t r, int64_t n) {
+    int64_t at = r * n * size;
+    kernel(n, bytes(dx) + at, bytes(y) + at, bytes(dy) + at, log);
+  });
 }
 
 void Cpu::logsumexp(const Tensor& out, const Tensor& x) {

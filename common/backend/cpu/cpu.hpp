@@ -23,6 +23,7 @@ class Cpu : public Backend {
   void scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
   void add_overlapping(const Tensor& out, const Tensor& x) override;
   void softmax(const Tensor& out, const Tensor& x, bool log) override;
+  void softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) override;
   void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) override;
   void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                               const Tensor& dloss) override;

@@ -27,9 +27,12 @@ struct Lines {
 template <int kWidth, class S, class F>
 void side_by_side(int64_t width, int64_t n, int64_t start, int64_t step, int64_t apart, S* state, F&& f) {
   if (width == kWidth) {
+    S own[kWidth];  // nobody else has its address, so it can stay in registers
+    std::copy_n(state, kWidth, own);
     for (int64_t i = 0; i < n; ++i) {
-      for (int j = 0; j < kWidth; ++j) f(state[j], i, start + i * step + j * apart);
+      for (int j = 0; j < kWidth; ++j) f(own[j], i, start + i * step + j * apart);
     }
+    std::copy_n(own, kWidth, state);
   } else {
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < width; ++j) f(state[j], i, start + i * step + j * apart);

@@ -78,7 +78,7 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
 // ## Reductions
 //
 // A sum of a million float32 numbers, one after another, loses four digits. So 32 lanes run side by side, at most 4096
-// numbers at a time, and the lanes' totals meet in float64.
+// numbers at a time, and the lanes' totals meet in float64. float64 has lanes for speed.
 template <class T> struct Accumulator { using A = int64_t; };
 template <> struct Accumulator<float> { using A = double; };
 template <> struct Accumulator<double> { using A = double; };
@@ -110,6 +110,18 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
       for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
       for (int j = 0; j < kLanes; ++j) result = f(result, static_cast<A>(lane[j]));
     }
+  } else if constexpr (__is_same(T, double)) {
+    constexpr int kLanes = 16;
+    int64_t i = 0;
+    if (stride == 1 && n >= 2 * kLanes) {
+      T lane[kLanes];
+      for (int j = 0; j < kLanes; ++j) lane[j] = x[j];
+      for (i = kLanes; i + kLanes <= n; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], x[i + j]);
+      }
+      for (int j = 0; j < kLanes; ++j) result = f(result, lane[j]);
+    }
+    for (; i < n; ++i) result = f(result, x[i * stride]);
   } else {
     for (int64_t i = 0; i < n; ++i) result = f(result, static_cast<A>(x[i * stride]));
   }
@@ -208,6 +220,22 @@ template <class T> T largest(int64_t n, const T* x) {
   return static_cast<T>(top);
 }
 
+// The same where a NaN may be missed, because the sum will have it.
+template <class T> T largest_number(int64_t n, const T* x) {
+  constexpr int kLanes = 64;
+  T lane[kLanes];
+  for (int j = 0; j < kLanes; ++j) lane[j] = static_cast<T>(-__builtin_inf());
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  }
+  for (; i < n; ++i) lane[i % kLanes] = x[i] > lane[i % kLanes] ? x[i] : lane[i % kLanes];
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+  }
+  return lane[0];
+}
+
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   constexpr int kLanes = 16;
   auto* x = static_cast<const T*>(bytes);
@@ -240,12 +268,33 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  T top = largest(n, x);
+  T top = largest_number(n, x);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
   reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
   T scale = static_cast<T>(1 / sum);
   for (int64_t i = 0; i < n; ++i) out[i] *= scale;
+}
+
+template <class T>
+void softmax_backward_kernel(int64_t n, void* dx_bytes, const void* y_bytes, const void* dy_bytes, bool log) {
+  auto* y = static_cast<const T*>(y_bytes);
+  auto* dy = static_cast<const T*>(dy_bytes);
+  auto* dx = static_cast<T*>(dx_bytes);
+  double sum = 0;
+  if (log) {
+    reduce_kernel<functor::Sum, T>(n, dy, 1, &sum);
+    T total = static_cast<T>(sum);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] - functor::vexp(y[i]) * total;
+    return;
+  }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * y[i];
+  reduce_kernel<functor::Sum, T>(n, dx, 1, &sum);
+  T total = static_cast<T>(sum);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dx[i] -= y[i] * total;
 }
 
 template <class T>
@@ -413,6 +462,8 @@ constexpr Kernels make_kernels() {
   add_copies<5>(k);
   k.softmax[0] = softmax_kernel<float>;
   k.softmax[1] = softmax_kernel<double>;
+  k.softmax_backward[0] = softmax_backward_kernel<float>;
+  k.softmax_backward[1] = softmax_backward_kernel<double>;
   k.logsumexp[0] = logsumexp_kernel<float>;
   k.logsumexp[1] = logsumexp_kernel<double>;
   k.cross_entropy_backward[0] = cross_entropy_backward_kernel<float>;

@@ -51,6 +51,7 @@ struct Kernels {
 
   // Rows of n numbers; [0] is float, [1] double.
   void (*softmax[2])(int64_t n, void* out, const void* x, bool log);
+  void (*softmax_backward[2])(int64_t n, void* dx, const void* y, const void* dy, bool log);
   double (*logsumexp[2])(int64_t n, const void* x);
   void (*cross_entropy_backward[2])(int64_t n, void* dx, const void* x, int64_t target, double logsumexp, double dloss);
 
