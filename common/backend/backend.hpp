@@ -162,9 +162,9 @@ class Backend {
   // and q (m, n), which holds k such vectors, → the first n columns of the product of the k reflections in tau (k,).
   virtual void qr(const Tensor& a, const Tensor& tau) = 0;
   virtual void householder_product(const Tensor& q, const Tensor& tau) = 0;
-  // a (n, n), of which the lower triangle is read → its eigenvectors as columns (or nothing useful, if not wanted), and
+  // Symmetric a (n, n), of which one triangle is read → its eigenvectors as columns (or nothing useful, if not wanted), and
   // values (n,), ascending. info: not 0 if the iteration did not converge.
-  virtual void eigh(const Tensor& a, const Tensor& values, bool vectors, const Tensor& info) = 0;
+  virtual void eigh(const Tensor& a, const Tensor& values, bool upper, bool vectors, const Tensor& info) = 0;
   // a (m, n), destroyed → u (m, m or min(m, n)), s (min(m, n),), descending, vh (n or min(m, n), n), with a = u s vh. With
   // undefined u and vh, s only. info as for eigh.
   virtual void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) = 0;

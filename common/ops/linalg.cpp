@@ -46,7 +46,8 @@ void check_info(const char* op, const Tensor& x, const Tensor& info, const std::
     which = "matrix " + (info.dim() == 1 ? std::to_string(place[0]) : to_string(place)) + " of the batch " +
             to_string(x.shape());
   }
-  throw LinAlgError(std::string(op) + ": " + which + " " + what + (pivot ? " (pivot " + std::to_string(*wrong) + ")" : "") +
+  throw LinAlgError(std::string(op) + ": " + which + " " + what +
+                    (pivot ? " (pivot " + std::to_string(*wrong) + ")" : "") +
                     (*wrong < 0 ? ": it holds infinities or NaN" : ""));
 }
 
@@ -61,8 +62,9 @@ Tensor times(const Tensor& a, const Tensor& b) {
   Tensor right = backend::copy(b.detach().expand(with(batch, {k, n})), b.dtype(), b.device());
   Tensor c = empty_like(a, with(batch, {m, n}));
   for (int64_t i = 0; i < count; ++i) {
-    backend::on(a.device()).gemm(window(c, {m, n}, {n, 1}, i * m * n), window(left, {m, k}, {k, 1}, i * m * k),
-                                 window(right, {k, n}, {n, 1}, i * k * n), {});
+    backend::on(a.device())
+        .gemm(window(c, {m, n}, {n, 1}, i * m * n), window(left, {m, k}, {k, 1}, i * m * k),
+              window(right, {k, n}, {n, 1}, i * k * n), {});
   }
   return record("matmul", c, inputs(a, b), saved(a, b), [](Backward& b) {
     return Grads{b.needs(0) ? times(b.dy(), mT(b[1])) : Tensor(), b.needs(1) ? times(mT(b[0]), b.dy()) : Tensor()};
@@ -86,8 +88,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
   Tensor matrices = a.detach().expand(with(batch, {a.size(-2), a.size(-1)})).contiguous();
   Tensor x = backend::copy(b.detach().expand(with(batch, {b.size(-2), b.size(-1)})), b.dtype(), b.device());
   backend::on(a.device()).solve_triangular(x, matrices, upper, unitriangular);
-  return record("solve_triangular", x, inputs(a, b), saved(a, x),
-                attributes(int64_t{upper}, int64_t{unitriangular}), [](Backward& b) {
+  return record("solve_triangular", x, inputs(a, b), saved(a, x), attributes(int64_t{upper}, int64_t{unitriangular}),
+                [](Backward& b) {
                   bool upper = b.integer(0), unit = b.integer(1);
                   Tensor db = solve_triangular(mT(b[0]), b.dy(), !upper, true, unit), da;
                   if (b.needs(0)) {
@@ -116,7 +118,7 @@ static Tensor solve_matrices(const char* op, const Tensor& a, const Tensor& b, b
 // PyTorch's rule for when B is a vector.
 static bool is_vector(const Tensor& a, const Tensor& b) {
   if (b.dim() == 1) return true;
-  return b.dim() > 0 && b.dim() == a.dim() - 1 && b.shape() == batch_of(a.unsqueeze(-1));
+  return b.dim() == a.dim() - 1 && b.shape() == batch_of(a.unsqueeze(-1));
 }
 
 static std::pair<Tensor, Tensor> solve(const char* op, const Tensor& a, const Tensor& b, bool left, bool check) {
@@ -147,8 +149,8 @@ std::pair<Tensor, Tensor> inv_ex(const Tensor& a, bool check_errors) {
   check_square(op, a);
   Lu f = factorise(op, a);
   if (check_errors) check_info(op, a, f.info, "is singular", true);
-  Tensor y = without_graph(
-      [&] { return solve_permuted(f.lu, f.permutation, identity(a, a.size(-1), a.size(-1)), false); });
+  Tensor y =
+      without_graph([&] { return solve_permuted(f.lu, f.permutation, identity(a, a.size(-1), a.size(-1)), false); });
   y = record("inv", y, inputs(a), saved(y), [](Backward& b) {
     Tensor yt = mT(b[0]);
     return Grads{-times(times(yt, b.dy()), yt)};
@@ -172,8 +174,9 @@ static Tensor parity(const Lu& f) {
 static Tensor cofactors(const Tensor& a) {
   Svd f = singular_values("linalg.det", a, true, true);
   int64_t n = a.size(-1);
-  Tensor others = where(identity(a, n, n) == 1, ones({}, a.dtype(), a.device()), f.s.unsqueeze(-2));  // row i without sᵢ
-  Tensor products = backend::reduce(others, functor::Prod{}, {others.dim() - 1}, true);         // (…, n, 1)
+  Tensor others =
+      where(identity(a, n, n) == 1, ones({}, a.dtype(), a.device()), f.s.unsqueeze(-2));  // row i without sᵢ
+  Tensor products = backend::reduce(others, functor::Prod{}, {others.dim() - 1}, true);   // (…, n, 1)
   Tensor sign = (det(f.u) * det(f.vh)).unsqueeze(-1).unsqueeze(-1);
   return times(f.u * mT(products), f.vh) * sign;
 }
@@ -210,9 +213,8 @@ std::pair<Tensor, Tensor> slogdet(const Tensor& a) {
   Tensor u = diagonal_of_u(f);
   Tensor s = backend::reduce(sign(u), functor::Prod{}, {u.dim() - 1}, false) * parity(f);
   Tensor l = sum(log(abs(u)), {-1});
-  l = record("slogdet", l, inputs(a), saved(a), [](Backward& b) {
-    return Grads{b.dy().unsqueeze(-1).unsqueeze(-1) * mT(inv_ex(b[0], false).first)};
-  });
+  l = record("slogdet", l, inputs(a), saved(a),
+             [](Backward& b) { return Grads{b.dy().unsqueeze(-1).unsqueeze(-1) * mT(inv_ex(b[0], false).first)}; });
   return {s, l};
 }
 
@@ -224,12 +226,13 @@ Tensor is_small(const char* op, const Tensor& s, const Tensor& atol, const Tenso
     if (t.defined() && t.dim() > s.dim() - 1)
       throw ShapeError(std::string(op) + ": tolerances " + to_string(t.shape()) + " for a batch of shape " +
                        to_string(batch_of(s.unsqueeze(-1))));
-    return t.defined() ? t.detach().to(DType::float64).unsqueeze(-1)
-                       : full({1}, otherwise, DType::float64, s.device());
+    return t.defined() ? t.detach().to(DType::float64).unsqueeze(-1) : full({1}, otherwise, DType::float64, s.device());
   };
   double eps = (s.dtype() == DType::float32 ? 0x1p-23 : 0x1p-52) * static_cast<double>(longer_side);
   Tensor absolute = number(atol, 0);
-  Tensor relative = rtol.defined() ? number(rtol, 0) : where(absolute > 0, zeros_like(absolute), full({1}, eps, DType::float64, s.device()));
+  Tensor relative = rtol.defined()
+                        ? number(rtol, 0)
+                        : where(absolute > 0, zeros_like(absolute), full({1}, eps, DType::float64, s.device()));
   Tensor values = s.detach().to(DType::float64);
   if (s.size(-1) == 0) return values <= 0;
   return values <= maximum(absolute, relative * amax(values, {-1}, true));
@@ -272,7 +275,7 @@ LeastSquares lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond
   const char* op = "linalg.lstsq";
   check_matrix(op, a);
   check_same_type(op, a, b);
-  bool vector = is_vector(mT(a), b);
+  bool vector = is_vector(a, b);
   Tensor rhs = vector ? b.unsqueeze(-1) : b;
   check_matrix(op, rhs);
   int64_t m = a.size(-2), n = a.size(-1);
@@ -300,8 +303,8 @@ static int64_t product(const Tensor& a, int first, int last) {
 
 Tensor tensorinv(const Tensor& a, int64_t ind) {
   if (ind <= 0 || ind > a.dim()) {
-    throw IndexError("linalg.tensorinv: ind = " + std::to_string(ind) + " does not lie in 1 … " + std::to_string(a.dim()) +
-                     " for shape " + to_string(a.shape()));
+    throw IndexError("linalg.tensorinv: ind = " + std::to_string(ind) + " does not lie in 1 … " +
+                     std::to_string(a.dim()) + " for shape " + to_string(a.shape()));
   }
   int split = static_cast<int>(ind);
   int64_t rows = product(a, 0, split), columns = product(a, split, a.dim());
@@ -340,7 +343,8 @@ Tensor diagonal(const Tensor& a, int64_t offset, int64_t dim1, int64_t dim2) {
   const char* op = "linalg.diagonal";
   int i = wrap_dim(dim1, a.dim(), op), j = wrap_dim(dim2, a.dim(), op);
   if (i == j) throw IndexError(std::string(op) + ": dimension " + std::to_string(i) + " is named twice");
-  int64_t below = offset < 0 ? std::min(-offset, a.shape()[i]) : 0, right = offset > 0 ? std::min(offset, a.shape()[j]) : 0;
+  int64_t below = offset < 0 ? std::min(-offset, a.shape()[i]) : 0,
+          right = offset > 0 ? std::min(offset, a.shape()[j]) : 0;
   int64_t length = std::min(a.shape()[i] - below, a.shape()[j] - right);
   Strides dense = contiguous_strides(a.shape()), strides, dense_strides;
   Shape shape;
@@ -355,14 +359,14 @@ Tensor diagonal(const Tensor& a, int64_t offset, int64_t dim1, int64_t dim2) {
   dense_strides.push_back(dense[i] + dense[j]);
   int64_t from = length > 0 ? below * a.strides()[i] + right * a.strides()[j] : 0;
   int64_t dense_from = length > 0 ? below * dense[i] + right * dense[j] : 0;
-  return record_view("diagonal", window(a, shape, strides, a.impl()->offset + from), a,
-                     attributes(shape, dense_strides, dense_from), [](Backward& b) {
-                       return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))};
-                     });
+  return record_view(
+      "diagonal", window(a, shape, strides, a.impl()->offset + from), a, attributes(shape, dense_strides, dense_from),
+      [](Backward& b) { return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))}; });
 }
 
 Tensor vander(const Tensor& x, int64_t n) {
-  if (n < 0 && x.dim() > 0) n = x.size(-1);
+  if (x.dim() == 0) return vander(x.unsqueeze(0), n);
+  if (n < 0) n = x.size(-1);
   if (n <= 1) throw ShapeError("linalg.vander: N = " + std::to_string(n) + " must be greater than 1");
   std::vector<Tensor> powers{ones_like(x)};
   while (static_cast<int64_t>(powers.size()) < n) powers.push_back(powers.back() * x);
@@ -383,14 +387,27 @@ Tensor logdet(const Tensor& a) {
   return where(sign < 0, full({}, std::numeric_limits<double>::quiet_NaN(), l.dtype(), l.device()), l);
 }
 
-Tensor cholesky_solve(const Tensor& b, const Tensor& l, bool upper) {
-  Tensor first = upper ? mT(l) : l;
-  return solve_triangular(mT(first), solve_triangular(first, b, false), true);
+// L Lᵀ X = B:  dB = (L Lᵀ)⁻¹ dX,  d(L Lᵀ) = -dB Xᵀ =: C, and dL = (C + Cᵀ) L. That is the gradient of a full matrix L, as
+// PyTorch's; of an L that `cholesky` made, what lies above the diagonal does not matter.
+static Tensor solve_factored(const char* op, const Tensor& b, const Tensor& l) {
+  check_square(op, l);
+  Tensor lower = lower_part(l);
+  Tensor x = without_graph([&] { return solve_triangular(mT(lower), solve_triangular(lower, b, false), true); });
+  return record("cholesky_solve", x, inputs(b, l), saved(l, x), [](Backward& b) {
+    Tensor l = lower_part(b[0]), db = solve_factored("cholesky_solve", b.dy(), l), dl;
+    if (b.needs(1)) {
+      Tensor c = times(db, mT(b[1]));
+      dl = -times(c + mT(c), l);
+    }
+    return Grads{db, dl};
+  });
 }
-
+Tensor cholesky_solve(const Tensor& b, const Tensor& l, bool upper) {
+  return solve_factored("cholesky_solve", b, upper ? mT(l) : l);
+}
 Tensor cholesky_inverse(const Tensor& l, bool upper) {
   check_square("cholesky_inverse", l);
-  return cholesky_solve(identity(l, l.size(-1), l.size(-1)).expand(l.shape()), l, upper);
+  return solve_factored("cholesky_inverse", identity(l, l.size(-1), l.size(-1)).expand(l.shape()), upper ? mT(l) : l);
 }
 
 Tensor triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unitriangular) {

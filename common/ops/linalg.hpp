@@ -159,7 +159,6 @@ std::tuple<Tensor, Tensor, Tensor> lu_unpack(const Tensor& lu, const Tensor& piv
 
 // U, S and V (not Vᵀ); `some`: U and V have min(m, n) columns. Without compute_uv they are zeros.
 std::tuple<Tensor, Tensor, Tensor> svd(const Tensor& a, bool some = true, bool compute_uv = true);
-std::pair<Tensor, Tensor> qr(const Tensor& a, bool some = true);
 
 // Householder's vectors and R in one matrix, and tau: what householder_product and ormqr take. No gradient.
 std::pair<Tensor, Tensor> geqrf(const Tensor& a);

@@ -26,7 +26,7 @@ std::pair<Tensor, Tensor> cholesky_ex(const Tensor& a, bool upper, bool check_er
     Tensor l = b[0], lt = mT(l);
     Tensor phi = lower_part(times(lt, b.dy()));
     phi = phi - diagonal_matrix(linalg::diagonal(phi) / 2);
-    Tensor left = solve_triangular(lt, phi, true);                  // L⁻ᵀ Φ
+    Tensor left = solve_triangular(lt, phi, true);                 // L⁻ᵀ Φ
     Tensor da = solve_triangular(l, left, false, /*left=*/false);  // … L⁻¹
     return Grads{(da + mT(da)) / 2};
   });
@@ -157,15 +157,15 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
 static Tensor reflect(const char* op, const Tensor& a, const Tensor& tau, Tensor x, bool transposed) {
   check_matrix(op, a);
   check_same_type(op, a, tau);
-  int64_t m = a.size(-2), n = a.size(-1), k = tau.dim() == 0 ? -1 : tau.size(-1);
-  if (k < 0 || k > n || n > m || !(batch_of(a) == batch_of(tau.unsqueeze(-1)))) {
+  int64_t m = a.size(-2), k = tau.dim() == 0 ? -1 : tau.size(-1);
+  if (k < 0 || k > std::min(m, a.size(-1)) || !(batch_of(a) == batch_of(tau.unsqueeze(-1)))) {
     throw ShapeError(std::string(op) + ": tau " + to_string(tau.shape()) + " does not fit the reflections in " +
-                     to_string(a.shape()) + " = (…, m, n): it must be (…, k) with k ≤ n ≤ m");
+                     to_string(a.shape()) + " = (…, m, n): it must be (…, k) with k ≤ min(m, n)");
   }
-  Tensor vectors = lower_part(a, -1) + identity(a, m, n);
+  Tensor vectors = lower_part(a.narrow(-1, 0, k), -1) + identity(a, m, k);
   for (int64_t step = 0; step < k; ++step) {
     int64_t i = transposed ? step : k - 1 - step;
-    Tensor v = vectors.narrow(-1, i, 1);                                           // (…, m, 1)
+    Tensor v = vectors.narrow(-1, i, 1);                                 // (…, m, 1)
     x = x - v * (tau.narrow(-1, i, 1).unsqueeze(-1) * times(mT(v), x));  // (…, m, n)
   }
   return x;
@@ -174,10 +174,11 @@ static Tensor reflect(const char* op, const Tensor& a, const Tensor& tau, Tensor
 Tensor householder_product(const Tensor& a, const Tensor& tau) {
   const char* op = "linalg.householder_product";
   check_matrix(op, a);
+  if (a.size(-1) > a.size(-2))
+    throw ShapeError(std::string(op) + ": needs no more columns than rows, got shape " + to_string(a.shape()));
   Tensor q = identity(a, a.size(-2), a.size(-1)).expand(a.shape());
   if (grad_enabled() && (a.requires_grad() || tau.requires_grad())) return reflect(op, a, tau, q, false);
-  reflect(op, a, tau.narrow(-1, 0, 0), q, false);  // for its checks
-  reflect(op, a, tau, q.narrow(-1, 0, 0), false);
+  reflect(op, a, tau, q.narrow(-1, 0, 0), false);  // of nothing: for its checks
   q = backend::copy(a, a.dtype(), a.device());
   backend::on(a.device()).householder_product(q, tau.contiguous());
   return q;
@@ -199,7 +200,8 @@ static Grads qr_rule(Backward& b) {
 }
 
 static Grads no_rule(Backward&) {
-  throw AutogradError("linalg.qr: Q has more columns than A, or was not asked for: only mode \"reduced\" has a derivative");
+  throw AutogradError(
+      "linalg.qr: Q has more columns than A, or was not asked for: only mode \"reduced\" has a derivative");
 }
 
 // The reflections and R in one matrix, and tau.
@@ -222,12 +224,14 @@ std::pair<Tensor, Tensor> qr(const Tensor& a, const std::string& mode) {
   }
   auto [packed, tau] = reflections(a);
   int64_t columns = mode == "complete" ? m : k;
-  Tensor r = backend::copy(upper_part(window(packed, with(batch_of(a), {columns, n}), packed.strides(), 0)), a.dtype(), a.device());
+  Tensor r = backend::copy(upper_part(window(packed, with(batch_of(a), {columns, n}), packed.strides(), 0)), a.dtype(),
+                           a.device());
   Tensor q = empty_like(a, mode == "r" ? Shape{0} : with(batch_of(a), {m, columns}));
   if (mode != "r") {
     backend::on(a.device()).fill(q, 0);
-    backend::on(a.device()).copy(window(q, with(batch_of(a), {m, k}), q.strides(), 0),
-                                 window(packed, with(batch_of(a), {m, k}), packed.strides(), 0));
+    backend::on(a.device())
+        .copy(window(q, with(batch_of(a), {m, k}), q.strides(), 0),
+              window(packed, with(batch_of(a), {m, k}), packed.strides(), 0));
     backend::on(a.device()).householder_product(q, tau);
   }
   Tensor* outputs[] = {&q, &r};
@@ -239,47 +243,42 @@ std::pair<Tensor, Tensor> qr(const Tensor& a, const std::string& mode) {
 
 // ## Symmetric eigenvalues
 //
-// A = V diag(λ) Vᵀ:  dA = V (diag(dλ) + (Vᵀ dV) / E) Vᵀ,  Eᵢⱼ = λⱼ - λᵢ off the diagonal (Giles, 3.1). The quotient's
-// diagonal does not count: to first order, an eigenvector of length 1 changes only at right angles to itself.
+// A = V diag(λ) Vᵀ:  dA = V (diag(dλ) + skew(Vᵀ dV) / 2E) Vᵀ,  skew(X) = X - Xᵀ, Eᵢⱼ = λⱼ - λᵢ off the diagonal (Giles, 3.1,
+// made symmetric as A is).
 static Grads eigh_rule(Backward& b) {
   Tensor values = b[0], v = b[1], inner;
   if (b.has_dy(1)) {
-    Tensor e = values.unsqueeze(-2) - values.unsqueeze(-1), one = identity(v, v.size(-1), v.size(-1));
-    inner = times(mT(v), b.dy(1)) * (1 - one) / (e + one);
+    Tensor e = values.unsqueeze(-2) - values.unsqueeze(-1) + identity(v, v.size(-1), v.size(-1));
+    Tensor x = times(mT(v), b.dy(1));
+    inner = (x - mT(x)) / e / 2;
   }
   if (b.has_dy(0)) inner = inner.defined() ? inner + diagonal_matrix(b.dy(0)) : diagonal_matrix(b.dy(0));
   return {times(times(v, inner), mT(v))};
 }
 
-static Tensor in_triangle(const char* op, const Tensor& a, const std::string& uplo) {
+static Svd eigen(const char* op, const Tensor& a, const std::string& uplo, bool vectors) {
   check_square(op, a);
   if (uplo != "L" && uplo != "U" && uplo != "l" && uplo != "u")
     throw Error(std::string(op) + ": uplo \"" + uplo + "\" is neither \"L\" nor \"U\"");
-  return uplo == "L" || uplo == "l" ? a : mT(a);
-}
-
-static std::pair<Tensor, Tensor> eigen(const char* op, const Tensor& a, bool vectors) {
-  Tensor v = backend::copy(a, a.dtype(), a.device()), info = info_for(a);
-  Tensor values = empty_like(a, with(batch_of(a), {a.size(-1)}));
-  backend::on(a.device()).eigh(v, values, vectors, info);
+  Svd f{backend::copy(a, a.dtype(), a.device()), empty_like(a, with(batch_of(a), {a.size(-1)})), {}};
+  Tensor info = info_for(a);
+  backend::on(a.device()).eigh(f.u, f.s, uplo == "U" || uplo == "u", vectors, info);
   check_info(op, a, info, "did not converge", false);
-  return {values, v};
+  return f;
 }
 
-std::pair<Tensor, Tensor> eigh(const Tensor& x, const std::string& uplo) {
-  Tensor a = in_triangle("linalg.eigh", x, uplo);
-  auto [values, v] = eigen("linalg.eigh", a, true);
-  Tensor* outputs[] = {&values, &v};
+std::pair<Tensor, Tensor> eigh(const Tensor& a, const std::string& uplo) {
+  Svd f = eigen("linalg.eigh", a, uplo, true);
+  Tensor* outputs[] = {&f.s, &f.u};
   const Tensor* input[] = {&a};
-  Saved kept[] = {as_saved(values), as_saved(v)};
+  Saved kept[] = {as_saved(f.s), as_saved(f.u)};
   record("eigh", outputs, input, kept, {}, eigh_rule);
-  return {values, v};
+  return {f.s, f.u};
 }
 
-Tensor eigvalsh(const Tensor& x, const std::string& uplo) {
-  Tensor a = in_triangle("linalg.eigvalsh", x, uplo);
-  if (grad_enabled() && a.requires_grad()) return eigh(a).first;
-  return eigen("linalg.eigvalsh", a, false).first;
+Tensor eigvalsh(const Tensor& a, const std::string& uplo) {
+  if (grad_enabled() && a.requires_grad()) return eigh(a, uplo).first;
+  return eigen("linalg.eigvalsh", a, uplo, false).s;
 }
 
 // ## Singular values
@@ -353,7 +352,8 @@ Tensor svdvals(const Tensor& a) {
 namespace cr {
 
 // ## PyTorch's older names
-std::tuple<Tensor, Tensor, Tensor> lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data, bool unpack_pivots) {
+std::tuple<Tensor, Tensor, Tensor> lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data,
+                                             bool unpack_pivots) {
   linalg::check_matrix("lu_unpack", lu);
   Tensor permutation = linalg::permutation_of("lu_unpack", pivots, lu.size(-2));
   auto [p, l, u] = linalg::unpack(lu, permutation);
@@ -372,7 +372,6 @@ std::tuple<Tensor, Tensor, Tensor> svd(const Tensor& a, bool some, bool compute_
   auto [u, s, vh] = linalg::svd(a, !some);
   return {u, s, linalg::mT(vh)};
 }
-std::pair<Tensor, Tensor> qr(const Tensor& a, bool some) { return linalg::qr(a, some ? "reduced" : "complete"); }
 
 std::pair<Tensor, Tensor> geqrf(const Tensor& a) {
   linalg::check_matrix("geqrf", a);

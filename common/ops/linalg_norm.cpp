@@ -8,7 +8,8 @@ namespace cr::linalg {
 
 Ord::Ord(const char* name) {
   std::string given = name;
-  if (given != "fro" && given != "nuc") throw Error("norm: ord \"" + given + "\" is neither a number nor \"fro\" or \"nuc\"");
+  if (given != "fro" && given != "nuc")
+    throw Error("norm: ord \"" + given + "\" is neither a number nor \"fro\" or \"nuc\"");
   kind = given == "fro" ? Kind::fro : Kind::nuc;
 }
 
@@ -126,8 +127,8 @@ Tensor norm(const Tensor& x, std::optional<Ord> ord, Dims dim, bool keepdim, std
   int count = dim.empty() ? x.dim() : dim.size();
   if (count == 2) return matrix_norm(x, *ord, dim.empty() ? Dims{0, 1} : dim, keepdim, dtype);
   if (count != 1) {
-    throw ShapeError("linalg.norm: with ord, dim must name one or two dimensions; shape " + to_string(x.shape()) + ", dim " +
-                     to_string(dim));
+    throw ShapeError("linalg.norm: with ord, dim must name one or two dimensions; shape " + to_string(x.shape()) +
+                     ", dim " + to_string(dim));
   }
   if (ord->kind != Ord::Kind::number) throw Error("linalg.norm: \"fro\" and \"nuc\" are norms of matrices");
   return vector_norm(x, ord->p, dim, keepdim, dtype);
@@ -144,7 +145,8 @@ Tensor cond(const Tensor& a, std::optional<Ord> p) {
   check_square("linalg.cond", a);
   if (a.numel() == 0) return zeros(batch_of(a), a.dtype(), a.device());
   auto [inverse, info] = inv_ex(a);
-  Tensor y = matrix_norm(a, ord) * matrix_norm(where((info != 0).unsqueeze(-1).unsqueeze(-1), zero_like(a), inverse), ord);
+  Tensor y =
+      matrix_norm(a, ord) * matrix_norm(where((info != 0).unsqueeze(-1).unsqueeze(-1), zero_like(a), inverse), ord);
   return where(info != 0, full({}, HUGE_VAL, a.dtype(), a.device()), y);
 }
 
@@ -165,9 +167,20 @@ Tensor matrix_rank(const Tensor& a, double atol, bool hermitian) {
 // "The scaling and squaring method for the matrix exponential revisited")
 static Tensor exponential(const Tensor& a) {
   constexpr double kTheta = 5.371920351148152;
-  constexpr double c[] = {64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000,
-                          10559470521600,    670442572800,      33522128640,      1323241920,       40840800,
-                          960960,            16380,             182,              1};
+  constexpr double c[] = {64764752532480000,
+                          32382376266240000,
+                          7771770303897600,
+                          1187353796428800,
+                          129060195264000,
+                          10559470521600,
+                          670442572800,
+                          33522128640,
+                          1323241920,
+                          40840800,
+                          960960,
+                          16380,
+                          182,
+                          1};
   Tensor norms = matrix_norm(a, 1).to(Device::cpu).to(DType::float64).contiguous();
   std::vector<double> squarings, scales;
   for (double size : norms.span<double>()) {
@@ -194,7 +207,8 @@ static Tensor exponential(const Tensor& a) {
 // (Mathias 1996). The rule needs nothing but matrix_exp itself, so it can be differentiated again.
 Tensor matrix_exp(const Tensor& a) {
   check_square("matrix_exp", a);
-  Tensor y = a.numel() == 0 ? backend::copy(a, a.dtype(), a.device()) : without_graph([&] { return exponential(a.detach()); });
+  Tensor y =
+      a.numel() == 0 ? backend::copy(a, a.dtype(), a.device()) : without_graph([&] { return exponential(a.detach()); });
   return record("matrix_exp", y, inputs(a), saved(a), [](Backward& b) {
     Tensor at = mT(b[0]);
     int64_t n = at.size(-1);

@@ -115,6 +115,24 @@ def number(v):
     return [number(i) for i in v] if isinstance(v, list) else v
 
 
+def make_matrix(kind, x):
+    """Matrices far from singular, with singular values 1 … 2.5, all different: "well" has nothing else, "spd" is symmetric
+    positive definite, "symmetric" has eigenvalues of both signs, "singular" has one singular value 0, "lower" and "upper"
+    are triangular with a diagonal of 1 … 2."""
+    if kind in ("lower", "upper"):
+        diagonal = torch.diag_embed(torch.linspace(1, 2, x.shape[-1], dtype=x.dtype))
+        return (x.tril(-1) if kind == "lower" else x.triu(1)) * 0.5 + diagonal
+    u, _, vh = torch.linalg.svd(x, full_matrices=False)
+    s = torch.linspace(1, 2.5, min(x.shape[-2:]), dtype=x.dtype)
+    if kind in ("spd", "symmetric"):
+        s = s * (-1) ** torch.arange(len(s)) if kind == "symmetric" else s
+        y = (u * s) @ u.mT
+        return (y + y.mT) / 2
+    if kind == "singular":
+        s = s - 1
+    return (u * s) @ vh
+
+
 def make_input(name, recipe, dtype):
     kind = DTYPES[recipe.get("dtype", dtype)]
     if "values" in recipe:
@@ -136,6 +154,8 @@ def make_input(name, recipe, dtype):
         if "grid" in recipe:
             step, offset = recipe["grid"]
             x = torch.round(x / step) * step + offset
+        if "matrix" in recipe:
+            x = make_matrix(recipe["matrix"], x.double())
         if "distinct" in recipe:
             x = torch.randperm(x.numel(), generator=g).reshape(drawn) * 0.25 - 1.5
         x = x.to(torch.float32).to(kind)
@@ -167,6 +187,8 @@ def call(op, args, kwargs):
     args = [a if torch.is_tensor(a) else number(a) for a in args]
     if op in OURS:
         return OURS[op](*args, **kwargs)
+    if op in ("linalg.lu_solve", "lu_solve", "lu_unpack"):  # the pivots are int32 there, as are all of LAPACK's integers
+        args = [a.int() if torch.is_tensor(a) and a.dtype == torch.int64 else a for a in args]
     if op == "getitem":
         return args[0][index_of(args[1])]
     if op == "setitem":
@@ -233,6 +255,9 @@ def make_ops(family):
                     x[n].requires_grad_()
                 y = call(op, [named(a, x) for a in line["args"]], {k: named(a, x) for k, a in given.items()})
                 ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y])]
+                if op.endswith("slogdet"):
+                    ys[0] = ys[0].detach()  # a sign has no gradient
+                ys = [t.long() if t.dtype == torch.int32 else t for t in ys]
                 for n, t in x.items():
                     tensors[f"{id}/{n}"] = t.detach()
                 for j, t in enumerate(ys):

@@ -24,10 +24,11 @@ void with_pivoting(bool pivot) {
 // Which of its results a driver of PyTorch's `lstsq` returns.
 Outputs least_squares(Tensor a, Tensor b, std::optional<double> rcond, std::optional<std::string> driver) {
   linalg::LeastSquares y = linalg::lstsq(a, b, rcond);
-  std::string name = driver.value_or("gelsy");
-  Tensor none = zeros({0}, a.dtype());
+  std::string name = driver.value_or("gelsy");  // ("gelsy" says nothing of residuals)
+  Tensor none = zeros({0}, a.dtype(), a.device());
   bool ranked = name != "gels", values = name == "gelsd" || name == "gelss";
-  return {y.solution, y.residuals, ranked ? y.rank : none.to(DType::int64), values ? y.singular_values : none};
+  return {y.solution, name == "gelsy" ? none : y.residuals, ranked ? y.rank : none.to(DType::int64),
+          values ? y.singular_values : none};
 }
 
 }  // namespace
@@ -38,7 +39,6 @@ Table linalg_ops() {
   return {
       {"linalg.cholesky", "A upper=false", linalg::cholesky},
       {"linalg.cholesky_ex", "A upper=false check_errors=false", linalg::cholesky_ex},
-      {"cholesky", "input upper=false", linalg::cholesky},
       {"cholesky_solve", "B L upper=false", cholesky_solve},
       {"cholesky_inverse", "L upper=false", cholesky_inverse},
       {"linalg.inv", "A", linalg::inv},
@@ -81,13 +81,13 @@ Table linalg_ops() {
       {"linalg.lu_solve", "LU pivots B left=true adjoint=false", linalg::lu_solve},
       {"lu_solve", "b LU_data LU_pivots", [](Tensor b, Tensor lu, Tensor pivots) { return lu_solve(b, lu, pivots); }},
       {"lu_unpack", "LU_data LU_pivots unpack_data=true unpack_pivots=true", lu_unpack},
-      {"linalg.svd", "A full_matrices=true driver=null", [](Tensor a, bool full, Json) { return linalg::svd(a, full); }},
+      {"linalg.svd", "A full_matrices=true driver=null",
+       [](Tensor a, bool full, Json) { return linalg::svd(a, full); }},
       {"linalg.svdvals", "A driver=null", [](Tensor a, Json) { return linalg::svdvals(a); }},
       {"svd", "input some=true compute_uv=true", [](Tensor a, bool some, bool uv) { return svd(a, some, uv); }},
       {"linalg.eigh", "A UPLO=\"L\"", linalg::eigh},
       {"linalg.eigvalsh", "A UPLO=\"L\"", linalg::eigvalsh},
       {"linalg.qr", "A mode=\"reduced\"", [](Tensor a, std::string mode) { return linalg::qr(a, mode); }},
-      {"qr", "input some=true", [](Tensor a, bool some) { return qr(a, some); }},
       {"geqrf", "input", geqrf},
       {"ormqr", "input tau other left=true transpose=false", ormqr},
       {"linalg.householder_product", "A tau", linalg::householder_product},

@@ -45,7 +45,7 @@ class Cpu : public Backend {
   void solve_triangular(const Tensor& b, const Tensor& a, bool upper, bool unit) override;
   void qr(const Tensor& a, const Tensor& tau) override;
   void householder_product(const Tensor& q, const Tensor& tau) override;
-  void eigh(const Tensor& a, const Tensor& values, bool vectors, const Tensor& info) override;
+  void eigh(const Tensor& a, const Tensor& values, bool upper, bool vectors, const Tensor& info) override;
   void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
   void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,

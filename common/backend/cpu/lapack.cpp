@@ -30,7 +30,8 @@ void one_thread() {
 
 // A size as LAPACK takes it.
 Int size(int64_t n) {
-  if (n > INT_MAX) throw ShapeError("linalg: a matrix with a side of " + std::to_string(n) + " is too large for LAPACK");
+  if (n > INT_MAX)
+    throw ShapeError("linalg: a matrix with a side of " + std::to_string(n) + " is too large for LAPACK");
   return static_cast<Int>(n);
 }
 
@@ -81,9 +82,7 @@ template <class T> void Lapack<T>::solve_triangular(const T* a, bool upper, bool
 template <class T> void Lapack<T>::qr(T* a, int64_t m, int64_t n, T* tau) {
   one_thread();
   Int rows = size(m), columns = size(n), info = 0;
-  with_work<T>([&](T* work, Int length) {
-    arma::lapack::geqrf(&rows, &columns, a, &rows, tau, work, &length, &info);
-  });
+  with_work<T>([&](T* work, Int length) { arma::lapack::geqrf(&rows, &columns, a, &rows, tau, work, &length, &info); });
 }
 
 template <class T> void Lapack<T>::householder_product(T* q, int64_t m, int64_t n, int64_t k, const T* tau) {
@@ -94,16 +93,17 @@ template <class T> void Lapack<T>::householder_product(T* q, int64_t m, int64_t 
   });
 }
 
-template <class T> int64_t Lapack<T>::eigh(T* a, int64_t n, T* values, bool vectors) {
+template <class T> int64_t Lapack<T>::eigh(T* a, int64_t n, T* values, bool upper, bool vectors) {
   one_thread();
-  char job = vectors ? 'V' : 'N';
+  char job = vectors ? 'V' : 'N', triangle = upper ? 'U' : 'L';
   Int rows = size(n), info = 0, best = 0, query = -1;
   T best_work = 0;
-  arma::lapack::syevd(&job, &lower, &rows, a, &rows, values, &best_work, &query, &best, &query, &info);
+  arma::lapack::syevd(&job, &triangle, &rows, a, &rows, values, &best_work, &query, &best, &query, &info);
   std::vector<Int> integers(count(best));
   Int integer_length = best;
   with_work<T>([&](T* work, Int length) {
-    arma::lapack::syevd(&job, &lower, &rows, a, &rows, values, work, &length, integers.data(), &integer_length, &info);
+    arma::lapack::syevd(&job, &triangle, &rows, a, &rows, values, work, &length, integers.data(), &integer_length,
+                        &info);
   });
   return info;
 }

@@ -17,7 +17,7 @@ template <class T> struct Lapack {
   static void solve_triangular(const T* a, bool upper, bool unit, T* b, int64_t n, int64_t k);
   static void qr(T* a, int64_t m, int64_t n, T* tau);
   static void householder_product(T* q, int64_t m, int64_t n, int64_t k, const T* tau);
-  static int64_t eigh(T* a, int64_t n, T* values, bool vectors);
+  static int64_t eigh(T* a, int64_t n, T* values, bool upper, bool vectors);
   static int64_t svd(T* a, int64_t m, int64_t n, T* u, T* s, T* vt, bool full);
 };
 

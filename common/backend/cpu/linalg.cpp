@@ -136,18 +136,21 @@ void Cpu::householder_product(const Tensor& x, const Tensor& tau) {
   });
 }
 
-void Cpu::eigh(const Tensor& x, const Tensor& values, bool vectors, const Tensor& info) {
+void Cpu::eigh(const Tensor& x, const Tensor& values, bool upper, bool vectors, const Tensor& info) {
   dispatch_floating(x.dtype(), "eigh", [&](auto zero) {
     using T = decltype(zero);
     Matrices<T> xs(x);
     Columns<T> a(xs.n, xs.n);
     for (int64_t i = 0, count = batch(x); i < count; ++i) {
       a.load(xs.at(i));
-      for (int64_t c = 1; c < xs.n; ++c) std::fill_n(a.data() + c * xs.n, c, T(0));
+      for (int64_t c = 0; c < xs.n; ++c) {  // what is not read may hold anything
+        T* column = a.data() + c * xs.n;
+        upper ? std::fill(column + c + 1, column + xs.n, T(0)) : std::fill(column, column + c, T(0));
+      }
       bool finite = all_finite(a.data(), xs.n * xs.n);
-      *number(info, i) = xs.n == 0  ? 0
+      *number(info, i) = xs.n == 0 ? 0
                          : !finite ? kNotFinite
-                                   : Solver<T>::eigh(a.data(), xs.n, row<T>(values, i), vectors);
+                                   : Solver<T>::eigh(a.data(), xs.n, row<T>(values, i), upper, vectors);
       a.store(xs.at(i));
     }
   });

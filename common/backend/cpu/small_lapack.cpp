@@ -173,13 +173,13 @@ template <class T> void SmallLapack<T>::householder_product(T* q, int64_t m, int
 //
 // A rotation in the plane of two axes makes one off-diagonal pair zero and spoils others, but the sum of their squares
 // only falls, in the end quadratically. Sweep over all pairs until none is worth a rotation. (Golub & Van Loan, 8.5)
-template <class T> int64_t SmallLapack<T>::eigh(T* a, int64_t n, T* values, bool vectors) {
+template <class T> int64_t SmallLapack<T>::eigh(T* a, int64_t n, T* values, bool upper, bool vectors) {
   std::vector<T> s(a, a + n * n), v = zeros<T>(n * n);
   T scale = scale_of(a, n * n), norm = 0;
   for (int64_t j = 0; j < n; ++j) {
     v[static_cast<size_t>(j + j * n)] = 1;
     for (int64_t i = j; i < n; ++i) {
-      T x = scale == 0 ? T(0) : a[i + j * n] / scale;
+      T x = scale == 0 ? T(0) : a[upper ? j + i * n : i + j * n] / scale;
       s[static_cast<size_t>(i + j * n)] = s[static_cast<size_t>(j + i * n)] = x;
       norm += (i == j ? 1 : 2) * x * x;
     }

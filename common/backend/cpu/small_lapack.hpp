@@ -28,8 +28,8 @@ template <class T> struct SmallLapack {
   // q (m, n), in whose first k columns such vectors lie, → the first n columns of H₁ H₂ … H_k.
   static void householder_product(T* q, int64_t m, int64_t n, int64_t k, const T* tau);
 
-  // a (n, n), lower triangle → eigenvectors, if wanted; values (n,) ascending. Returns 1 if it did not converge.
-  static int64_t eigh(T* a, int64_t n, T* values, bool vectors);
+  // Symmetric a (n, n), of which one triangle is read, → eigenvectors, if wanted; values (n,) ascending. Returns 1 if it did not converge.
+  static int64_t eigh(T* a, int64_t n, T* values, bool upper, bool vectors);
 
   // a (m, n), destroyed → u (m, m if full, else min(m, n)), s descending, vt (n if full, else min(m, n), n). u and vt may be
   // null together. Returns 1 if it did not converge.
