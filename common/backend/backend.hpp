@@ -141,6 +141,13 @@ class Backend {
                                    const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
                                    double eps) = 0;
 
+  // Likewise for each channel of contiguous x (n, channels, places); mean, var, weight … are (channels,).
+  virtual void batch_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                          const Tensor& bias, double eps) = 0;
+  virtual void batch_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                                   const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                                   double eps) = 0;
+
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;
 

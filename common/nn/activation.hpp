@@ -12,8 +12,8 @@ namespace cr::nn {
 struct PReLU {
   Tensor weight;  // (1,) or (C,)
 
-  explicit PReLU(int64_t num_parameters = 1, double init = 0.25)
-      : weight(full({num_parameters}, init).requires_grad_()) {}
+  PReLU() : PReLU(1) {}
+  explicit PReLU(int64_t num_parameters, double init = 0.25) : weight(full({num_parameters}, init).requires_grad_()) {}
 
   Tensor operator()(const Tensor& x) const {
     Shape shape(std::max(x.dim(), 1), 1);

@@ -58,55 +58,64 @@ Tensor scaled(Tensor y, const Tensor& weight, const Tensor& bias) {
 
 }  // namespace
 
-// ## Rows
+// ## One formula
 //
 // x̂ = (x − mean x) / √(mean (x − mean x)² + ε),  y = x̂ w + b
 //
 // With g = dy w:  dx = (g − mean g − x̂ · mean(g x̂)) / √(…), dw = Σ dy x̂, db = Σ dy. Moving all of x, or stretching it,
-// changes nothing in x̂, so those two parts of g are taken out. All kinds of normalisation come down to this; without
-// `center`, to the same with mean x = 0.
+// changes nothing in x̂, so those two parts of g are taken out. The means run over the rows of a matrix, where w and b are
+// one row, or over the channels of x (N, C, places), where they are a number a channel; without `center`, mean x is left
+// out. All kinds of normalisation come down to this.
 //
-// One pass computes a row, and one its gradient. When the gradient is to be differentiated again, the formula is spelled
-// out in operations that can be.
+// The backend computes y, and its first derivatives, in one go. When the gradient is to be differentiated again, the
+// formula is spelled out in operations that can be.
 namespace {
 
-struct Rows {
-  Tensor y;          // (rows, n)
-  Tensor mean, var;  // (rows,), float64, outside the graph
+struct Normalized {
+  Tensor y;
+  Tensor mean, var;  // one number a row or channel, float64, outside the graph
 };
 
-Grads rows_rule(Backward& b) {
+Grads normalized_rule(Backward& b) {
   Tensor x = b[0], dy = b.dy();
   double eps = b.number(0);
-  bool center = b.integer(1), has_weight = b.integer(2), has_bias = b.integer(3);
+  bool center = b.integer(1), has_weight = b.integer(2), has_bias = b.integer(3), channels = x.dim() == 3;
   if (!b.create_graph()) {
     Tensor dx = empty(x.shape(), x.dtype(), x.device()), weight = has_weight ? b[1] : Tensor(), dweight, dbias;
     Shape row{x.shape()[1]};
     if (has_weight && b.needs(1)) dweight = empty(row, x.dtype(), x.device());
     if (has_bias && b.needs(2)) dbias = empty(row, x.dtype(), x.device());
-    backend::on(x.device())
-        .layer_norm_backward(dx, dweight, dbias, dy.contiguous(), x, weight, center ? b[2] : Tensor(), b[3], eps);
+    backend::Backend& device = backend::on(x.device());
+    if (channels) device.batch_norm_backward(dx, dweight, dbias, dy.contiguous(), x, weight, b[2], b[3], eps);
+    else
+      device.layer_norm_backward(dx, dweight, dbias, dy.contiguous(), x, weight, center ? b[2] : Tensor(), b[3], eps);
     return {dx, dweight, dbias};
   }
-  Tensor d = center ? x - mean(x, {1}, true) : x;
-  Tensor scale = 1 / sqrt(mean(square(d), {1}, true) + eps), normal = d * scale;
-  Tensor g = has_weight ? dy * b[1] : dy, dx = g - normal * mean(g * normal, {1}, true);
-  if (center) dx = dx - mean(g, {1}, true);
-  return {dx * scale, has_weight ? sum(dy * normal, {0}) : Tensor(), has_bias ? sum(dy, {0}) : Tensor()};
+  Dims over = channels ? Dims{0, 2} : Dims{1}, others = channels ? Dims{0, 2} : Dims{0};
+  Tensor d = center ? x - mean(x, over, true) : x;
+  Tensor scale = 1 / sqrt(mean(square(d), over, true) + eps), normal = d * scale, g = dy;
+  if (has_weight) g = dy * (channels ? b[1].unsqueeze(1) : b[1]);
+  Tensor dx = g - normal * mean(g * normal, over, true);
+  if (center) dx = dx - mean(g, over, true);
+  return {dx * scale, has_weight ? sum(dy * normal, others) : Tensor(), has_bias ? sum(dy, others) : Tensor()};
 }
 
-Rows normalize_rows(const char* op, const Tensor& strided, const Tensor& weight, const Tensor& bias, double eps,
-                    bool center) {
+// x is a matrix or (N, C, places).
+Normalized normalized(const char* op, const Tensor& strided, const Tensor& weight, const Tensor& bias, double eps,
+                      bool center = true) {
   Tensor x = strided.contiguous(), none = x.detach();
-  int64_t rows = x.shape()[0];
-  Rows out{empty(x.shape(), x.dtype(), x.device()), center ? empty({rows}, DType::float64, x.device()) : Tensor(),
-           empty({rows}, DType::float64, x.device())};
+  bool channels = x.dim() == 3;
+  Shape each{x.shape()[channels ? 1 : 0]};
+  Normalized out{empty(x.shape(), x.dtype(), x.device()), center ? empty(each, DType::float64, x.device()) : Tensor(),
+                 empty(each, DType::float64, x.device())};
   Tensor w = weight.defined() ? weight.contiguous() : none, b = bias.defined() ? bias.contiguous() : none;
-  backend::on(x.device())
-      .layer_norm(out.y, out.mean, out.var, x, weight.defined() ? w : Tensor(), bias.defined() ? b : Tensor(), eps);
+  const Tensor &given_w = weight.defined() ? w : weight, &given_b = bias.defined() ? b : bias;
+  backend::Backend& device = backend::on(x.device());
+  if (channels) device.batch_norm(out.y, out.mean, out.var, x, given_w, given_b, eps);
+  else device.layer_norm(out.y, out.mean, out.var, x, given_w, given_b, eps);
   // An absent parameter's place is taken by a tensor that needs no gradient.
   out.y = record(op, out.y, inputs(x, w, b), saved(x, w, constant(center ? out.mean : none), constant(out.var)),
-                 attributes(eps, int64_t{center}, int64_t{weight.defined()}, int64_t{bias.defined()}), rows_rule);
+                 attributes(eps, int64_t{center}, int64_t{weight.defined()}, int64_t{bias.defined()}), normalized_rule);
   return out;
 }
 
@@ -126,8 +135,8 @@ Tensor over_last(const char* op, const Tensor& x, const Shape& normalized_shape,
   int64_t n = numel(normalized_shape), rows = 1;
   for (int d = 0; d < outer; ++d) rows *= x.shape()[d];
   Tensor w = weight.defined() ? weight.reshape({n}) : Tensor(), b = bias.defined() ? bias.reshape({n}) : Tensor();
-  if (x.dim() == 2 && outer == 1) return normalize_rows(op, x, w, b, eps, center).y;
-  return normalize_rows(op, x.reshape({rows, n}), w, b, eps, center).y.reshape(x.shape());
+  if (x.dim() == 2 && outer == 1) return normalized(op, x, w, b, eps, center).y;
+  return normalized(op, x.reshape({rows, n}), w, b, eps, center).y.reshape(x.shape());
 }
 
 }  // namespace
@@ -153,7 +162,7 @@ Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, con
   }
   int64_t rows = samples * num_groups;
   Tensor flat = x.reshape({rows, rows == 0 ? 0 : x.numel() / rows});
-  return scaled(normalize_rows("group_norm", flat, {}, {}, eps, true).y.reshape(x.shape()), weight, bias);
+  return scaled(normalized("group_norm", flat, {}, {}, eps).y.reshape(x.shape()), weight, bias);
 }
 
 namespace {
@@ -167,12 +176,17 @@ void move_running(const Tensor& running_mean, const Tensor& running_var, const T
   if (running_var.defined()) running_var.copy_(running_var * (1 - momentum) + var * (momentum * unbiased));
 }
 
-// (x − running mean) / √(running var + ε)
-Tensor by_running(const char* op, const Tensor& x, const Tensor& running_mean, const Tensor& running_var, double eps) {
+// (x − running mean) / √(running var + ε) · w + b, as x · scale + shift
+Tensor by_running(const char* op, const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, double eps) {
   if (!running_mean.defined() || !running_var.defined()) {
     throw Error(std::string(op) + ": needs running_mean and running_var where the input's own are not used");
   }
-  return (x - along_channels(running_mean, x)) * along_channels(1 / sqrt(running_var + eps), x);
+  Tensor scale = 1 / sqrt(running_var + eps);
+  if (weight.defined()) scale = scale * weight;
+  Tensor shift = -(running_mean * scale);
+  if (bias.defined()) shift = bias + shift;
+  return x * along_channels(scale, x) + along_channels(shift, x);
 }
 
 void check_running(const char* op, const Tensor& x, const Tensor& running_mean, const Tensor& running_var) {
@@ -188,25 +202,23 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   check_channels("batch_norm", x, weight, bias);
   check_running("batch_norm", x, running_mean, running_var);
   if (x.numel() == 0) return scaled(x.clone(), weight, bias);
-  if (!training) return scaled(by_running("batch_norm", x, running_mean, running_var, eps), weight, bias);
+  if (!training) return by_running("batch_norm", x, running_mean, running_var, weight, bias, eps);
 
   int64_t samples = x.shape()[0], channels = x.shape()[1], n = x.numel() / channels;
   if (n == 1) {
     throw ShapeError("batch_norm: input " + to_string(x.shape()) +
                      " has one number a channel; training needs more to find a variance");
   }
-  Tensor by_channel = x.reshape({samples, channels, n / samples}).permute({1, 0, 2});  // (C, N, places)
-  Rows rows = normalize_rows("batch_norm", by_channel.reshape({channels, n}), {}, {}, eps, true);
-  move_running(running_mean, running_var, rows.mean, rows.var, momentum, n);
-  Tensor y = rows.y.reshape(by_channel.shape()).permute({1, 0, 2}).reshape(x.shape());
-  return scaled(y, weight, bias);
+  Normalized out = normalized("batch_norm", x.reshape({samples, channels, n / samples}), weight, bias, eps);
+  move_running(running_mean, running_var, out.mean, out.var, momentum, n);
+  return out.y.reshape(x.shape());
 }
 
 Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, bool use_input_stats, double momentum, double eps) {
   check_channels("instance_norm", x, weight, bias);
   check_running("instance_norm", x, running_mean, running_var);
-  if (!use_input_stats) return scaled(by_running("instance_norm", x, running_mean, running_var, eps), weight, bias);
+  if (!use_input_stats) return by_running("instance_norm", x, running_mean, running_var, weight, bias, eps);
   int64_t samples = x.shape()[0], channels = x.shape()[1], rows = samples * channels;
   int64_t n = 1;
   for (int d = 2; d < x.dim(); ++d) n *= x.shape()[d];
@@ -214,7 +226,7 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
     throw ShapeError("instance_norm: input " + to_string(x.shape()) +
                      " has one number a channel and sample; it needs more to find a variance");
   }
-  Rows out = normalize_rows("instance_norm", x.reshape({rows, n}), {}, {}, eps, true);
+  Normalized out = normalized("instance_norm", x.reshape({rows, n}), {}, {}, eps);
   if (x.numel() > 0) {
     Shape shape{samples, channels};
     move_running(running_mean, running_var, mean(out.mean.reshape(shape), {0}), mean(out.var.reshape(shape), {0}),
@@ -266,6 +278,18 @@ static Tensor length(const Tensor& x, double p, const Dims& dims) {
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
   check_floating("normalize", x);
   return x / clamp(length(x, p, dims), eps, std::numeric_limits<double>::infinity());
+}
+
+// y = x · min(1, max_norm / (‖x‖ₚ + 10⁻⁷)), PyTorch's small number included
+Tensor renorm(const Tensor& x, double p, int64_t dim, double max_norm) {
+  check_floating("renorm", x);
+  if (x.dim() < 2) throw ShapeError("renorm: needs at least two dimensions, got " + to_string(x.shape()));
+  Dims others;
+  for (int d = 0, kept = wrap_dim(dim, x.dim(), "renorm"); d < x.dim(); ++d) {
+    if (d != kept) others.push_back(d);
+  }
+  Tensor norm = length(x, p, others), one = ones({}, x.dtype(), x.device());
+  return x * where(norm > max_norm, max_norm / (norm + 1e-7), one);
 }
 
 }  // namespace cr

@@ -29,6 +29,25 @@ TEST_CASE("the fused gradient is the composed one", "[norm]") {
   }
 }
 
+TEST_CASE("batch norm's fused gradient is the composed one", "[norm]") {
+  Generator g(5);
+  for (DType type : {DType::float32, DType::float64}) {
+    for (Shape shape : {Shape{300, 70}, Shape{3, 2, 4500}, Shape{5, 3, 2, 2}}) {
+      Tensor x = (randn(shape, g, type) + 0.5).requires_grad_(), w = randn({shape[1]}, g, type).requires_grad_(),
+             b = randn({shape[1]}, g, type).requires_grad_(), dy = randn(shape, g, type);
+      auto grads = [&](bool create_graph) {
+        return grad(std::vector<Tensor>{batch_norm(x, {}, {}, w, b, true)}, {x, w, b},
+                    {.grad_outputs = {dy}, .create_graph = create_graph});
+      };
+      std::vector<Tensor> fused = grads(false), composed = grads(true);
+      for (size_t k = 0; k < 3; ++k) {
+        INFO(name(type) << ", " << to_string(shape) << ", input " << k);
+        CHECK(difference(fused[k], composed[k].detach(), 8, 8) == "");
+      }
+    }
+  }
+}
+
 TEST_CASE("rows far from 0 keep their digits", "[norm]") {
   Generator g(4);
   Tensor noise = randn({4, 1000}, g);
@@ -79,4 +98,5 @@ TEST_CASE("normalisation refuses what does not fit", "[norm]") {
   CHECK_THROWS_AS(local_response_norm(ones({2, 6}), 3), ShapeError);
   CHECK_THROWS_AS(local_response_norm(x, 0), ShapeError);
   CHECK_THROWS_AS(normalize(x, 2, {3}), IndexError);
+  CHECK_THROWS_AS(renorm(ones({3}), 2, 0, 1), ShapeError);
 }

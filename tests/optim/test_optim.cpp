@@ -4,12 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backend/cpu/cpu_features.hpp"
+#include "backend/parallel.hpp"
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
 
 using namespace cr;
+using cr::test::difference;
 using cr::test::numbers_of;
 using nlohmann::json;
 
@@ -142,6 +145,34 @@ TEST_CASE("training resumed from state_dict ends with the same bits", "[optim]")
     }
     CHECK_THROWS_AS(after->load_state_dict(state), Error);
   }
+}
+
+TEST_CASE("a step gives the same bits on any instruction set and number of threads", "[optim]") {
+  using backend::cpu::Isa;
+  auto best = backend::cpu::isa();
+  int threads = backend::num_threads();
+  auto run = [](const std::string& name, Isa isa, int n) {
+    backend::cpu::set_isa(isa);
+    backend::set_num_threads(n);
+    Generator g(1);
+    Tensor p = randn({70001}, g).requires_grad_(), late = randn({3}, g).requires_grad_();
+    Optimizer o = make_optimizer(name, p, late);
+    for (int i = 0; i < 3; ++i) {
+      p.set_grad(randn({70001}, g));
+      o->step();
+    }
+    return p.detach();
+  };
+  for (std::string name : {"sgd_nesterov", "adam_amsgrad", "adamw", "adagrad_all", "rmsprop", "rmsprop_momentum",
+                           "rmsprop_centered", "rmsprop_all"}) {
+    Tensor one = run(name, Isa::base, 1);
+    for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+      INFO(name << " with " << isa_name(isa));
+      if (isa <= best) CHECK(difference(run(name, isa, 2), one) == "");
+    }
+  }
+  backend::cpu::set_isa(best);
+  backend::set_num_threads(threads);
 }
 
 TEST_CASE("optimisers refuse what they cannot do", "[optim]") {

@@ -117,9 +117,69 @@ template <class T> void move(int64_t n, double* total, void* bytes) {
   }
 }
 
+// ## Batch norm
+//
+// What belongs to a channel: one number for the whole run, or one for each of its numbers.
+template <class T, bool across> struct OfChannel {
+  const T* p;
+  T value;
+  OfChannel(const T* numbers) : p(numbers), value(numbers[0]) {}
+  T operator()(int64_t i) const {
+    if constexpr (across) return p[i];
+    else return value;
+  }
+};
+
+template <class T, bool across, class F> void add_up(int64_t n, double* total, const F& f) {
+  if constexpr (across) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) total[i] += static_cast<double>(f(i));
+  } else {
+    *total += sum<T>(n, f);
+  }
+}
+
+template <class T, bool across> struct Batch {
+  using C = OfChannel<T, across>;
+  static void sums(int64_t n, const T* x, const T* nears, double* total) {
+    C near(nears);
+    add_up<T, across>(n, total, [&](int64_t i) { return x[i] - near(i); });
+  }
+  static void squares(int64_t n, const T* x, const T* highs, const T* lows, double* total) {
+    C high(highs), low(lows);
+    add_up<T, across>(n, total, [&](int64_t i) {
+      T d = (x[i] - high(i)) - low(i);
+      return d * d;
+    });
+  }
+  static void apply(int64_t n, T* y, const T* x, const T* highs, const T* lows, const T* scales, const T* shifts) {
+    C high(highs), low(lows), scale(scales), shift(shifts);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = ((x[i] - high(i)) - low(i)) * scale(i) + shift(i);
+  }
+  static void backward_sums(int64_t n, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
+                            double* total, double* total_x) {
+    C high(highs), low(lows), scale(scales);
+    add_up<T, across>(n, total, [&](int64_t i) { return dy[i]; });
+    add_up<T, across>(n, total_x, [&](int64_t i) { return dy[i] * (((x[i] - high(i)) - low(i)) * scale(i)); });
+  }
+  static void backward(int64_t n, T* dx, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
+                       const T* levels, const T* slopes, const T* factors) {
+    C high(highs), low(lows), scale(scales), level(levels), slope(slopes), factor(factors);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      dx[i] = (dy[i] - level(i) - ((x[i] - high(i)) - low(i)) * scale(i) * slope(i)) * factor(i);
+    }
+  }
+  static constexpr BatchKernel<T> kernel = {sums, squares, apply, backward_sums, backward};
+};
+
 }  // namespace
 
-constinit const NormKernels norm_kernels = {
-    {forward<float>, forward<double>}, {backward<float>, backward<double>}, {move<float>, move<double>}};
+constinit const NormKernels norm_kernels = {{forward<float>, forward<double>},
+                                            {backward<float>, backward<double>},
+                                            {move<float>, move<double>},
+                                            {Batch<float, false>::kernel, Batch<float, true>::kernel},
+                                            {Batch<double, false>::kernel, Batch<double, true>::kernel}};
 
 }  // namespace cr::backend::cpu::CR_ISA

@@ -8,6 +8,21 @@
 
 namespace cr::backend::cpu {
 
+// Batch norm takes its sums over many runs of n numbers. A run is a piece of one channel, and the numbers that belong to the
+// channel (`near`, `high` …) are one each; or it is a piece of a row of x (N, C), a channel a number, and they are n.
+template <class T> struct BatchKernel {
+  // total += x − near;  total += ((x − high) − low)²;  y = ((x − high) − low) · scale + shift
+  void (*sum)(int64_t n, const T* x, const T* near, double* total);
+  void (*squares)(int64_t n, const T* x, const T* high, const T* low, double* total);
+  void (*apply)(int64_t n, T* y, const T* x, const T* high, const T* low, const T* scale, const T* shift);
+
+  // total += dy and total_x += dy · x̂, with x̂ = ((x − high) − low) · scale;  dx = (dy − level − x̂ · slope) · factor
+  void (*backward_sums)(int64_t n, const T* dy, const T* x, const T* high, const T* low, const T* scale, double* total,
+                        double* total_x);
+  void (*backward)(int64_t n, T* dx, const T* dy, const T* x, const T* high, const T* low, const T* scale,
+                   const T* level, const T* slope, const T* factor);
+};
+
 // Rows of n numbers; [0] is float, [1] double.
 struct NormKernels {
   // y = (x − mean) / √(var + eps) · weight + bias, where weight and bias may be null. The mean is 0 without `center`.
@@ -21,6 +36,10 @@ struct NormKernels {
 
   // total[i] += x[i], and x[i] = 0: what was added up in T moves on to float64.
   void (*move[2])(int64_t n, double* total, void* x);
+
+  // [0]: runs within a channel, [1]: runs across channels.
+  BatchKernel<float> batch_float[2];
+  BatchKernel<double> batch_double[2];
 };
 
 namespace base {
