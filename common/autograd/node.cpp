@@ -101,7 +101,6 @@ void fill_slot(Node::Slot& slot, const Tensor& t, int source) {
   if (slot_keeper) slot_keeper->keep(slot);
 }
 
-
 void attach(const Tensor& y, const Ref<Node>& node, int output) {
   TensorImpl& impl = *y.impl();
   impl.node = Ref<GraphNode>::share(node.get());

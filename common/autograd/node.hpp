@@ -63,13 +63,13 @@ struct Node : GraphNode {
     DType dtype = DType::float32;
     uint32_t version = 0;
     int source = kConstant;
-    uint32_t number = 0;      // which of the keeper's values this is
-    Ref<SlotKeeper> keeper;   // where the storage is to be had, if it is not here
+    uint32_t number = 0;     // which of the keeper's values this is
+    Ref<SlotKeeper> keeper;  // where the storage is to be had, if it is not here
   };
   using Hook = std::function<Tensor(const Tensor&)>;
   struct Extra {
     std::vector<std::pair<int, std::shared_ptr<Hook>>> hooks;  // with the output they watch; empty once removed
-    Tensor grad;                              // of a leaf
+    Tensor grad;                                               // of a leaf
   };
 
   // Node and arrays are one allocation. Use `make`.

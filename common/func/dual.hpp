@@ -183,12 +183,14 @@ template <class T, int N> constexpr Dual<T, N> clamp(const Dual<T, N>& x, double
 
 // Equal arguments share the slope.
 template <class T, int N> constexpr Dual<T, N> maximum(const Dual<T, N>& x, const Dual<T, N>& y) {
-  T share = x.value > y.value ? T(1) : x.value == y.value ? T(0.5) : T(0);
-  return dual::chain(functor::Maximum{}(x.value, y.value), x, share, y, 1 - share);
+  T half = x.value == y.value ? T(0.5) : T(1);
+  return dual::chain(functor::Maximum{}(x.value, y.value), x, x.value < y.value ? T(0) : half, y,
+                     x.value > y.value ? T(0) : half);
 }
 template <class T, int N> constexpr Dual<T, N> minimum(const Dual<T, N>& x, const Dual<T, N>& y) {
-  T share = x.value < y.value ? T(1) : x.value == y.value ? T(0.5) : T(0);
-  return dual::chain(functor::Minimum{}(x.value, y.value), x, share, y, 1 - share);
+  T half = x.value == y.value ? T(0.5) : T(1);
+  return dual::chain(functor::Minimum{}(x.value, y.value), x, x.value > y.value ? T(0) : half, y,
+                     x.value < y.value ? T(0) : half);
 }
 template <class T, int N> constexpr Dual<T, N> where(bool condition, const Dual<T, N>& x, const Dual<T, N>& y) {
   return dual::make<T, N>(condition ? x.value : y.value, [&](size_t k) { return condition ? x.slope[k] : y.slope[k]; });

@@ -72,9 +72,7 @@ template <class F, class... A> struct Fused {
   template <class T, int N, size_t... i>
   static Dual<T, N> call(const Job& job, const std::array<const T*, kTensors + 1>& in, int64_t j,
                          std::index_sequence<i...>) {
-    auto y = F{}(argument<T, N, i>(job, in, j)...);
-    if constexpr (std::is_arithmetic_v<decltype(y)>) return {static_cast<T>(y)};
-    else return y;
+    return F{}(argument<T, N, i>(job, in, j)...);
   }
 
   // Walks a run in blocks: `work(in, out)` computes kBlock results from kInputs inputs, out[k] going to data[kInputs + k].
@@ -195,6 +193,8 @@ template <class F, class... A> Tensor fused(F f, const A&... arguments) {
   static_assert(std::is_empty_v<F>, "fused: the lambda may capture nothing; pass numbers and tensors as arguments");
   static_assert(((std::same_as<A, Tensor> || std::is_arithmetic_v<A>)&&...),
                 "fused: arguments are tensors and numbers");
+  static_assert(std::same_as<std::invoke_result_t<F, A...>, Tensor>,
+                "fused: the lambda must return a tensor for tensors");
   static_assert(Loop::kTensors > 0 && 2 * Loop::kTensors < backend::kMaxRunOperands,
                 "fused: takes one to seven tensors");
 
