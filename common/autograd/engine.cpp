@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
@@ -123,9 +124,10 @@ class Run {
     if (!node.extra_if_any()) return;
     auto& hooks = node.extra().hooks;
     for (size_t i = 0, n = hooks.size(); i < n; ++i) {
-      auto [output, hook] = hooks[i];  // a copy: a hook may register further ones
+      auto [output, kept] = hooks[i];
+      Node::Hook hook = *kept;  // a copy: a hook may register further ones, and remove itself
       Tensor& g = gradients[output];
-      if (!g.defined()) continue;
+      if (!hook || !g.defined()) continue;
       Tensor replaced = hook(g);
       if (!replaced.defined()) continue;
       if (!(replaced.shape() == g.shape())) {
@@ -138,6 +140,7 @@ class Run {
       }
       g = replaced;
     }
+    std::erase_if(hooks, [](auto& entry) { return !*entry.second; });
   }
 
   // Several threads may train copies that share leaves, so adding to a leaf's gradient is guarded.
@@ -175,11 +178,16 @@ class Run {
           return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
         },
         &context);
+    if (anomaly_mode) [[unlikely]]
+      anomaly::check_arrived(node, {gradients.data(), static_cast<size_t>(gradients.size())});
     Grads results = node.rule(b);
+    if (anomaly_mode) [[unlikely]]
+      anomaly::check_results(node, results);
     gradients = {};  // from here on a result may be the only handle, and be written to
     if (!retain_graph_) {
       node.released = node.num_slots > 0;
       for (Node::Slot& slot : node.slots()) slot = {};
+      recalled_.drop_unused();
     }
     for (int i = 0; i < results.size(); ++i) {
       Node::Edge& e = node.edges()[static_cast<size_t>(i)];
@@ -192,6 +200,7 @@ class Run {
   std::unordered_set<Node*> useful_;
   std::unordered_map<Node*, Task> tasks_;
   std::priority_queue<Entry> ready_;
+  RecallScope recalled_;
   int64_t order_ = 0;
 };
 
@@ -318,10 +327,16 @@ void Tensor::set_grad(const Tensor& g) const {
 
 Tensor Tensor::detach() const { return window(*this, shape(), strides(), self().offset); }
 
-void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
+HookHandle Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
   Node* n = node_of(*this);
   if (!n) throw AutogradError("register_hook: this tensor requires no gradient");
-  n->extra().hooks.emplace_back(impl_->output, std::move(hook));
+  auto kept = std::make_shared<Node::Hook>(std::move(hook));
+  n->extra().hooks.emplace_back(impl_->output, kept);
+  return HookHandle(kept);
+}
+
+void HookHandle::remove() {
+  if (auto hook = hook_.lock()) *hook = nullptr;
 }
 
 }  // namespace cr

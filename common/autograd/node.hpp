@@ -39,6 +39,8 @@ using Rule = Grads (*)(Backward&);
 // Numbers and shapes that a rule needs besides tensors.
 using Attribute = std::variant<int64_t, double, Dims>;
 
+struct SlotKeeper;
+
 struct Node : GraphNode {
   struct Edge {
     Ref<GraphNode> node;  // null: no gradient wanted
@@ -61,11 +63,13 @@ struct Node : GraphNode {
     DType dtype = DType::float32;
     uint32_t version = 0;
     int source = kConstant;
+    uint32_t number = 0;     // which of the keeper's values this is
+    Ref<SlotKeeper> keeper;  // where the storage is to be had, if it is not here
   };
   using Hook = std::function<Tensor(const Tensor&)>;
   struct Extra {
-    std::vector<std::pair<int, Hook>> hooks;  // with the output they watch
-    Tensor grad;                              // of a leaf
+    std::vector<std::pair<int, std::shared_ptr<Hook>>> hooks;  // with the output they watch; empty once removed
+    Tensor grad;                                               // of a leaf
   };
 
   // Node and arrays are one allocation. Use `make`.
@@ -145,6 +149,49 @@ Tensor record_view(const char* name, Tensor y, const Tensor& x, std::span<const 
 void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs,
                      std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
                      const std::function<void()>& write);
+
+// ## Values that are not kept
+//
+// `func/checkpoint.hpp` drops what a graph saved and computes it again when it is needed. It can, because a slot knows its
+// place in the graph apart from its numbers: while a `KeepSlots` lives, this thread's slots are shown to its keeper as
+// they are filled, which may take the storage out and leave itself instead. A rule that reads the slot asks it back.
+struct SlotKeeper : Counted<SlotKeeper> {
+  virtual ~SlotKeeper() = default;
+  virtual void keep(Node::Slot& slot) = 0;
+  virtual Node::Slot recall(const Node::Slot& slot) = 0;  // with its storage
+  virtual void forget() = 0;                              // the run of the engine that recalled values has ended
+  static void destroy(SlotKeeper* keeper) { delete keeper; }
+};
+
+class KeepSlots {
+ public:
+  explicit KeepSlots(SlotKeeper* keeper);  // null: slots are filled as usual
+  ~KeepSlots();
+  KeepSlots(const KeepSlots&) = delete;
+  KeepSlots& operator=(const KeepSlots&) = delete;
+
+ private:
+  SlotKeeper* before_;
+};
+
+// A run of the engine: what was recalled during it is forgotten at its end, or as soon as no slot wants it any more.
+class RecallScope {
+ public:
+  RecallScope();
+  ~RecallScope();
+  RecallScope(const RecallScope&) = delete;
+  RecallScope& operator=(const RecallScope&) = delete;
+  void add(SlotKeeper* keeper);
+  void drop_unused();
+
+ private:
+  std::vector<Ref<SlotKeeper>> keepers_;
+  RecallScope* before_;
+};
+
+// A slot filled with x, as an operation that saves x fills it; and the tensor that it holds, outside the graph.
+Node::Slot slot_of(const Tensor& x);
+Tensor tensor_in(const Node::Slot& slot);
 
 // ## What a rule sees
 class Backward {

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -68,6 +69,16 @@ struct Index {
   int64_t at = 0;
   Slice slice;
   bool is_slice = false;
+};
+
+// What `register_hook` returns. `remove()` takes the hook away; dropping the handle leaves it.
+class HookHandle {
+ public:
+  explicit HookHandle(std::weak_ptr<std::function<Tensor(const Tensor&)>> hook) : hook_(std::move(hook)) {}
+  void remove();
+
+ private:
+  std::weak_ptr<std::function<Tensor(const Tensor&)>> hook_;
 };
 
 class Tensor {
@@ -168,7 +179,7 @@ class Tensor {
   void set_grad(const Tensor& g) const;  // an undefined `g` clears it
   void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
   Tensor detach() const;
-  void register_hook(std::function<Tensor(const Tensor&)> hook) const;
+  HookHandle register_hook(std::function<Tensor(const Tensor&)> hook) const;
   const char* grad_fn() const;  // the name of the operation that made it, or nullptr
 
   // ## Shorthands for functions in `ops/`
