@@ -282,15 +282,6 @@ struct Lcm : Elementwise<2, kIntegers> {
 };
 
 // ## Three inputs
-struct AddScaled : Elementwise<3, kNumbers> {
-  static constexpr const char* kName = "add";
-  template <class T> constexpr T operator()(T x, T y, T alpha) const { return plus(x, times(alpha, y)); }
-};
-struct Where : Elementwise<3, kEverything> {
-  static constexpr const char* kName = "where";
-  template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
-};
-
 // NaN wins, as in `Maximum`.
 struct Clamp : Elementwise<3, kNumbers> {
   static constexpr const char* kName = "clamp";
@@ -303,32 +294,44 @@ struct Lerp : Elementwise<3, kFloating> {
     return w < T(0.5) && w > T(-0.5) ? x + w * (y - x) : y - (y - x) * (1 - w);
   }
 };
+struct AddScaled : Elementwise<3, kNumbers> {
+  static constexpr const char* kName = "add";
+  template <class T> constexpr T operator()(T x, T y, T alpha) const { return plus(x, times(alpha, y)); }
+};
+struct Where : Elementwise<3, kEverything> {
+  static constexpr const char* kName = "where";
+  template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
+};
 
 // ## The list
 //
 // A functor's place in this list is its number in the waist.
 template <class... F> struct List {
-  static constexpr int size = sizeof...(F);
-  static constexpr const char* names[] = {F::kName...};
   static constexpr bool is_predicate(int i) {
     constexpr bool k[] = {F::kPredicate...};
     return k[i];
   }
+  static constexpr int size = sizeof...(F);
+  static constexpr const char* names[] = {F::kName...};
   template <class G> static constexpr int index_of() {
-    constexpr bool same[] = {__is_same(F, G)...};
-    for (int i = 0; i < size; ++i) {
-      if (same[i]) return i;
-    }
-    return -1;
+    constexpr int at = [] {
+      constexpr bool same[] = {__is_same(F, G)...};
+      int i = 0;
+      while (i < size && !same[i]) ++i;
+      return i;
+    }();
+    static_assert(at < size, "a functor that the list lacks");
+    return at;
   }
 };
-using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,                    //
-                  Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,                         //
-                  AddScaled, Where,                                                                                //
-                  Floor, Ceil, Round, Trunc, Fmod, Remainder, DivTrunc, FloorDivide, Fmax, Fmin, Copysign,         //
-                  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, Gcd, Lcm, Clamp, Lerp,                             //
-                  Expm1, Exp2, Log2, Log10, Rsqrt, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Atan2,  //
-                  Erf, Erfc, Erfinv, Lgamma, Digamma, Zeta, Hypot, Xlogy, Xlog1py, Logaddexp, Logaddexp2>;
+using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
+                  Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
+                  // whole numbers and bits, special functions
+                  Floor, Ceil, Round, Trunc, Fmod, Remainder, DivTrunc, FloorDivide, Fmax, Fmin, Copysign, Clamp, Lerp,
+                  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, Gcd, Lcm, Expm1, Exp2, Log2, Log10, Rsqrt, Tan, Asin,
+                  Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Atan2, Erf, Erfc, Erfinv, Lgamma, Digamma, Zeta, Hypot,
+                  Xlogy, Xlog1py, Logaddexp, Logaddexp2,  //
+                  AddScaled, Where>;
 
 // ## Reductions
 //
