@@ -21,10 +21,6 @@ void check_device(const char* op, const Tensor& x, const Tensor& y) {
   throw DeviceError(std::string(op) + ": operands on " + name(x.device()) + " and " + name(y.device()));
 }
 
-static bool is_comparison(int functor) {
-  return functor >= functor::Maps::index_of<functor::Eq>() && functor <= functor::Maps::index_of<functor::Ge>();
-}
-
 // What a result looks like is decided here, once for all devices.
 Tensor map_numbered(int functor, std::span<const Operand> in) {
   const Tensor* first = nullptr;
@@ -44,7 +40,7 @@ Tensor map_numbered(int functor, std::span<const Operand> in) {
       shape = &broadcast;
     }
   }
-  Tensor out = empty(*shape, is_comparison(functor) ? DType::boolean : first->dtype(), first->device());
+  Tensor out = empty(*shape, functor::Maps::is_predicate(functor) ? DType::boolean : first->dtype(), first->device());
   on(first->device()).map(functor, out, in);
   return out;
 }

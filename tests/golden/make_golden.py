@@ -44,6 +44,7 @@ BINARY = [([3, 4], [3, 4]), (([3, 4], "transposed"), ([3, 4], "sliced")), ([3, 4
           (([3, 4], "expanded"), ([3, 1], "sliced")), ([0, 4], [1, 4]), ([1], [1, 1]), ([], []), ([2, 3, 4], [3, 1])]
 SAME = [([3, 4], [3, 4]), (([3, 4], "transposed"), ([3, 4], "sliced")), (([3, 4], "expanded"), [3, 4]), ([1], [1]), ([], []),
         ([0, 3], [0, 3])]
+BRIEF = {1: [[([3, 4], "transposed")], [[]]], 2: [[([3, 4], "transposed"), [4]], [[], [2]]], 3: [[([3, 4], "sliced"), [4], [3, 1]]]}
 INPLACE = [([3, 4], [3, 4]), ([3, 4], ([3, 4], "transposed")), ([3, 4], [4]), ([3, 4], ([3, 1], "sliced")), ([3, 4], []),
            ([0, 3], [3]), ([1], [1]), ([], [])]
 VIEW = [[2, 3, 4], ([2, 3, 4], "transposed"), ([2, 3, 4], "sliced"), ([2, 3, 4], "expanded")]
@@ -95,6 +96,13 @@ def expand(line):
         case([[300000], [300000]], large=True)
         case([([500, 600], "transposed"), [600]], large=True)
         case([([500, 1]), ([1, 600])], large=True)
+    if family == "brief":  # a layout, a broadcast, and every pair of special values
+        for shapes in BRIEF[len(names)]:
+            case(shapes)
+        few = [v for v in SPECIAL if abs(v) not in (1e38, 1e-40, 1e-5, 0.625)]
+        if line.get("special", True) and len(names) < 3:
+            case([{"values": SPECIAL}] if len(names) == 1 else [{"values": [[s] for s in few]}, {"values": few}], grad=[])
+        case([[100000]] * len(names), large=True)
     if family == "inplace":
         case([[500, 600], ([500, 600], "transposed")], large=True)
     for shape, kwargs in LARGE_REDUCTION if family == "reduction" else []:
@@ -102,7 +110,7 @@ def expand(line):
     for shape in line.get("large", []):
         case([shape] * len(names), large=True)
     if line.get("int"):
-        shapes = {"unary": [[3, 4]], "binary": [[3, 4], [4]], "reduction": [[3, 4]]}[family]
+        shapes = {"unary": [[3, 4]], "binary": [[3, 4], [4]], "reduction": [[3, 4]]}.get(family, [[3, 4]] * len(names))
         recipes = [{**shaped(s), "dtype": "int64"} for s in shapes]
         out.append((dict(zip(names, recipes)), {"dim": [0]} if family == "reduction" else {}, {"grad": []}))
     return out
@@ -206,7 +214,7 @@ def call(op, args, kwargs):
     place = torch
     for part in op.split(".")[:-1]:  # linalg.svd
         place = getattr(place, part)
-    for place in (place,) if "." in op else (F, torch):
+    for place in (place,) if "." in op else (F, torch, torch.special):
         if hasattr(place, op.split(".")[-1]):
             return getattr(place, op.split(".")[-1])(*args, **kwargs)
     return getattr(args[0], op)(*args[1:], **kwargs)

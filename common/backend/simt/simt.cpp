@@ -46,9 +46,7 @@ template <class F, class T> void launch_map(const Tensor& out, std::span<const O
 using LaunchMap = void (*)(const Tensor&, std::span<const Operand>);
 
 template <class F, class T> constexpr LaunchMap launcher() {
-  constexpr bool takes = F::kTypes == functor::kEverything ||
-                         (F::kTypes == functor::kNumbers && !std::same_as<T, bool>) || std::floating_point<T>;
-  if constexpr (takes) return launch_map<F, T>;
+  if constexpr (functor::takes<F, T>()) return launch_map<F, T>;
   else return nullptr;
 }
 template <class... F> constexpr auto launchers(functor::List<F...>) {

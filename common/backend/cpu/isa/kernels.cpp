@@ -24,7 +24,34 @@ template <> struct Element<5> { using T = BFloat16; };
 
 // ## Elementwise
 //
-// Two layouts get a loop of their own: everything contiguous, and one input a repeated number. The rest takes strides.
+// Two layouts get a loop of their own: everything contiguous, and inputs that are a repeated number. The rest takes strides.
+//
+// Functions of angles vectorise as long as no angle is huge, so a block is looked over before it is computed.
+template <class F> void map_angles(int64_t n, float* out, const float* x) {
+  for (int64_t begin = 0; begin < n; begin += 1024) {
+    int64_t count = n - begin < 1024 ? n - begin : 1024;
+    float* o = out + begin;
+    const float* a = x + begin;
+    int huge = 0;
+    for (int64_t i = 0; i < count; ++i) huge |= !F::fits(a[i]);
+    if (huge) {
+      for (int64_t i = 0; i < count; ++i) o[i] = F{}(a[i]);
+    } else {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < count; ++i) o[i] = F::fast(a[i]);
+    }
+  }
+}
+
+// Of three inputs the first is never a number; which of the others are?
+template <class F, class T, bool b_steps, bool c_steps, class R>
+void map_three(int64_t n, R* out, const T* a, const T* b, const T* c) {
+  constexpr F f{};
+  T b0 = b[0], c0 = c[0];
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b_steps ? b[i] : b0, c_steps ? c[i] : c0);
+}
+
 template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
   constexpr F f{};
   if constexpr (F::kArity == 1) {
@@ -32,6 +59,7 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
     auto* out = static_cast<R*>(out_bytes);
     auto* a = static_cast<const T*>(in[0]);
     if (s[0] == 1 && s[1] == 1) {
+      if constexpr (__is_same(T, float) && __is_base_of(functor::OfAngle<F>, F)) return map_angles<F>(n, out, a);
       CR_INDEPENDENT
       for (int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
     } else {
@@ -62,13 +90,11 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
     auto* a = static_cast<const T*>(in[0]);
     auto* b = static_cast<const T*>(in[1]);
     auto* c = static_cast<const T*>(in[2]);
-    if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 1) {
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
-    } else if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 0) {
-      T number = c[0];
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], number);
+    bool plain = n > 0 && s[0] == 1 && s[1] == 1 && (s[2] == 0 || s[2] == 1) && (s[3] == 0 || s[3] == 1);
+    if (plain) {
+      auto* run = s[2] ? (s[3] ? map_three<F, T, true, true, R> : map_three<F, T, true, false, R>)
+                       : (s[3] ? map_three<F, T, false, true, R> : map_three<F, T, false, false, R>);
+      run(n, out, a, b, c);
     } else {
       for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]], c[i * s[3]]);
     }
@@ -413,15 +439,9 @@ void rmsprop_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* square_
 }
 
 // ## The table, filled at compile time
-template <class F, class T> constexpr bool takes() {
-  if constexpr (F::kTypes == functor::kEverything) return true;
-  if constexpr (F::kTypes == functor::kNumbers) return !__is_same(T, bool);
-  return __is_same(T, float) || __is_same(T, double);
-}
-
 template <class F, int type> constexpr void add_map(Kernels& k) {
   using T = typename Element<type>::T;
-  if constexpr (takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
+  if constexpr (functor::takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
 }
 template <class... F> constexpr void add_maps(Kernels& k, functor::List<F...>) {
   (add_map<F, 0>(k), ...);
