@@ -39,6 +39,12 @@ using Rule = Grads (*)(Backward&);
 // Numbers and shapes that a rule needs besides tensors.
 using Attribute = std::variant<int64_t, double, Dims>;
 
+// A gradient that is zero but for some rows: values[i] belongs to row indices[i], and what belongs to one row adds up.
+struct RowSparse {
+  Tensor indices;  // (n,) int64
+  Tensor values;   // (n, …)
+};
+
 struct Node : GraphNode {
   struct Edge {
     Ref<GraphNode> node;  // null: no gradient wanted
@@ -66,6 +72,7 @@ struct Node : GraphNode {
   struct Extra {
     std::vector<std::pair<int, Hook>> hooks;  // with the output they watch
     Tensor grad;                              // of a leaf
+    std::vector<RowSparse> rows;              // what is to be added to it when somebody asks for it in full
   };
 
   // Node and arrays are one allocation. Use `make`.
@@ -149,8 +156,14 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
 // ## What a rule sees
 class Backward {
  public:
-  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context)
-      : node_(node), gradients_(gradients), create_graph_(create_graph), wanted_(wanted), context_(context) {}
+  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context,
+           bool (*collect)(void*, int, RowSparse&) = nullptr)
+      : node_(node),
+        gradients_(gradients),
+        create_graph_(create_graph),
+        wanted_(wanted),
+        context_(context),
+        collect_(collect) {}
 
   const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
   Tensor operator[](int slot);        // a saved value, back at its place in the graph. Throws AutogradError if changed
@@ -161,6 +174,8 @@ class Backward {
   const Dims& dims(int i) { return std::get<Dims>(node_.attributes()[static_cast<size_t>(i)]); }
   bool needs(int input) const { return wanted_(context_, input); }
   bool create_graph() const { return create_graph_; }
+  // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be dense.
+  bool collect_rows(int input, RowSparse rows) { return collect_ && collect_(context_, input, rows); }
 
  private:
   Node& node_;
@@ -168,6 +183,7 @@ class Backward {
   bool create_graph_;
   bool (*wanted_)(void*, int);
   void* context_;
+  bool (*collect_)(void*, int, RowSparse&);
 };
 
 // ## Recording switched off

@@ -50,7 +50,7 @@ Table elementwise_ops() {
       {"Tensor.__rtruediv__", "input other", [](Tensor x, Scalar s) { return div(s, x); }},
       {"maximum", "input other", binary(maximum)},
       {"minimum", "input other", binary(minimum)},
-      {"where", "condition input other", where},
+      {"where", "condition input other", [](Tensor c, Tensor x, Tensor y) { return where(c, x, y); }},
       {"eq", "input other", with(eq, eq)},
       {"ne", "input other", with(ne, ne)},
       {"lt", "input other", with(lt, lt)},
