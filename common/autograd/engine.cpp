@@ -22,6 +22,8 @@ bool exclusive(const Tensor& g) {
   return g.impl()->use_count() == 1 && g.impl()->storage->use_count() == 1 && g.is_contiguous() && !g.impl()->node;
 }
 
+std::mutex collecting;  // guards the gradients of leaves
+
 void accumulate(Tensor& sum, Tensor g, bool create_graph) {
   if (!sum.defined()) {
     sum = std::move(g);
@@ -145,8 +147,7 @@ class Run {
 
   // Several threads may train copies that share leaves, so adding to a leaf's gradient is guarded.
   void collect(Node& leaf, Tensor g) {
-    static std::mutex mutex;
-    std::scoped_lock lock(mutex);
+    std::scoped_lock lock(collecting);
     Tensor& sum = leaf.extra().grad;
     if (!sum.defined()) {
       sum = exclusive(g) ? std::move(g) : g.clone();  // nobody else's: users write to gradients, to clip them
@@ -156,6 +157,13 @@ class Run {
       backend::map_into(sum, functor::Add{}, {sum, g});
       sum.impl()->storage->bump("backward");
     }
+  }
+
+  bool collect_rows(Node& leaf, RowSparse& rows) {
+    if (wanted_ || create_graph_ || !leaf.is_leaf() || !leaf.extra().hooks.empty()) return false;
+    std::scoped_lock lock(collecting);
+    leaf.extra().rows.push_back(std::move(rows));
+    return true;
   }
 
   void call_rule(Node& node, InlineVector<Tensor, 1>& gradients) {
@@ -177,7 +185,12 @@ class Run {
           auto* self = static_cast<Context*>(c);
           return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
         },
-        &context);
+        &context,
+        [](void* c, int i, RowSparse& rows) {
+          auto* self = static_cast<Context*>(c);
+          Node* to = self->node->edges()[static_cast<size_t>(i)].get();
+          return to && self->run->collect_rows(*to, rows);
+        });
     if (anomaly_mode) [[unlikely]]
       anomaly::check_arrived(node, {gradients.data(), static_cast<size_t>(gradients.size())});
     Grads results = node.rule(b);
@@ -309,7 +322,21 @@ const Tensor& Tensor::requires_grad_(bool on) const {
 
 Tensor Tensor::grad() const {
   Node* n = node_of(*this);
-  return n && n->is_leaf() && n->extra_if_any() ? n->extra_if_any()->grad : Tensor();
+  if (!n || !n->is_leaf() || !n->extra_if_any()) return {};
+  Node::Extra& extra = n->extra();
+  std::scoped_lock lock(collecting);
+  if (extra.rows.empty()) return extra.grad;
+  Tensor sum = extra.grad.defined() ? backend::copy(extra.grad, dtype(), device())
+                                    : backend::full(shape(), 0, dtype(), device());
+  for (const RowSparse& rows : extra.rows) {
+    Strides along_rows(dim(), 0);
+    along_rows[0] = rows.indices.strides()[0];
+    Tensor index = window(rows.indices, rows.values.shape(), along_rows, rows.indices.impl()->offset);
+    backend::on(device()).scatter(sum, 0, index, rows.values, backend::Place::add, "grad");
+  }
+  extra.grad = sum;
+  extra.rows.clear();
+  return extra.grad;
 }
 
 void Tensor::set_grad(const Tensor& g) const {
@@ -323,6 +350,7 @@ void Tensor::set_grad(const Tensor& g) const {
                      name(dtype()) + " on " + name(device()));
   }
   n->extra().grad = g;
+  n->extra().rows.clear();
 }
 
 Tensor Tensor::detach() const { return window(*this, shape(), strides(), self().offset); }

@@ -254,11 +254,8 @@ static void keep_overwritten(Node& node, const Tensor& x) {
 void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs,
                      std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
                      const std::function<void()>& write) {
-  for (int d = 0; d < x.dim(); ++d) {
-    if (x.strides()[d] == 0 && x.shape()[d] > 1) {
-      throw ShapeError(std::string(name) +
-                       ": several elements of this view share memory (it was expanded); clone() it first");
-    }
+  if (may_overlap(x.shape(), x.strides())) {
+    throw ShapeError(std::string(name) + ": several elements of this view share memory; clone() it first");
   }
   TensorImpl& impl = *x.impl();
   // A view made under NoGrad has no place in the graph yet. Written to, it takes the one that every view has.

@@ -41,6 +41,12 @@ using Attribute = std::variant<int64_t, double, Dims>;
 
 struct SlotKeeper;
 
+// A gradient that is zero but for some rows: values[i] belongs to row indices[i], and what belongs to one row adds up.
+struct RowSparse {
+  Tensor indices;  // (n,) int64
+  Tensor values;   // (n, …)
+};
+
 struct Node : GraphNode {
   struct Edge {
     Ref<GraphNode> node;  // null: no gradient wanted
@@ -70,6 +76,7 @@ struct Node : GraphNode {
   struct Extra {
     std::vector<std::pair<int, std::shared_ptr<Hook>>> hooks;  // with the output they watch; empty once removed
     Tensor grad;                                               // of a leaf
+    std::vector<RowSparse> rows;                               // what is to be added to it when somebody asks for it in full
   };
 
   // Node and arrays are one allocation. Use `make`.
@@ -196,8 +203,14 @@ Tensor tensor_in(const Node::Slot& slot);
 // ## What a rule sees
 class Backward {
  public:
-  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context)
-      : node_(node), gradients_(gradients), create_graph_(create_graph), wanted_(wanted), context_(context) {}
+  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context,
+           bool (*collect)(void*, int, RowSparse&) = nullptr)
+      : node_(node),
+        gradients_(gradients),
+        create_graph_(create_graph),
+        wanted_(wanted),
+        context_(context),
+        collect_(collect) {}
 
   const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
   bool has_dy(int j = 0) const;       // does anything depend on output j? To be asked before dy(j)
@@ -209,6 +222,8 @@ class Backward {
   const Dims& dims(int i) { return std::get<Dims>(node_.attributes()[static_cast<size_t>(i)]); }
   bool needs(int input) const { return wanted_(context_, input); }
   bool create_graph() const { return create_graph_; }
+  // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be dense.
+  bool collect_rows(int input, RowSparse rows) { return collect_ && collect_(context_, input, rows); }
 
  private:
   Node& node_;
@@ -216,6 +231,7 @@ class Backward {
   bool create_graph_;
   bool (*wanted_)(void*, int);
   void* context_;
+  bool (*collect_)(void*, int, RowSparse&);
 };
 
 // ## Recording switched off

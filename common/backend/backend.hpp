@@ -59,6 +59,7 @@ struct RmspropStep {
   bool maximize;
 };
 
+enum class Place { set, add, multiply, smallest, greatest };
 enum class Random { uniform, normal, randint };
 
 // What `pick` looks for along a line: the k-th smallest (k from 0), the lower median (of what is not NaN), the most frequent.
@@ -88,12 +89,14 @@ class Backend {
   // Matrix product. float32 or float64; any strides for a and b, c contiguous along rows.
   virtual void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) = 0;
 
-  // Reading and adding at indices along d. `index` is int64: one-dimensional for the first pair, of x's rank for the
-  // second. Negative indices are not allowed here; an index out of range throws IndexError naming `op`.
-  virtual void index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) = 0;
-  virtual void index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) = 0;
+  // out[i][j] = x[index[i][j]][j] for d = 0 and likewise for other d; out[index[i][j]][j] is combined with x[i][j], in
+  // order, as `how` says. `index` is int64 and has the rank of both; negative ones are not allowed here. An index out of
+  // range throws IndexError naming `op`, and nothing is written by `scatter`.
   virtual void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) = 0;
-  virtual void scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) = 0;
+  virtual void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) = 0;
+
+  // The coordinates of what is not 0 in contiguous x, in order: (n, rank of x), int64. Made here, since only now is n known.
+  virtual Tensor nonzero(const Tensor& x) = 0;
 
   // out[i] += x[i] one element after another: `out` may be a view in which several elements share memory.
   virtual void add_overlapping(const Tensor& out, const Tensor& x) = 0;

@@ -171,7 +171,8 @@ def make_input(name, recipe, dtype):
 
 
 def index_of(items):
-    return tuple(slice(*i["slice"]) if isinstance(i, dict) else i for i in items)
+    """[1, {"slice": [0, 3, 2]}, null, "...", a tensor or a list] as Python's brackets take it."""
+    return tuple(slice(*i["slice"]) if isinstance(i, dict) else ... if isinstance(i, str) else i for i in items)
 
 
 def linear_scan(factor, x, dim, reverse=False):
@@ -217,7 +218,8 @@ def call(op, args, kwargs):
     for place in (place,) if "." in op else (F, torch, torch.special):
         if hasattr(place, op.split(".")[-1]):
             return getattr(place, op.split(".")[-1])(*args, **kwargs)
-    return getattr(args[0], op)(*args[1:], **kwargs)
+    member = getattr(args[0], op)  # x.T is no function
+    return member(*args[1:], **kwargs) if callable(member) else member
 
 
 def make_ops(family):
@@ -236,6 +238,8 @@ def make_ops(family):
                 given = {**line.get("kwargs", {}), **kwargs}
 
                 def named(a, put):
+                    if isinstance(a, list) and op in ("getitem", "setitem"):
+                        return [named(v, put) for v in a]
                     if isinstance(a, list) and any(isinstance(v, str) and v.startswith("$") for v in a):
                         return {"tensors": [v and f"{id}/{v[1:]}" for v in a]} if put is None else [v and put[v[1:]] for v in a]
                     if isinstance(a, str) and a.startswith("$"):

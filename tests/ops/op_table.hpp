@@ -121,7 +121,7 @@ struct Op {
   std::function<Outputs(const Args&)> call;
 
   // `words`: the parameters' names in PyTorch's order, each with its default, in JSON without spaces, unless it must be
-  // given. A last name that begins with * takes all remaining positional arguments as one list.
+  // given. A name that begins with * takes all remaining positional arguments as one list.
   template <class F> Op(const char* op_name, const char* words, F f) : name(op_name), parameters(parse(words)) {
     using A = typename Signature<F>::arguments;
     require_arity(std::tuple_size_v<A>);

@@ -114,6 +114,7 @@ void Cpu::fill(const Tensor& out, Scalar number) {
 }
 
 void Cpu::copy(const Tensor& out, const Tensor& x) {
+  if (out.dtype() == x.dtype() && copy_transposed(out, x)) return;
   auto* kernel = kernels().copy[type_of(out)][type_of(x)];
   Nest<2>(out.shape(), {&out, &x}).parallel([&](int64_t n, const auto& offset, const auto& step) {
     kernel(n, bytes(out) + offset[0] * size_of(out.dtype()), step[0], bytes(x) + offset[1] * size_of(x.dtype()),
@@ -137,15 +138,26 @@ void Cpu::arange(const Tensor& out, Scalar start, Scalar step) {
   });
 }
 
+// Slices of the first dimension that lie beyond one another may be added to at once.
 void Cpu::add_overlapping(const Tensor& out, const Tensor& x) {
+  int64_t reach = 0, slices = out.dim() ? out.shape()[0] : 1;
+  for (int d = 1; d < out.dim(); ++d) reach += (out.shape()[d] - 1) * out.strides()[d];
+  bool apart = out.dim() > 0 && out.strides()[0] > reach;
   dispatch(out.dtype(), [&](auto t) {
     using T = decltype(t);
-    Nest<2> nest(out.shape(), {&out, &x});
-    nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-      T* o = elements<T>(out) + offset[0];
-      const T* p = elements<T>(x) + offset[1];
-      for (int64_t i = 0; i < n; ++i) o[i * step[0]] = static_cast<T>(o[i * step[0]] + p[i * step[1]]);
-    });
+    auto add = [&](const Tensor& part, int64_t out_start, int64_t x_start) {
+      Nest<2> nest(part.shape(), {&part, &x});
+      nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
+        T* o = elements<T>(out) + out_start + offset[0];
+        const T* p = elements<T>(x) + x_start + offset[1];
+        for (int64_t i = 0; i < n; ++i) o[i * step[0]] = static_cast<T>(o[i * step[0]] + p[i * step[1]]);
+      });
+    };
+    if (!apart || out.numel() < kParallelElements) return add(out, 0, 0);
+    Shape shape = out.shape();
+    shape[0] = 1;
+    Tensor slice = window(out, shape, out.strides(), 0);
+    parallel_for(slices, [&](int64_t i) { add(slice, i * out.strides()[0], i * x.strides()[0]); });
   });
 }
 
@@ -374,113 +386,6 @@ void Cpu::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOpti
     g.bias = options.bias ? elements<T>(*options.bias) : nullptr;
     g.relu = options.relu;
     cpu::gemm(g);
-  });
-}
-
-// ## Indices
-namespace {
-
-void check_index(int64_t i, int64_t size, const char* op) {
-  if (i < 0 || i >= size) {
-    throw IndexError(std::string(op) + ": index " + std::to_string(i) + " is out of range for a dimension of size " +
-                     std::to_string(size));
-  }
-}
-
-// The nest over one slice of a and of b across dimension d, both of which have the other dimensions alike.
-Nest<2> slice_nest(const Tensor& a, const Tensor& b, int d) {
-  Shape slice = a.shape();
-  slice[d] = 1;
-  Tensor slice_a = window(a, slice, a.strides(), 0), slice_b = window(b, slice, b.strides(), 0);
-  return Nest<2>(slice, {&slice_a, &slice_b});
-}
-
-// Calls `f(position in a, position in b)` for every element of the slices that begin at these positions.
-template <class F> void along(const Nest<2>& nest, int64_t from_a, int64_t from_b, F&& f) {
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t k = 0; k < n; ++k) f(from_a + offset[0] + k * step[0], from_b + offset[1] + k * step[1]);
-  });
-}
-
-void check_all(const Tensor& index, int64_t size, const char* op) {
-  Nest<1> nest(index.shape(), {&index});
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t i = 0; i < n; ++i) check_index(elements<int64_t>(index)[offset[0] + i * step[0]], size, op);
-  });
-}
-
-}  // namespace
-
-void Cpu::index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) {
-  check_all(index, x.shape()[d], op);
-  auto* at = elements<int64_t>(index);
-  int64_t step = index.dim() ? index.strides()[0] : 0;
-  int64_t size = size_of(x.dtype());
-  if (d == 0 && out.is_contiguous() && x.is_contiguous()) {  // rows: one memcpy each
-    int64_t row = (x.shape()[0] ? x.numel() / x.shape()[0] : 0) * size;
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      std::memcpy(bytes(out) + i * row, bytes(x) + at[i * step] * row, static_cast<size_t>(row));
-    }
-    return;
-  }
-  dispatch(x.dtype(), [&](auto t) {
-    auto* o = elements<decltype(t)>(out);
-    auto* p = elements<decltype(t)>(x);
-    Nest<2> nest = slice_nest(out, x, d);
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      along(nest, i * out.strides()[d], at[i * step] * x.strides()[d],
-            [&](int64_t to, int64_t from) { o[to] = p[from]; });
-    }
-  });
-}
-
-void Cpu::index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) {
-  check_all(index, out.shape()[d], op);
-  auto* at = elements<int64_t>(index);
-  int64_t step = index.dim() ? index.strides()[0] : 0;
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    auto* o = elements<T>(out);
-    auto* p = elements<T>(x);
-    Nest<2> nest = slice_nest(out, x, d);
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      along(nest, at[i * step] * out.strides()[d], i * x.strides()[d],
-            [&](int64_t to, int64_t from) { o[to] = static_cast<T>(o[to] + p[from]); });
-    }
-  });
-}
-
-// The nest runs over the index's shape; in `x` the stride along d is taken by the index instead of the position.
-template <class F>
-static void for_each_index(const Tensor& dense, const Tensor& indexed, int d, const Tensor& index, const char* op,
-                           F&& f) {
-  check_all(index, indexed.shape()[d], op);
-  Strides strides = indexed.strides();
-  strides[d] = 0;
-  Tensor still = window(indexed, index.shape(), strides, 0);
-  Nest<3> nest(index.shape(), {&dense, &still, &index});
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t at = elements<int64_t>(index)[offset[2] + i * step[2]];
-      f(offset[0] + i * step[0], offset[1] + i * step[1] + at * indexed.strides()[d]);
-    }
-  });
-}
-
-void Cpu::gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) {
-  dispatch(x.dtype(), [&](auto t) {
-    auto* o = elements<decltype(t)>(out);
-    auto* p = elements<decltype(t)>(x);
-    for_each_index(out, x, d, index, op, [&](int64_t to, int64_t from) { o[to] = p[from]; });
-  });
-}
-
-void Cpu::scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) {
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    auto* o = elements<T>(out);
-    auto* p = elements<T>(x);
-    for_each_index(x, out, d, index, op, [&](int64_t from, int64_t to) { o[to] = static_cast<T>(o[to] + p[from]); });
   });
 }
 

@@ -4,6 +4,9 @@
 
 namespace cr::backend::cpu {
 
+// Copies if `out` and x are contiguous along different dimensions; otherwise says so by false.
+bool copy_transposed(const Tensor& out, const Tensor& x);
+
 // # The CPU backend
 //
 // Walks strided tensors (`nest.hpp`), hands runs to loops compiled for this machine's instruction set (`isa/`), and
@@ -17,10 +20,9 @@ class Cpu : public Backend {
   void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) override;
   void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) override;
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override;
-  void index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
-  void index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
   void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
-  void scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
+  void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) override;
+  Tensor nonzero(const Tensor& x) override;
   void add_overlapping(const Tensor& out, const Tensor& x) override;
   void softmax(const Tensor& out, const Tensor& x, bool log) override;
   void softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) override;
