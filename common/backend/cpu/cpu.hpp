@@ -17,6 +17,7 @@ class Cpu : public Backend {
   void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) override;
   void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) override;
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override;
+  void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) override;
   void index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
   void index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
   void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
