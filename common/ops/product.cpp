@@ -47,12 +47,6 @@ Shape without_last(const Tensor& x, int count) {
   return shape;
 }
 
-int64_t product_of(const Shape& sizes) {
-  int64_t n = 1;
-  for (int64_t size : sizes) n *= size;
-  return n;
-}
-
 Shape joined(Shape shape, std::initializer_list<int64_t> sizes) {
   for (int64_t size : sizes) shape.push_back(size);
   return shape;
@@ -69,7 +63,7 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
 // All rows of a, whatever dimensions number them, times one matrix or vector.
 Tensor multiply_rows(const Tensor& a, const Tensor& b, int64_t inner) {
   Tensor right = b.dim() == 1 ? b.unsqueeze(1) : b;                                     // (k, n)
-  Tensor left = a.dim() == 2 ? a : a.reshape({product_of(without_last(a, 1)), inner});  // (m, k)
+  Tensor left = a.dim() == 2 ? a : a.reshape({numel(without_last(a, 1)), inner});  // (m, k)
   Tensor c = multiply(left, right);                                                     // (m, n)
   if (a.dim() == 2 && b.dim() == 2) return c;
   Shape shape = without_last(a, 1);
@@ -91,7 +85,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.dim() == 1) return matmul(a.unsqueeze(0), b).squeeze(-2);
 
   Shape a_batch = without_last(a, 2), b_batch = without_last(b, 2);
-  if (a.dim() >= b.dim() && product_of(b_batch) == 1) {
+  if (a.dim() >= b.dim() && numel(b_batch) == 1) {
     return multiply_rows(a, b.reshape({inner, b.shape().back()}), inner);
   }
   for (int d = 1; d <= std::min(a_batch.size(), b_batch.size()); ++d) {
@@ -357,7 +351,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (x.dim() == 2) return linear_rows(x, weight, bias.contiguous());
   Shape shape = x.shape();
   shape[x.dim() - 1] = weight.shape()[0];
-  return linear_rows(x.reshape({product_of(without_last(x, 1)), x.shape().back()}), weight, bias.contiguous())
+  return linear_rows(x.reshape({numel(without_last(x, 1)), x.shape().back()}), weight, bias.contiguous())
       .reshape(shape);
 }
 
@@ -375,7 +369,7 @@ Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const 
     throw ShapeError("bilinear: bias " + to_string(bias.shape()) + " does not fit weight " + to_string(weight.shape()) +
                      " = (out, in1, in2): it must be (out,)");
   }
-  int64_t rows = product_of(without_last(x1, 1));
+  int64_t rows = numel(without_last(x1, 1));
   Tensor flat = weight.transpose(0, 1).reshape({in1, out * in2});
   Tensor left = multiply(x1.reshape({rows, in1}), flat).reshape({rows, out, in2});
   Tensor y = multiply(left, x2.reshape({rows, in2, 1})).reshape(joined(without_last(x1, 1), {out}));
