@@ -71,7 +71,9 @@ Tensor copy(const Tensor& x, DType dtype, Device device) {
 }
 
 Tensor gemm(const Tensor& a, const Tensor& b, const GemmOptions& options) {
-  Tensor c = empty({a.size(0), b.size(1)}, a.dtype(), a.device());
+  Shape shape = a.shape();
+  shape[a.dim() - 1] = b.shape().back();
+  Tensor c = empty(shape, a.dtype(), a.device());
   on(a.device()).gemm(c, a, b, options);
   return c;
 }

@@ -29,7 +29,9 @@ struct Operand {
     Scalar number{0};
 };
 
-// C = [C +] A B [+ bias] [then relu]. A is (m, k), B is (k, n), C is (m, n), row by row; bias is (n,).
+// C = [C +] A B [+ bias] [then relu]. A is (…, m, k), B is (…, k, n), C is (…, m, n), row by row; bias is (n,). The
+// dimensions before the last two number products of their own: all three tensors have the same ones, and where A or B is
+// to serve in several, its stride is 0.
 struct GemmOptions {
   bool accumulate = false;
   const Tensor* bias = nullptr;
@@ -86,8 +88,12 @@ class Backend {
   // out (int64) = index of the largest (or smallest) element along d; the first of equals; NaN counts as beyond all.
   virtual void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) = 0;
 
-  // Matrix product. float32 or float64; any strides for a and b, c contiguous along rows.
+  // Matrix products. float32, float64 or int64 (whose sums wrap around); any strides for a and b, c contiguous along rows.
   virtual void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) = 0;
+
+  // out[b, i, j] = ‖x[b, i] − y[b, j]‖ in the p-norm, p ≥ 0, of contiguous floating-point tensors: x is (b, m, k), y is
+  // (b, n, k), out is (b, m, n).
+  virtual void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) = 0;
 
   // out[i][j] = x[index[i][j]][j] for d = 0 and likewise for other d; out[index[i][j]][j] is combined with x[i][j], in
   // order, as `how` says. `index` is int64 and has the rank of both; negative ones are not allowed here. An index out of

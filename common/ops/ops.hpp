@@ -5,6 +5,8 @@
 #include "ops/activation.hpp"
 #include "ops/arrange.hpp"
 #include "ops/create.hpp"
+#include "ops/distance.hpp"
+#include "ops/einsum.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/embedding.hpp"
 #include "ops/index.hpp"

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "backend/cpu/cpu_features.hpp"
-#include "backend/cpu/gemm.hpp"
 #include "backend/cpu/isa/kernels.hpp"
 #include "backend/cpu/nest.hpp"
 
@@ -364,29 +363,6 @@ template <class T> static void arg_reduce_typed(bool largest, const Tensor& out,
 
 void Cpu::arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) {
   dispatch(x.dtype(), [&](auto t) { arg_reduce_typed<decltype(t)>(largest, out, x, d); });
-}
-
-// ## Products
-void Cpu::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) {
-  dispatch_floating(c.dtype(), "matmul", [&](auto t) {
-    using T = decltype(t);
-    Gemm<T> g;
-    g.m = a.shape()[0];
-    g.k = a.shape()[1];
-    g.n = b.shape()[1];
-    g.a = elements<T>(a);
-    g.a_rs = a.strides()[0];
-    g.a_cs = a.strides()[1];
-    g.b = elements<T>(b);
-    g.b_rs = b.strides()[0];
-    g.b_cs = b.strides()[1];
-    g.c = elements<T>(c);
-    g.c_rs = c.strides()[0];
-    g.accumulate = options.accumulate;
-    g.bias = options.bias ? elements<T>(*options.bias) : nullptr;
-    g.relu = options.relu;
-    cpu::gemm(g);
-  });
 }
 
 // ## Softmax and cross-entropy, a row at a time

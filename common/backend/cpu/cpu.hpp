@@ -20,6 +20,7 @@ class Cpu : public Backend {
   void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) override;
   void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) override;
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override;
+  void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) override;
   void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
   void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) override;
   Tensor nonzero(const Tensor& x) override;
