@@ -10,7 +10,8 @@ Exit status: 0 woven, 1 a source is wrong, 2 the command or this machine is.
     prose.py     Markdown with LaTeX, links, {claim:ID}, questions
     results.py   what the chapters' runs measured
     rows.py      a source as rows of a page
-    pages.py     the pages"""
+    pages.py     the pages
+    operations.py  the page of all operations"""
 
 import argparse
 import json
@@ -27,6 +28,7 @@ from urllib.parse import unquote
 sys.dont_write_bytecode = True
 try:
     import cpp
+    import operations
     import pages
     import prose
     import results
@@ -194,8 +196,10 @@ class Site:
         home.nav = "Book"
         documents = [page for page in self.pages.values() if page.nav == "Document"]
         pages.home(self, home, [(number, page) for number, _, page, _ in chapters], documents)
-        gathered = [Page(f"{name.lower()}.html", name, name) for name in ("Library", "Papers", "Glossary")]
-        for page, weave in zip(gathered, (pages.library_index, pages.papers, pages.glossary)):
+        weavers = {"Library": pages.library_index, "Operations": operations.weave, "Papers": pages.papers,
+                   "Glossary": pages.glossary}
+        gathered = [Page(f"{name.lower()}.html", name, name) for name in weavers]
+        for page, weave in zip(gathered, weavers.values()):
             weave(self, page)
         self.turns([page for _, _, page, _ in chapters])
         everything = list({id(p): p for p in [home, *self.pages.values(), *gathered]}.values())
@@ -304,7 +308,7 @@ class Site:
             return f'{parts[0]}<span class="stop">{stop}</span>' + "</span>".join(["", *parts[1:]])
         body = re.sub(r"\x02M(\d+)\x03([.,;:!?)]+)", keep, "".join(page.body))
         body = re.sub(r"\x02([MLQT])(\d+)\x03", put, body)
-        tops = {"Book": "index", "Library": "library", "Papers": "papers", "Glossary": "glossary"}
+        tops = {"Book": "index", "Library": "library", "Operations": "operations", "Papers": "papers", "Glossary": "glossary"}
         nav = "".join(f'<a href="{page.root}{file}.html"{" aria-current=page" * (page.nav == name)}>{name}</a>'
                       for name, file in tops.items())
         return f"""<!DOCTYPE html>

@@ -58,7 +58,8 @@ Tensor as_strided(const Tensor& x, const Shape& shape, const Strides& strides, i
 Tensor as_strided_adjoint(const Tensor& dy, const Shape& base_shape, const Shape& shape, const Strides& strides,
                           int64_t offset) {
   Tensor dx = backend::full(base_shape, 0, dy.dtype(), dy.device());
-  backend::on(dy.device()).add_overlapping(window(dx, shape, strides, offset), dy);
+  if (may_overlap(shape, strides)) backend::on(dy.device()).add_overlapping(window(dx, shape, strides, offset), dy);
+  else backend::on(dy.device()).copy(window(dx, shape, strides, offset), dy);
   return record("as_strided_adjoint", dx, inputs(dy), saved(), attributes(shape, strides, offset),
                 [](Backward& b) { return Grads{as_strided(b.dy(), b.dims(0), b.dims(1), b.integer(2))}; });
 }

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
@@ -21,9 +22,13 @@ bool exclusive(const Tensor& g) {
   return g.impl()->use_count() == 1 && g.impl()->storage->use_count() == 1 && g.is_contiguous() && !g.impl()->node;
 }
 
+std::mutex collecting;  // guards the gradients of leaves
+
 void accumulate(Tensor& sum, Tensor g, bool create_graph) {
   if (!sum.defined()) {
     sum = std::move(g);
+  } else if (is_storage(g.dtype())) {  // of a tensor that was kept in 16 bits for a while
+    sum = to_dtype(add_same(to_dtype(sum, DType::float32), to_dtype(g, DType::float32)), g.dtype());
   } else if (!create_graph && exclusive(sum)) {
     backend::map_into(sum, functor::Add{}, {sum, g});
   } else {
@@ -121,9 +126,10 @@ class Run {
     if (!node.extra_if_any()) return;
     auto& hooks = node.extra().hooks;
     for (size_t i = 0, n = hooks.size(); i < n; ++i) {
-      auto [output, hook] = hooks[i];  // a copy: a hook may register further ones
+      auto [output, kept] = hooks[i];
+      Node::Hook hook = *kept;  // a copy: a hook may register further ones, and remove itself
       Tensor& g = gradients[output];
-      if (!g.defined()) continue;
+      if (!hook || !g.defined()) continue;
       Tensor replaced = hook(g);
       if (!replaced.defined()) continue;
       if (!(replaced.shape() == g.shape())) {
@@ -136,12 +142,12 @@ class Run {
       }
       g = replaced;
     }
+    std::erase_if(hooks, [](auto& entry) { return !*entry.second; });
   }
 
   // Several threads may train copies that share leaves, so adding to a leaf's gradient is guarded.
   void collect(Node& leaf, Tensor g) {
-    static std::mutex mutex;
-    std::scoped_lock lock(mutex);
+    std::scoped_lock lock(collecting);
     Tensor& sum = leaf.extra().grad;
     if (!sum.defined()) {
       sum = exclusive(g) ? std::move(g) : g.clone();  // nobody else's: users write to gradients, to clip them
@@ -151,6 +157,13 @@ class Run {
       backend::map_into(sum, functor::Add{}, {sum, g});
       sum.impl()->storage->bump("backward");
     }
+  }
+
+  bool collect_rows(Node& leaf, RowSparse& rows) {
+    if (wanted_ || create_graph_ || !leaf.is_leaf() || !leaf.extra().hooks.empty()) return false;
+    std::scoped_lock lock(collecting);
+    leaf.extra().rows.push_back(std::move(rows));
+    return true;
   }
 
   void call_rule(Node& node, InlineVector<Tensor, 1>& gradients) {
@@ -172,12 +185,22 @@ class Run {
           auto* self = static_cast<Context*>(c);
           return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
         },
-        &context);
+        &context,
+        [](void* c, int i, RowSparse& rows) {
+          auto* self = static_cast<Context*>(c);
+          Node* to = self->node->edges()[static_cast<size_t>(i)].get();
+          return to && self->run->collect_rows(*to, rows);
+        });
+    if (anomaly_mode) [[unlikely]]
+      anomaly::check_arrived(node, {gradients.data(), static_cast<size_t>(gradients.size())});
     Grads results = node.rule(b);
+    if (anomaly_mode) [[unlikely]]
+      anomaly::check_results(node, results);
     gradients = {};  // from here on a result may be the only handle, and be written to
     if (!retain_graph_) {
       node.released = node.num_slots > 0;
       for (Node::Slot& slot : node.slots()) slot = {};
+      recalled_.drop_unused();
     }
     for (int i = 0; i < results.size(); ++i) {
       Node::Edge& e = node.edges()[static_cast<size_t>(i)];
@@ -190,6 +213,7 @@ class Run {
   std::unordered_set<Node*> useful_;
   std::unordered_map<Node*, Task> tasks_;
   std::priority_queue<Entry> ready_;
+  RecallScope recalled_;
   int64_t order_ = 0;
 };
 
@@ -285,7 +309,7 @@ const Tensor& Tensor::requires_grad_(bool on) const {
     impl_->node = nullptr;
   } else if (!impl_->node) {
     if (!is_floating(dtype()))
-      throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " has no gradient");
+      throw DTypeError(std::string("requires_grad_: a tensor of ") + name(dtype()) + " collects no gradient");
     Ref<Node> leaf = Node::make("leaf", nullptr, 0, 0, 1, 0);
     leaf->extra();  // made here, before several threads may look for it
     leaf->outputs()[0] = {shape(), dtype(), device()};
@@ -298,7 +322,21 @@ const Tensor& Tensor::requires_grad_(bool on) const {
 
 Tensor Tensor::grad() const {
   Node* n = node_of(*this);
-  return n && n->is_leaf() && n->extra_if_any() ? n->extra_if_any()->grad : Tensor();
+  if (!n || !n->is_leaf() || !n->extra_if_any()) return {};
+  Node::Extra& extra = n->extra();
+  std::scoped_lock lock(collecting);
+  if (extra.rows.empty()) return extra.grad;
+  Tensor sum = extra.grad.defined() ? backend::copy(extra.grad, dtype(), device())
+                                    : backend::full(shape(), 0, dtype(), device());
+  for (const RowSparse& rows : extra.rows) {
+    Strides along_rows(dim(), 0);
+    along_rows[0] = rows.indices.strides()[0];
+    Tensor index = window(rows.indices, rows.values.shape(), along_rows, rows.indices.impl()->offset);
+    backend::on(device()).scatter(sum, 0, index, rows.values, backend::Place::add, "grad");
+  }
+  extra.grad = sum;
+  extra.rows.clear();
+  return extra.grad;
 }
 
 void Tensor::set_grad(const Tensor& g) const {
@@ -312,14 +350,21 @@ void Tensor::set_grad(const Tensor& g) const {
                      name(dtype()) + " on " + name(device()));
   }
   n->extra().grad = g;
+  n->extra().rows.clear();
 }
 
 Tensor Tensor::detach() const { return window(*this, shape(), strides(), self().offset); }
 
-void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
+HookHandle Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
   Node* n = node_of(*this);
   if (!n) throw AutogradError("register_hook: this tensor requires no gradient");
-  n->extra().hooks.emplace_back(impl_->output, std::move(hook));
+  auto kept = std::make_shared<Node::Hook>(std::move(hook));
+  n->extra().hooks.emplace_back(impl_->output, kept);
+  return HookHandle(kept);
+}
+
+void HookHandle::remove() {
+  if (auto hook = hook_.lock()) *hook = nullptr;
 }
 
 }  // namespace cr

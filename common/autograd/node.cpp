@@ -3,8 +3,10 @@
 #include <atomic>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <stdexcept>
 
+#include "autograd/anomaly.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "tensor/allocator.hpp"
@@ -84,6 +86,9 @@ void set_output(Node& node, int j, const Tensor& y) {
   o.device = y.device();
 }
 
+thread_local SlotKeeper* slot_keeper = nullptr;
+thread_local RecallScope* recall_scope = nullptr;
+
 void fill_slot(Node::Slot& slot, const Tensor& t, int source) {
   const TensorImpl& impl = *t.impl();
   slot.storage = impl.storage;
@@ -93,6 +98,7 @@ void fill_slot(Node::Slot& slot, const Tensor& t, int source) {
   slot.dtype = impl.dtype;
   slot.version = impl.storage->version();
   slot.source = source;
+  if (slot_keeper) slot_keeper->keep(slot);
 }
 
 void attach(const Tensor& y, const Ref<Node>& node, int output) {
@@ -143,10 +149,12 @@ Ref<Node> make_node(const char* name, std::span<const Tensor* const> inputs, std
 
 void record(const char* name, std::span<Tensor* const> outputs, std::span<const Tensor* const> inputs,
             std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule) {
+  if (anomaly_mode && anomaly_mode->forward) [[unlikely]]
+    anomaly::check_outputs(name, outputs, inputs);
   if (!grad_mode || !any_needs_gradient(inputs)) return;
   Ref<Node> node = make_node(name, inputs, saved, attributes, rule, outputs);
   for (size_t j = 0; j < outputs.size(); ++j) {
-    if (is_floating(outputs[j]->dtype())) attach(*outputs[j], node, static_cast<int>(j));
+    if (category(outputs[j]->dtype()) == 2) attach(*outputs[j], node, static_cast<int>(j));
   }
 }
 
@@ -246,11 +254,8 @@ static void keep_overwritten(Node& node, const Tensor& x) {
 void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* const> inputs,
                      std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
                      const std::function<void()>& write) {
-  for (int d = 0; d < x.dim(); ++d) {
-    if (x.strides()[d] == 0 && x.shape()[d] > 1) {
-      throw ShapeError(std::string(name) +
-                       ": several elements of this view share memory (it was expanded); clone() it first");
-    }
+  if (may_overlap(x.shape(), x.strides())) {
+    throw ShapeError(std::string(name) + ": several elements of this view share memory; clone() it first");
   }
   TensorImpl& impl = *x.impl();
   // A view made under NoGrad has no place in the graph yet. Written to, it takes the one that every view has.
@@ -286,6 +291,50 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
   impl.node_version = base.node_version - 1;  // this view finds its new place like all others
 }
 
+// ## Values that are not kept
+KeepSlots::KeepSlots(SlotKeeper* keeper) : before_(slot_keeper) { slot_keeper = keeper; }
+KeepSlots::~KeepSlots() { slot_keeper = before_; }
+
+RecallScope::RecallScope() : before_(recall_scope) { recall_scope = this; }
+RecallScope::~RecallScope() {
+  recall_scope = before_;
+  for (Ref<SlotKeeper>& keeper : keepers_) keeper->forget();
+}
+void RecallScope::add(SlotKeeper* keeper) {
+  for (Ref<SlotKeeper>& known : keepers_) {
+    if (known.get() == keeper) return;
+  }
+  keepers_.push_back(Ref<SlotKeeper>::share(keeper));
+}
+
+void RecallScope::drop_unused() {
+  std::erase_if(keepers_, [](Ref<SlotKeeper>& keeper) { return keeper->use_count() == 1; });
+}
+
+Node::Slot slot_of(const Tensor& x) {
+  Node::Slot slot;
+  fill_slot(slot, x, Node::kConstant);
+  return slot;
+}
+
+Tensor tensor_in(const Node::Slot& kept) {
+  std::optional<Node::Slot> recalled;
+  if (kept.keeper) {
+    recalled = kept.keeper->recall(kept);
+    if (recall_scope) recall_scope->add(kept.keeper.get());
+  }
+  const Node::Slot& slot = recalled ? *recalled : kept;
+  auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
+  impl->storage = slot.storage;
+  impl->shape = slot.shape;
+  impl->strides = slot.strides;
+  impl->offset = slot.offset;
+  impl->dtype = slot.dtype;
+  impl->numel = numel(slot.shape);
+  impl->contiguous = is_contiguous(slot.shape, slot.strides);
+  return Tensor(std::move(impl));
+}
+
 // ## What a rule sees
 bool Backward::has_dy(int j) const { return gradients_[static_cast<size_t>(j)].defined(); }
 
@@ -300,21 +349,15 @@ const Tensor& Backward::dy(int j) {
 
 Tensor Backward::operator[](int k) {
   const Node::Slot& slot = node_.slots()[static_cast<size_t>(k)];
-  if (slot.version != slot.storage->version()) {
-    const char* writer = slot.storage->last_writer();
+  Tensor x = tensor_in(slot);
+  TensorImpl* impl = x.impl();
+  if (slot.version != impl->storage->version()) {
+    const char* writer = impl->storage->last_writer();
     throw AutogradError(std::string(node_.name) + ": a value of shape " + to_string(slot.shape) +
                         " that its derivative needs has since been changed in place by " +
-                        (writer ? writer : "a write") + " (version " + std::to_string(slot.storage->version()) +
+                        (writer ? writer : "a write") + " (version " + std::to_string(impl->storage->version()) +
                         ", saved at version " + std::to_string(slot.version) + "); clone() it before the write");
   }
-  auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
-  impl->storage = slot.storage;
-  impl->shape = slot.shape;
-  impl->strides = slot.strides;
-  impl->offset = slot.offset;
-  impl->dtype = slot.dtype;
-  impl->numel = numel(slot.shape);
-  impl->contiguous = is_contiguous(slot.shape, slot.strides);
   if (create_graph_ && slot.source != Node::kConstant) {
     if (slot.source >= 0) {
       const Node::Edge& edge = node_.edges()[static_cast<size_t>(slot.source)];
@@ -325,7 +368,7 @@ Tensor Backward::operator[](int k) {
       impl->output = -1 - slot.source;
     }
   }
-  return Tensor(std::move(impl));
+  return x;
 }
 
 const Shape& Backward::shape(int input) {

@@ -39,6 +39,14 @@ using Rule = Grads (*)(Backward&);
 // Numbers and shapes that a rule needs besides tensors.
 using Attribute = std::variant<int64_t, double, Dims>;
 
+struct SlotKeeper;
+
+// A gradient that is zero but for some rows: values[i] belongs to row indices[i], and what belongs to one row adds up.
+struct RowSparse {
+  Tensor indices;  // (n,) int64
+  Tensor values;   // (n, …)
+};
+
 struct Node : GraphNode {
   struct Edge {
     Ref<GraphNode> node;  // null: no gradient wanted
@@ -61,11 +69,14 @@ struct Node : GraphNode {
     DType dtype = DType::float32;
     uint32_t version = 0;
     int source = kConstant;
+    uint32_t number = 0;     // which of the keeper's values this is
+    Ref<SlotKeeper> keeper;  // where the storage is to be had, if it is not here
   };
   using Hook = std::function<Tensor(const Tensor&)>;
   struct Extra {
-    std::vector<std::pair<int, Hook>> hooks;  // with the output they watch
-    Tensor grad;                              // of a leaf
+    std::vector<std::pair<int, std::shared_ptr<Hook>>> hooks;  // with the output they watch; empty once removed
+    Tensor grad;                                               // of a leaf
+    std::vector<RowSparse> rows;                               // what is to be added to it when somebody asks for it in full
   };
 
   // Node and arrays are one allocation. Use `make`.
@@ -146,11 +157,60 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
                      std::span<const Saved> saved, std::span<const Attribute> attributes, Rule rule,
                      const std::function<void()>& write);
 
+// ## Values that are not kept
+//
+// `func/checkpoint.hpp` drops what a graph saved and computes it again when it is needed. It can, because a slot knows its
+// place in the graph apart from its numbers: while a `KeepSlots` lives, this thread's slots are shown to its keeper as
+// they are filled, which may take the storage out and leave itself instead. A rule that reads the slot asks it back.
+struct SlotKeeper : Counted<SlotKeeper> {
+  virtual ~SlotKeeper() = default;
+  virtual void keep(Node::Slot& slot) = 0;
+  virtual Node::Slot recall(const Node::Slot& slot) = 0;  // with its storage
+  virtual void forget() = 0;                              // the run of the engine that recalled values has ended
+  static void destroy(SlotKeeper* keeper) { delete keeper; }
+};
+
+class KeepSlots {
+ public:
+  explicit KeepSlots(SlotKeeper* keeper);  // null: slots are filled as usual
+  ~KeepSlots();
+  KeepSlots(const KeepSlots&) = delete;
+  KeepSlots& operator=(const KeepSlots&) = delete;
+
+ private:
+  SlotKeeper* before_;
+};
+
+// A run of the engine: what was recalled during it is forgotten at its end, or as soon as no slot wants it any more.
+class RecallScope {
+ public:
+  RecallScope();
+  ~RecallScope();
+  RecallScope(const RecallScope&) = delete;
+  RecallScope& operator=(const RecallScope&) = delete;
+  void add(SlotKeeper* keeper);
+  void drop_unused();
+
+ private:
+  std::vector<Ref<SlotKeeper>> keepers_;
+  RecallScope* before_;
+};
+
+// A slot filled with x, as an operation that saves x fills it; and the tensor that it holds, outside the graph.
+Node::Slot slot_of(const Tensor& x);
+Tensor tensor_in(const Node::Slot& slot);
+
 // ## What a rule sees
 class Backward {
  public:
-  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context)
-      : node_(node), gradients_(gradients), create_graph_(create_graph), wanted_(wanted), context_(context) {}
+  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context,
+           bool (*collect)(void*, int, RowSparse&) = nullptr)
+      : node_(node),
+        gradients_(gradients),
+        create_graph_(create_graph),
+        wanted_(wanted),
+        context_(context),
+        collect_(collect) {}
 
   const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
   bool has_dy(int j = 0) const;       // does anything depend on output j? To be asked before dy(j)
@@ -162,6 +222,8 @@ class Backward {
   const Dims& dims(int i) { return std::get<Dims>(node_.attributes()[static_cast<size_t>(i)]); }
   bool needs(int input) const { return wanted_(context_, input); }
   bool create_graph() const { return create_graph_; }
+  // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be dense.
+  bool collect_rows(int input, RowSparse rows) { return collect_ && collect_(context_, input, rows); }
 
  private:
   Node& node_;
@@ -169,6 +231,7 @@ class Backward {
   bool create_graph_;
   bool (*wanted_)(void*, int);
   void* context_;
+  bool (*collect_)(void*, int, RowSparse&);
 };
 
 // ## Recording switched off

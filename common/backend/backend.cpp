@@ -21,10 +21,6 @@ void check_device(const char* op, const Tensor& x, const Tensor& y) {
   throw DeviceError(std::string(op) + ": operands on " + name(x.device()) + " and " + name(y.device()));
 }
 
-static bool is_comparison(int functor) {
-  return functor >= functor::Maps::index_of<functor::Eq>() && functor <= functor::Maps::index_of<functor::Ge>();
-}
-
 // What a result looks like is decided here, once for all devices.
 Tensor map_numbered(int functor, std::span<const Operand> in) {
   const Tensor* first = nullptr;
@@ -44,7 +40,7 @@ Tensor map_numbered(int functor, std::span<const Operand> in) {
       shape = &broadcast;
     }
   }
-  Tensor out = empty(*shape, is_comparison(functor) ? DType::boolean : first->dtype(), first->device());
+  Tensor out = empty(*shape, functor::Maps::is_predicate(functor) ? DType::boolean : first->dtype(), first->device());
   on(first->device()).map(functor, out, in);
   return out;
 }
@@ -52,7 +48,10 @@ Tensor map_numbered(int functor, std::span<const Operand> in) {
 Tensor reduce_numbered(int functor, const Tensor& x, const Dims& dims, bool keepdim) {
   Shape kept = x.shape();
   for (int64_t d : dims) kept[static_cast<int>(d)] = 1;
-  Tensor out = empty(kept, x.dtype(), x.device());
+  bool counts = functor == functor::Reductions::index_of<functor::Sum>() ||
+                functor == functor::Reductions::index_of<functor::Prod>();
+  DType type = x.dtype() == DType::boolean && counts ? DType::int64 : x.dtype();
+  Tensor out = empty(kept, type, x.device());
   on(x.device()).reduce(functor, out, x, dims);
   if (keepdim) return out;
   for (int i = dims.size() - 1; i >= 0; --i) kept.erase(static_cast<int>(dims[i]));
@@ -72,7 +71,9 @@ Tensor copy(const Tensor& x, DType dtype, Device device) {
 }
 
 Tensor gemm(const Tensor& a, const Tensor& b, const GemmOptions& options) {
-  Tensor c = empty({a.size(0), b.size(1)}, a.dtype(), a.device());
+  Shape shape = a.shape();
+  shape[a.dim() - 1] = b.shape().back();
+  Tensor c = empty(shape, a.dtype(), a.device());
   on(a.device()).gemm(c, a, b, options);
   return c;
 }

@@ -29,7 +29,9 @@ struct Operand {
     Scalar number{0};
 };
 
-// C = [C +] A B [+ bias] [then relu]. A is (m, k), B is (k, n), C is (m, n), row by row; bias is (n,).
+// C = [C +] A B [+ bias] [then relu]. A is (…, m, k), B is (…, k, n), C is (…, m, n), row by row; bias is (n,). The
+// dimensions before the last two number products of their own: all three tensors have the same ones, and where A or B is
+// to serve in several, its stride is 0.
 struct GemmOptions {
   bool accumulate = false;
   const Tensor* bias = nullptr;
@@ -39,14 +41,32 @@ struct GemmOptions {
 struct SgdStep {
   double lr, momentum, dampening, weight_decay;
   bool nesterov, first;  // `first`: the momentum buffer holds nothing yet
+  bool maximize = false;
 };
 
 struct AdamStep {
   double lr, beta1, beta2, eps, weight_decay;
-  int64_t step;  // 1 for the first
+  int64_t step;            // 1 for the first
+  bool decoupled = false;  // weight decay as in AdamW
+  bool maximize = false;
 };
 
+struct AdagradStep {
+  double lr, eps, weight_decay;
+  bool maximize;
+};
+
+struct RmspropStep {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool maximize;
+};
+
+enum class Place { set, add, multiply, smallest, greatest };
 enum class Random { uniform, normal, randint };
+
+// What `pick` looks for along a line: the k-th smallest (k from 0), the lower median (of what is not NaN), the most frequent.
+enum class Pick { kth, median, nanmedian, mode };
+enum class Scan { sum, prod, logsumexp };
 
 class Backend {
  public:
@@ -62,20 +82,27 @@ class Backend {
   virtual void map(int functor, const Tensor& out, std::span<const Operand> in) = 0;
 
   // out = f over the dimensions in `dims` (sorted), which out keeps with size 1. `functor` numbers functor::Reductions.
+  // Types are x's, but sums and products of bools are int64.
   virtual void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) = 0;
 
   // out (int64) = index of the largest (or smallest) element along d; the first of equals; NaN counts as beyond all.
   virtual void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) = 0;
 
-  // Matrix product. float32 or float64; any strides for a and b, c contiguous along rows.
+  // Matrix products. float32, float64 or int64 (whose sums wrap around); any strides for a and b, c contiguous along rows.
   virtual void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) = 0;
 
-  // Reading and adding at indices along d. `index` is int64: one-dimensional for the first pair, of x's rank for the
-  // second. Negative indices are not allowed here; an index out of range throws IndexError naming `op`.
-  virtual void index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) = 0;
-  virtual void index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) = 0;
+  // out[b, i, j] = ‖x[b, i] − y[b, j]‖ in the p-norm, p ≥ 0, of contiguous floating-point tensors: x is (b, m, k), y is
+  // (b, n, k), out is (b, m, n).
+  virtual void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) = 0;
+
+  // out[i][j] = x[index[i][j]][j] for d = 0 and likewise for other d; out[index[i][j]][j] is combined with x[i][j], in
+  // order, as `how` says. `index` is int64 and has the rank of both; negative ones are not allowed here. An index out of
+  // range throws IndexError naming `op`, and nothing is written by `scatter`.
   virtual void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) = 0;
-  virtual void scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) = 0;
+  virtual void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) = 0;
+
+  // The coordinates of what is not 0 in contiguous x, in order: (n, rank of x), int64. Made here, since only now is n known.
+  virtual Tensor nonzero(const Tensor& x) = 0;
 
   // out[i] += x[i] one element after another: `out` may be a view in which several elements share memory.
   virtual void add_overlapping(const Tensor& out, const Tensor& x) = 0;
@@ -83,15 +110,58 @@ class Backend {
   // Along the last dimension of contiguous tensors: eˣ / Σ eˣ, or its logarithm.
   virtual void softmax(const Tensor& out, const Tensor& x, bool log) = 0;
 
+  // From its result y: dx = y (dy − Σ y dy), of the logarithm dx = dy − eʸ Σ dy.
+  virtual void softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) = 0;
+
   // For logits x (n, c) and class labels target (n,), int64: loss (n,) = log Σ eˣ - x[target], and the log-sum-exp (n,), float64.
   // Backward: dx = (softmax(x) - one_hot(target)) · dloss[row]. A label outside 0 … c - 1 throws IndexError.
   virtual void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) = 0;
   virtual void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                                       const Tensor& dloss) = 0;
 
+  // ## Order and scans
+  //
+  // Along dimension d: x in order, as far as values and indices (int64) have room. Equal elements keep their order; NaN is
+  // the largest number, and -0 equals 0.
+  virtual void sort(const Tensor& values, const Tensor& indices, const Tensor& x, int d, bool descending) = 0;
+
+  // Along dimension d, which values and indices keep with size 1: one element and where it is. Of equals the first one
+  // counts, for the mode the last one; a median is NaN if one element is.
+  virtual void pick(Pick what, const Tensor& values, const Tensor& indices, const Tensor& x, int d, int64_t k) = 0;
+
+  // Contiguous tensors of one shape: out[i] = f(out[i - 1], x[i]) along d, from the far end if `reverse`; likewise
+  // out[i] = factor[i] · out[i - 1] + x[i]. Extremes come with the index of the last equal one; NaN is beyond all.
+  virtual void scan(Scan kind, const Tensor& out, const Tensor& x, int d, bool reverse) = 0;
+  virtual void scan_linear(const Tensor& out, const Tensor& factor, const Tensor& x, int d, bool reverse) = 0;
+  virtual void scan_extreme(bool largest, const Tensor& values, const Tensor& indices, const Tensor& x, int d) = 0;
+
+  // out (int64) = how many elements of `sorted` are < x (≤ x if `right`). Contiguous; `sorted` is one line for all, or has
+  // one for each line of x.
+  virtual void search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) = 0;
+
+  // log Σ eˣ along the last dimension of a contiguous x.
+  virtual void logsumexp(const Tensor& out, const Tensor& x) = 0;
+
+  // Rows of contiguous x (rows, n): y = (x - mean) / √(var + eps) · weight + bias. Writes mean and var (rows,), float64; an
+  // undefined `mean` counts as 0, as in RMS norm. weight and bias (n,) may be undefined, and so may dweight and dbias.
+  virtual void layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                          const Tensor& bias, double eps) = 0;
+  virtual void layer_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                                   const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                                   double eps) = 0;
+
+  // Likewise for each channel of contiguous x (n, channels, places); mean, var, weight … are (channels,).
+  virtual void batch_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                          const Tensor& bias, double eps) = 0;
+  virtual void batch_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                                   const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                                   double eps) = 0;
+
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;
 
+  // One optimiser step, in place, on contiguous tensors of one shape. `momentum`, Adam's largest v (AMSGrad) and RMSprop's
+  // `mean` (centered) may be undefined.
   // ## Factorisations
   //
   // Of every matrix in the last two dimensions of contiguous float32 or float64 tensors, in place where one tensor is
@@ -117,7 +187,11 @@ class Backend {
 
   // One optimiser step, in place, on contiguous tensors of one shape. `momentum` may be undefined.
   virtual void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) = 0;
-  virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) = 0;
+  virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+                    const AdamStep& options) = 0;
+  virtual void adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& options) = 0;
+  virtual void rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean,
+                       const Tensor& momentum, const RmspropStep& options) = 0;
 };
 
 // The backend behind a device. Throws DeviceError if this build or machine has none.

@@ -4,95 +4,41 @@
 // one element, without branches, and every backend compiles it: the CPU's vector loops, the emulator and CUDA. The list
 // at the end numbers them, so that "apply Tanh" can travel through the waist as an integer.
 //
-// float32 functions are our own polynomials, so that the compiler can vectorise them and every instruction set gives the
-// same bits; float64, which checks rather than trains, uses the C library.
+// Functions of real numbers have pages of their own: their maths is in `functor_math.hpp`, the structs in `functor_special.hpp`.
 #pragma once
 
-#include <math.h>
-
-#include <cstdint>
-
-#include "backend/shared_math.hpp"
-
-// Files in `cpu/isa/` are compiled once per instruction set, each with a namespace of its own; see there.
-#ifndef CR_ISA
-#define CR_ISA generic
-#endif
+#include "backend/functor_special.hpp"
 
 namespace cr::functor {
 inline namespace CR_ISA {
 
-// ## Functions that vectorise
-//
-// $e^x = 2^n e^r$ with $n$ the nearest integer to $x / \ln 2$. Adding $1.5 \cdot 2^{23}$ leaves no room for a fraction:
-// the sum's low bits *are* $n$. Then $|r| \le \ln 2 / 2$, where eight terms of the series reach the last bit; $2^n$ is
-// multiplied in as two factors so that results below the smallest normal number come out right.
-constexpr float vexp(float x) {
-  float c = x > 89.f ? 89.f : x;
-  c = c < -104.f ? -104.f : c;
-  float shifted = c * 1.44269504f + 12582912.f;
-  float n = shifted - 12582912.f;
-  float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
-  float p = backend::polynomial(r, 1.f, 1.f, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720, 1.f / 5040);
-  int32_t i = static_cast<int32_t>(__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u);
-  int32_t half = i >> 1;
-  float low = __builtin_bit_cast(float, static_cast<uint32_t>(half + 127) << 23);
-  float high = __builtin_bit_cast(float, static_cast<uint32_t>(i - half + 127) << 23);
-  return p * low * high;
+// Integers wrap around at the ends of int64, as processors do it; C++ leaves that open for signed numbers.
+template <class T> struct Unsigned { using U = T; };
+template <> struct Unsigned<int64_t> { using U = uint64_t; };
+template <class T> constexpr T plus(T x, T y) {
+  using U = typename Unsigned<T>::U;
+  return static_cast<T>(static_cast<U>(x) + static_cast<U>(y));
 }
-inline double vexp(double x) { return ::exp(x); }
-
-// Numbers below the smallest normal one are scaled up first by $2^{23}$; 0, negative numbers, ∞ and NaN are set right at the end.
-constexpr float vlog(float x) {
-  float a = __builtin_fabsf(x);
-  bool tiny = a < 1.17549435e-38f;
-  float y = backend::shared_log(tiny ? a * 8388608.f : a) - (tiny ? 15.942385f : 0.f);
-  y = x <= 3.40282347e38f ? y : x;  // ∞ and NaN
-  y = x == 0.f ? -__builtin_inff() : y;
-  return x < 0.f ? __builtin_nanf("") : y;
+template <class T> constexpr T minus(T x, T y) {
+  using U = typename Unsigned<T>::U;
+  return static_cast<T>(static_cast<U>(x) - static_cast<U>(y));
 }
-inline double vlog(double x) { return ::log(x); }
-
-// $\ln(1 + x)$ for small x keeps the digits that 1 + x would drop: it is $\ln\frac{1 + s}{1 - s}$ with $s = x / (2 + x)$.
-constexpr float vlog1p(float x) {
-  float s = x / (2.f + x), z = s * s;
-  float near = 2.f * s + 2.f * s * z * backend::polynomial(z, 1.f / 3, 1.f / 5, 1.f / 7, 1.f / 9);
-  return x < 0.4f && x > -0.28f ? near : vlog(1.f + x);
+template <class T> constexpr T times(T x, T y) {
+  using U = typename Unsigned<T>::U;
+  return static_cast<T>(static_cast<U>(x) * static_cast<U>(y));
 }
-inline double vlog1p(double x) { return ::log1p(x); }
-
-// Near 0, $1 - 2 / (e^{2x} + 1)$ loses digits, so there the odd polynomial of the Cephes library stands in. It is computed
-// for $|x|$ and given x's sign: as $x \to -\infty$ the difference would cost twice as much in the last place.
-constexpr float vtanh(float x) {
-  float a = __builtin_fabsf(x), z = x * x;
-  float near = a + a * z *
-                       backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
-                                           2.06390887954e-2f, -5.70498872745e-3f);
-  float far = 1.f - 2.f / (vexp(2.f * a) + 1.f);
-  return __builtin_copysignf(z < 0.390625f ? near : far, x);
-}
-inline double vtanh(double x) { return ::tanh(x); }
-
-template <class T> constexpr T vsqrt(T x) { return backend::square_root(x); }
 
 // ## One input
-//
-// `kName` is what messages call it, `kArity` counts its inputs, and `kTypes` says what element types it takes: floating
-// only, numbers (int64 too), or everything (bool too).
-enum Types { kFloating, kNumbers, kEverything };
-
-template <int arity, Types types> struct Elementwise {
-  static constexpr int kArity = arity;
-  static constexpr Types kTypes = types;
-};
-
 struct Neg : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "neg";
-  template <class T> constexpr T operator()(T x) const { return -x; }
+  template <class T> constexpr T operator()(T x) const {
+    if constexpr (__is_same(T, int64_t)) return minus(T(0), x);
+    else return -x;
+  }
 };
 struct Abs : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "abs";
-  template <class T> constexpr T operator()(T x) const { return x < 0 ? -x : x == 0 ? T(0) : x; }
+  template <class T> constexpr T operator()(T x) const { return x < 0 ? minus(T(0), x) : x == 0 ? T(0) : x; }
 };
 struct Sign : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "sign";
@@ -100,7 +46,7 @@ struct Sign : Elementwise<1, kNumbers> {
 };
 struct Square : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "square";
-  template <class T> constexpr T operator()(T x) const { return x * x; }
+  template <class T> constexpr T operator()(T x) const { return times(x, x); }
 };
 struct Relu : Elementwise<1, kNumbers> {
   static constexpr const char* kName = "relu";
@@ -122,16 +68,6 @@ struct Sqrt : Elementwise<1, kFloating> {
   static constexpr const char* kName = "sqrt";
   template <class T> constexpr T operator()(T x) const { return vsqrt(x); }
 };
-struct Sin : Elementwise<1, kFloating> {
-  static constexpr const char* kName = "sin";
-  float operator()(float x) const { return ::sinf(x); }
-  double operator()(double x) const { return ::sin(x); }
-};
-struct Cos : Elementwise<1, kFloating> {
-  static constexpr const char* kName = "cos";
-  float operator()(float x) const { return ::cosf(x); }
-  double operator()(double x) const { return ::cos(x); }
-};
 struct Tanh : Elementwise<1, kFloating> {
   static constexpr const char* kName = "tanh";
   template <class T> constexpr T operator()(T x) const { return vtanh(x); }
@@ -141,31 +77,111 @@ struct Sigmoid : Elementwise<1, kFloating> {
   template <class T> constexpr T operator()(T x) const { return T(1) / (T(1) + vexp(-x)); }
 };
 
+// ## Whole numbers nearby
+struct Floor : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "floor";
+  float operator()(float x) const { return __builtin_floorf(x); }
+  double operator()(double x) const { return __builtin_floor(x); }
+};
+struct Ceil : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "ceil";
+  float operator()(float x) const { return __builtin_ceilf(x); }
+  double operator()(double x) const { return __builtin_ceil(x); }
+};
+struct Trunc : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "trunc";
+  float operator()(float x) const { return __builtin_truncf(x); }
+  double operator()(double x) const { return __builtin_trunc(x); }
+};
+// Halves go to the even neighbour.
+struct Round : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "round";
+  float operator()(float x) const { return __builtin_rintf(x); }
+  double operator()(double x) const { return __builtin_rint(x); }
+};
+
 // ## Two inputs
 struct Add : Elementwise<2, kEverything> {  // of bools: or
   static constexpr const char* kName = "add";
-  template <class T> constexpr T operator()(T x, T y) const { return x + y; }
+  template <class T> constexpr T operator()(T x, T y) const { return plus(x, y); }
 };
 struct Sub : Elementwise<2, kNumbers> {
   static constexpr const char* kName = "sub";
-  template <class T> constexpr T operator()(T x, T y) const { return x - y; }
+  template <class T> constexpr T operator()(T x, T y) const { return minus(x, y); }
 };
 struct Mul : Elementwise<2, kEverything> {  // of bools: and
   static constexpr const char* kName = "mul";
   template <class T> constexpr T operator()(T x, T y) const {
     if constexpr (__is_same(T, bool)) return x && y;
-    else return x * y;
+    else return times(x, y);
   }
 };
 struct Div : Elementwise<2, kFloating> {
   static constexpr const char* kName = "div";
   template <class T> constexpr T operator()(T x, T y) const { return x / y; }
 };
-struct Pow : Elementwise<2, kFloating> {
+// Whole powers of integers; below 0 only 1 and -1 have one that is not a fraction.
+struct Pow : Elementwise<2, kNumbers> {
   static constexpr const char* kName = "pow";
-  float operator()(float x, float y) const { return ::powf(x, y); }
-  double operator()(double x, double y) const { return ::pow(x, y); }
+  template <class T> constexpr T operator()(T x, T y) const {
+    if constexpr (__is_same(T, int64_t)) {
+      if (y < 0) return x == 1 ? 1 : x == -1 ? (y & 1 ? -1 : 1) : 0;
+      T z = 1;
+      for (; y > 0; y >>= 1, x = times(x, x)) z = y & 1 ? times(z, x) : z;
+      return z;
+    } else {
+      return vpow(x, y);
+    }
+  }
 };
+
+// ## Division with a remainder
+//
+// C's remainder has the sign of x (fmod), Python's that of y. For integers y is not 0, which is checked before; and -1 is
+// taken apart because the smallest int64 has no negative.
+inline float c_remainder(float x, float y) { return ::fmodf(x, y); }
+inline double c_remainder(double x, double y) { return ::fmod(x, y); }
+constexpr int64_t c_remainder(int64_t x, int64_t y) { return y == -1 ? 0 : x % y; }
+struct Fmod : Elementwise<2, kNumbers> {
+  static constexpr const char* kName = "fmod";
+  template <class T> constexpr T operator()(T x, T y) const { return c_remainder(x, y); }
+};
+struct Remainder : Elementwise<2, kNumbers> {
+  static constexpr const char* kName = "remainder";
+  template <class T> constexpr T operator()(T x, T y) const {
+    T r = c_remainder(x, y);
+    return r != 0 && (r < 0) != (y < 0) ? plus(r, y) : r;
+  }
+};
+// Rounded towards zero.
+struct DivTrunc : Elementwise<2, kNumbers> {
+  static constexpr const char* kName = "div";
+  template <class T> constexpr T operator()(T x, T y) const {
+    if constexpr (__is_same(T, int64_t)) return y == -1 ? minus(T(0), x) : x / y;
+    else if constexpr (__is_same(T, float)) return __builtin_truncf(x / y);
+    else return __builtin_trunc(x / y);
+  }
+};
+// Rounded down. x / y itself may be rounded up to a whole number that y does not go into; x less the remainder is a multiple
+// of y, and its quotient at most a last bit away from a whole number.
+struct FloorDivide : Elementwise<2, kNumbers> {
+  static constexpr const char* kName = "floor_divide";
+  template <class T> constexpr T operator()(T x, T y) const {
+    if constexpr (__is_same(T, int64_t)) {
+      T q = DivTrunc{}(x, y), r = c_remainder(x, y);
+      return r != 0 && (r < 0) != (y < 0) ? q - 1 : q;
+    } else {
+      if (y == 0) return x / y;
+      T r = c_remainder(x, y), q = (x - r) / y;
+      q = r != 0 && (r < 0) != (y < 0) ? q - 1 : q;
+      T down = static_cast<T>(__builtin_floor(q));
+      down = q - down > T(0.5) ? down + 1 : down;
+      return q == 0 ? with_sign_of(T(0), x / y) : down;
+    }
+  }
+};
+
+// ## The larger and the smaller
 // A NaN on either side is the result, unlike C's fmax.
 struct Maximum : Elementwise<2, kEverything> {
   static constexpr const char* kName = "maximum";
@@ -175,64 +191,160 @@ struct Minimum : Elementwise<2, kEverything> {
   static constexpr const char* kName = "minimum";
   template <class T> constexpr T operator()(T x, T y) const { return x < y || x != x ? x : y; }
 };
-// dy where y is positive, else 0: the derivative of relu, and linear in dy.
+// C's fmax: the other one where one is NaN.
+struct Fmax : Elementwise<2, kEverything> {
+  static constexpr const char* kName = "fmax";
+  template <class T> constexpr T operator()(T x, T y) const { return x >= y || y != y ? x : y; }
+};
+struct Fmin : Elementwise<2, kEverything> {
+  static constexpr const char* kName = "fmin";
+  template <class T> constexpr T operator()(T x, T y) const { return x <= y || y != y ? x : y; }
+};
+struct Copysign : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "copysign";
+  template <class T> constexpr T operator()(T x, T y) const { return with_sign_of(x, y); }
+};
+// dy where y is positive (or NaN), else 0: the derivative of relu, and linear in dy.
 struct Gate : Elementwise<2, kFloating> {
   static constexpr const char* kName = "gate";
-  template <class T> constexpr T operator()(T dy, T y) const { return y > 0 ? dy : T(0); }
+  template <class T> constexpr T operator()(T dy, T y) const { return y <= 0 ? T(0) : dy; }
 };
 
-struct Eq : Elementwise<2, kEverything> {
+// ## Comparisons
+struct Eq : Predicate<2, kEverything> {
   static constexpr const char* kName = "eq";
   template <class T> constexpr bool operator()(T x, T y) const { return x == y; }
 };
-struct Ne : Elementwise<2, kEverything> {
+struct Ne : Predicate<2, kEverything> {
   static constexpr const char* kName = "ne";
   template <class T> constexpr bool operator()(T x, T y) const { return x != y; }
 };
-struct Lt : Elementwise<2, kEverything> {
+struct Lt : Predicate<2, kEverything> {
   static constexpr const char* kName = "lt";
   template <class T> constexpr bool operator()(T x, T y) const { return x < y; }
 };
-struct Le : Elementwise<2, kEverything> {
+struct Le : Predicate<2, kEverything> {
   static constexpr const char* kName = "le";
   template <class T> constexpr bool operator()(T x, T y) const { return x <= y; }
 };
-struct Gt : Elementwise<2, kEverything> {
+struct Gt : Predicate<2, kEverything> {
   static constexpr const char* kName = "gt";
   template <class T> constexpr bool operator()(T x, T y) const { return x > y; }
 };
-struct Ge : Elementwise<2, kEverything> {
+struct Ge : Predicate<2, kEverything> {
   static constexpr const char* kName = "ge";
   template <class T> constexpr bool operator()(T x, T y) const { return x >= y; }
 };
 
+// ## Bits and whole numbers
+struct BitAnd : Elementwise<2, kWhole> {
+  static constexpr const char* kName = "bitwise_and";
+  template <class T> constexpr T operator()(T x, T y) const { return x & y; }
+};
+struct BitOr : Elementwise<2, kWhole> {
+  static constexpr const char* kName = "bitwise_or";
+  template <class T> constexpr T operator()(T x, T y) const { return x | y; }
+};
+struct BitXor : Elementwise<2, kWhole> {
+  static constexpr const char* kName = "bitwise_xor";
+  template <class T> constexpr T operator()(T x, T y) const { return x ^ y; }
+};
+// Shifted by 64 or more (or by a negative number) nothing is left but the sign.
+struct ShiftLeft : Elementwise<2, kIntegers> {
+  static constexpr const char* kName = "bitwise_left_shift";
+  constexpr int64_t operator()(int64_t x, int64_t y) const {
+    return y < 0 || y > 63 ? 0 : static_cast<int64_t>(static_cast<uint64_t>(x) << y);
+  }
+};
+struct ShiftRight : Elementwise<2, kIntegers> {
+  static constexpr const char* kName = "bitwise_right_shift";
+  constexpr int64_t operator()(int64_t x, int64_t y) const { return x >> (y < 0 || y > 63 ? 63 : y); }
+};
+// Euclid's algorithm, on numbers without sign.
+struct Gcd : Elementwise<2, kIntegers> {
+  static constexpr const char* kName = "gcd";
+  constexpr int64_t operator()(int64_t x, int64_t y) const {
+    uint64_t a = static_cast<uint64_t>(Abs{}(x)), b = static_cast<uint64_t>(Abs{}(y));
+    while (b != 0) {
+      uint64_t rest = a % b;
+      a = b;
+      b = rest;
+    }
+    return static_cast<int64_t>(a);
+  }
+};
+struct Lcm : Elementwise<2, kIntegers> {
+  static constexpr const char* kName = "lcm";
+  constexpr int64_t operator()(int64_t x, int64_t y) const {
+    int64_t g = Gcd{}(x, y);
+    return g == 0 ? 0 : Abs{}(times(DivTrunc{}(x, g), y));
+  }
+};
+
 // ## Three inputs
+// NaN wins, as in `Maximum`.
+struct Clamp : Elementwise<3, kNumbers> {
+  static constexpr const char* kName = "clamp";
+  template <class T> constexpr T operator()(T x, T lo, T hi) const { return Minimum{}(Maximum{}(x, lo), hi); }
+};
+// Both formulas are x + w (y - x); each is exact at its own end.
+struct Lerp : Elementwise<3, kFloating> {
+  static constexpr const char* kName = "lerp";
+  template <class T> constexpr T operator()(T x, T y, T w) const {
+    return w < T(0.5) && w > T(-0.5) ? x + w * (y - x) : y - (y - x) * (1 - w);
+  }
+};
 struct AddScaled : Elementwise<3, kNumbers> {
   static constexpr const char* kName = "add";
-  template <class T> constexpr T operator()(T x, T y, T alpha) const { return x + alpha * y; }
+  template <class T> constexpr T operator()(T x, T y, T alpha) const { return plus(x, times(alpha, y)); }
 };
 struct Where : Elementwise<3, kEverything> {
   static constexpr const char* kName = "where";
   template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
 };
 
+}  // namespace CR_ISA
+}  // namespace cr::functor
+
+#include "backend/functor_activation.hpp"
+
+namespace cr::functor {
+inline namespace CR_ISA {
+
 // ## The list
 //
 // A functor's place in this list is its number in the waist.
 template <class... F> struct List {
+  static constexpr bool is_predicate(int i) {
+    constexpr bool k[] = {F::kPredicate...};
+    return k[i];
+  }
   static constexpr int size = sizeof...(F);
   static constexpr const char* names[] = {F::kName...};
   template <class G> static constexpr int index_of() {
-    constexpr bool same[] = {__is_same(F, G)...};
-    for (int i = 0; i < size; ++i) {
-      if (same[i]) return i;
-    }
-    return -1;
+    constexpr int at = [] {
+      constexpr bool same[] = {__is_same(F, G)...};
+      int i = 0;
+      while (i < size && !same[i]) ++i;
+      return i;
+    }();
+    static_assert(at < size, "a functor that the list lacks");
+    return at;
   }
 };
 using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
                   Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
-                  AddScaled, Where>;
+                  // whole numbers and bits, special functions
+                  Floor, Ceil, Round, Trunc, Fmod, Remainder, DivTrunc, FloorDivide, Fmax, Fmin, Copysign, Clamp, Lerp,
+                  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, Gcd, Lcm, Expm1, Exp2, Log2, Log10, Rsqrt, Tan, Asin,
+                  Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Atan2, Erf, Erfc, Erfinv, Lgamma, Digamma, Zeta, Hypot,
+                  Xlogy, Xlog1py, Logaddexp, Logaddexp2, AddScaled, Where,  //
+                  // activations and losses
+                  LeakyRelu, Hardtanh, Hardsigmoid, Hardshrink, Softshrink, Threshold, GateAbove, GateBelow, Drop, Elu,
+                  Selu, Celu, NormalCdf, Gelu, GeluTanh, Silu, Mish, Softplus, LogSigmoid, Hardswish, Glu, Huber,
+                  Through<LeakyRelu>, Through<Hardsigmoid>, Through<Hardshrink>, Through<Softshrink>, Through<Elu>,
+                  Through<Selu>, Through<Celu>, Through<Gelu>, Through<GeluTanh>, Through<Silu>, Through<Mish>,
+                  Through<Softplus>, Through<LogSigmoid>, Through<Hardswish>>;
 
 // ## Reductions
 //

@@ -25,9 +25,40 @@ uint64_t refused_below(uint64_t size) { return (0 - size) % size; }
 
 int64_t offset_from(int64_t lo, uint64_t offset) { return static_cast<int64_t>(static_cast<uint64_t>(lo) + offset); }
 
+thread_local RandomTapeScope* tape = nullptr;
+
 }  // namespace
 
+RandomTapeScope::RandomTapeScope(RandomTape& t, Mode mode) : tape_(t), mode_(mode), around_(tape) { tape = this; }
+RandomTapeScope::~RandomTapeScope() { tape = around_; }
+
+bool RandomTapeScope::plays() {
+  for (RandomTapeScope* s = tape; s; s = s->around_) {
+    if (s->mode_ == play) return true;
+  }
+  return false;
+}
+
+RandomState RandomTapeScope::draw(const RandomState& from, uint64_t words) {
+  RandomTapeScope* player = tape;
+  while (player && player->mode_ == record) player = player->around_;
+  RandomState begin = from;
+  if (player) {
+    if (player->next_ == player->tape_.size() || player->tape_[player->next_].words != words) {
+      throw Error("random numbers: the second time, other numbers are drawn than the first");
+    }
+    begin = player->tape_[player->next_++].from;
+  }
+  for (RandomTapeScope* s = tape; s != player; s = s->around_) s->tape_.push_back({begin, words});
+  return begin;
+}
+
 uint32_t Generator::next() {
+  if (tape) [[unlikely]] {
+    RandomState at = RandomTapeScope::draw(state_, 1);
+    if (!RandomTapeScope::plays()) ++state_.position;
+    return backend::random_block(at.seed, at.stream, at.position / 4).word[at.position % 4];
+  }
   uint64_t index = state_.position / 4;
   if (index != block_index_) {
     block_ = backend::random_block(state_.seed, state_.stream, index);
@@ -58,6 +89,10 @@ int64_t Generator::randint(int64_t lo, int64_t hi) {
   return offset_from(lo, bits % size);
 }
 
+void Generator::skip(uint64_t words) {
+  if (!RandomTapeScope::plays()) state_.position += words;
+}
+
 Generator Generator::split(uint64_t id) const {
   backend::PhiloxBlock b = backend::random_block(state_.seed, state_.stream ^ kSplit, id);
   return Generator(
@@ -65,9 +100,13 @@ Generator Generator::split(uint64_t id) const {
 }
 
 RandomState Generator::reserve(uint64_t words) {
-  state_.position = (state_.position + 3) / 4 * 4;
   RandomState from = state_;
-  state_.position += words;
+  from.position = (from.position + 3) / 4 * 4;
+  if (tape) [[unlikely]] {
+    RandomState at = RandomTapeScope::draw(from, words);
+    if (RandomTapeScope::plays()) return at;
+  }
+  state_.position = from.position + words;
   return from;
 }
 

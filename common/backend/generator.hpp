@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "backend/philox.hpp"
 
@@ -52,7 +53,7 @@ class Generator {
   Generator split(uint64_t id) const;
 
   // Pass over `words` words without making them.
-  void skip(uint64_t words) { state_.position += words; }
+  void skip(uint64_t words);
 
   // Set aside `words` words, beginning with a fresh block, and return the state that stands before them: what the bulk
   // functions below are given. The generator goes on behind them.
@@ -68,6 +69,38 @@ class Generator {
   // The block that was made last, since four words come at a time.
   uint64_t block_index_ = ~uint64_t{0};
   backend::PhiloxBlock block_{};
+};
+
+// ## The same numbers once more
+//
+// A computation that is done twice (`func/checkpoint.hpp`) must draw the same random numbers twice. While a tape records,
+// it writes down where each draw of this thread began, from whatever generator; while it plays, draws get those numbers
+// again, one after another, and the generators themselves stay where they are.
+struct RandomDraw {
+  RandomState from;
+  uint64_t words;
+};
+using RandomTape = std::vector<RandomDraw>;
+
+// Recording or playing lasts as long as the scope. Scopes nest: what is drawn in an inner one is noted by those around it,
+// up to one that plays. A tape must outlive its scope. Playing on past the end of the tape throws Error.
+class RandomTapeScope {
+ public:
+  enum Mode { record, play };
+  RandomTapeScope(RandomTape& tape, Mode mode);
+  ~RandomTapeScope();
+  RandomTapeScope(const RandomTapeScope&) = delete;
+  RandomTapeScope& operator=(const RandomTapeScope&) = delete;
+
+  // For `Generator`: where a draw of `words` words shall begin, and whether the generator moves on.
+  static bool plays();
+  static RandomState draw(const RandomState& from, uint64_t words);
+
+ private:
+  RandomTape& tape_;
+  Mode mode_;
+  size_t next_ = 0;
+  RandomTapeScope* around_;
 };
 
 }  // namespace cr

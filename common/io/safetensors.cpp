@@ -51,8 +51,8 @@ const Type* type_named(const std::string& name) {
       {"I8", {1, DType::int64, widen<int8_t>}},
       {"I16", {2, DType::int64, widen<int16_t>}},
       {"I32", {4, DType::int64, widen<int32_t>}},
-      {"F16", {2, {}, {}, false}},
-      {"BF16", {2, {}, {}, false}},
+      {"F16", {2, DType::float16}},
+      {"BF16", {2, DType::bfloat16}},
       {"U16", {2, {}, {}, false}},
       {"U32", {4, {}, {}, false}},
       {"U64", {8, {}, {}, false}},
@@ -118,7 +118,7 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
   const Type* type = type_named(type_name);
   if (!type || (!type->known && unknown == UnknownTypes::refuse)) {
     throw IoError(file + ": " + name + " has elements of type " + quoted(type_name) +
-                  "; known are F32, F64, I64, I32, I16, I8, U8, BOOL");
+                  "; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
   }
 
   // The sizes multiply to a number of bytes that may overflow: a size of 0 counts as 1 here, since strides are products
@@ -213,6 +213,8 @@ const char* type_name(DType dtype) {
     case DType::boolean: return "BOOL";
     case DType::int64: return "I64";
     case DType::float64: return "F64";
+    case DType::float16: return "F16";
+    case DType::bfloat16: return "BF16";
     default: return "F32";
   }
 }

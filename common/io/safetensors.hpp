@@ -29,7 +29,7 @@ struct SafeTensors {
 // What to do with a tensor whose element type is none of ours: refuse the file, or leave the tensor out.
 enum class UnknownTypes { refuse, skip };
 
-// Reads a file. Known types are F32, F64, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a
+// Reads a file. Known types are F64, F32, F16, BF16, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a
 // file that is missing, damaged or of another type.
 SafeTensors load_safetensors(const std::string& path, UnknownTypes unknown = UnknownTypes::refuse);
 

@@ -12,6 +12,9 @@
 // A field is a `Tensor`, another struct with `CR_FIELDS`, or a `std::vector` of either. Names are joined by dots, as in
 // PyTorch: `hidden.weight`, `layers.0.bias`. Copying a model copies the handles, so the copy trains with the original;
 // `clone` copies the numbers.
+//
+// Some layers compute something else in training than afterwards. Training mode is a field too, a `bool` called
+// `training`; `train(model)` and `eval(model)` set it wherever it occurs.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +61,31 @@ template <class Field, class F> void visit_tensors(const std::string& name, Fiel
   }  // anything else, such as a size or a flag, holds no tensor
 }
 
+// Sets every flag that is called `training`.
+template <class Field> void set_training(Field& field, bool on) {
+  if constexpr (requires { field.visit_fields([](const std::string&, auto&) {}); }) {
+    field.visit_fields([on](const std::string& name, auto& inner) {
+      if constexpr (std::is_same_v<decltype(inner), bool&>) {
+        if (name == "training") inner = on;
+      } else {
+        set_training(inner, on);
+      }
+    });
+  } else if constexpr (requires { field.begin(); }) {
+    for (auto& inner : field) set_training(inner, on);
+  }
+}
+
+template <class T>
+concept Model = requires(T& model) {
+  model.visit_fields([](const std::string&, auto&) {});
+};
+
 }  // namespace nn
+
+// Puts all parts of a model into training mode, in which they begin, or out of it.
+template <nn::Model M> void train(M& model, bool on = true) { nn::set_training(model, on); }
+template <nn::Model M> void eval(M& model) { nn::set_training(model, false); }
 
 using StateDict = std::map<std::string, Tensor>;
 

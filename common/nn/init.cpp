@@ -1,6 +1,8 @@
 #include "nn/init.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "ops/ops.hpp"
 
@@ -14,19 +16,109 @@ Tensor normal(const Shape& shape, double mean, double deviation, Generator& gene
   return randn(shape, generator, dtype) * deviation + mean;
 }
 
-static void check_matrix(const char* op, const Shape& shape) {
-  if (shape.size() != 2) throw ShapeError(std::string(op) + ": needs a shape (out, in), got " + to_string(shape));
+// ## Truncated
+namespace {
+
+// The x with erf x = y: Winitzki's formula, three digits good, and three of Halley's steps.
+double erf_inverse(double y) {
+  if (std::abs(y) >= 1) return std::copysign(INFINITY, y);
+  constexpr double a = 0.147;
+  double log = std::log1p(-y * y), t = 2 / (std::numbers::pi * a) + log / 2;
+  double x = std::copysign(std::sqrt(std::sqrt(t * t - log / a) - t), y);
+  for (int i = 0; i < 3; ++i) {
+    double step = (std::erf(x) - y) * std::sqrt(std::numbers::pi) / 2 * std::exp(x * x);
+    x -= step / (1 + x * step);
+  }
+  return x;
 }
 
-Tensor xavier_uniform(const Shape& shape, Generator& generator, DType dtype) {
-  check_matrix("xavier_uniform", shape);
-  double bound = std::sqrt(6.0 / static_cast<double>(shape[0] + shape[1]));  // a uniform's variance is bound² / 3
+}  // namespace
+
+// If u is uniform, the x with Φ(x) = u is normal; u between Φ(a) and Φ(b) gives x between a and b.
+Tensor trunc_normal(const Shape& shape, double mean, double deviation, double a, double b, Generator& generator,
+                    DType dtype) {
+  if (!(a < b)) throw Error("trunc_normal: needs a < b");
+  auto erf_of = [&](double x) { return std::erf((x - mean) / (deviation * std::numbers::sqrt2)); };
+  Tensor y = uniform(shape, erf_of(a), erf_of(b), generator, DType::float64);
+  double* numbers = y.mutable_data<double>();
+  for (int64_t i = 0; i < y.numel(); ++i) {
+    numbers[i] = std::clamp(mean + deviation * std::numbers::sqrt2 * erf_inverse(numbers[i]), a, b);
+  }
+  return y.to(dtype);
+}
+
+// ## By the size of a layer
+namespace {
+
+struct Fans {
+  double in, out;
+};
+Fans fans(const char* op, const Shape& shape) {
+  if (shape.size() < 2) throw ShapeError(std::string(op) + ": needs a shape (out, in, …), got " + to_string(shape));
+  double places = 1;
+  for (int d = 2; d < shape.size(); ++d) places *= static_cast<double>(shape[d]);
+  return {static_cast<double>(shape[1]) * places, static_cast<double>(shape[0]) * places};
+}
+
+double kaiming_deviation(const char* op, const Shape& shape, const KaimingOptions& o) {
+  Fans f = fans(op, shape);
+  double gain = calculate_gain(o.nonlinearity, o.a);
+  return gain / std::sqrt(o.mode == Fan::in ? f.in : f.out);
+}
+
+}  // namespace
+
+// A uniform distribution's variance is bound² / 3.
+Tensor xavier_uniform(const Shape& shape, Generator& generator, double gain, DType dtype) {
+  Fans f = fans("xavier_uniform", shape);
+  double bound = gain * std::sqrt(6 / (f.in + f.out));
   return uniform(shape, -bound, bound, generator, dtype);
 }
 
-Tensor kaiming_normal(const Shape& shape, Generator& generator, DType dtype) {
-  check_matrix("kaiming_normal", shape);
-  return normal(shape, 0, std::sqrt(2.0 / static_cast<double>(shape[1])), generator, dtype);
+Tensor xavier_normal(const Shape& shape, Generator& generator, double gain, DType dtype) {
+  Fans f = fans("xavier_normal", shape);
+  return normal(shape, 0, gain * std::sqrt(2 / (f.in + f.out)), generator, dtype);
+}
+
+double calculate_gain(Nonlinearity nonlinearity, double slope) {
+  switch (nonlinearity) {
+    case Nonlinearity::tanh: return 5.0 / 3;
+    case Nonlinearity::relu: return std::numbers::sqrt2;
+    case Nonlinearity::leaky_relu: return std::sqrt(2 / (1 + slope * slope));
+    case Nonlinearity::selu: return 0.75;
+    default: return 1;
+  }
+}
+
+Tensor kaiming_uniform(const Shape& shape, Generator& generator, KaimingOptions options, DType dtype) {
+  double bound = std::sqrt(3.0) * kaiming_deviation("kaiming_uniform", shape, options);
+  return uniform(shape, -bound, bound, generator, dtype);
+}
+
+Tensor kaiming_normal(const Shape& shape, Generator& generator, KaimingOptions options, DType dtype) {
+  return normal(shape, 0, kaiming_deviation("kaiming_normal", shape, options), generator, dtype);
+}
+
+// Gram and Schmidt: from each vector take away what lies along those before it, and divide by its length. Once leaves
+// rounding errors that grow with the number of vectors; twice is enough (Giraud et al. 2005).
+static Tensor orthonormal_rows(Tensor v) {  // (k, n), k ≤ n
+  for (int64_t i = 0; i < v.size(0); ++i) {
+    Tensor u = v[i];  // (n,)
+    for (int pass = 0; pass < 2 && i > 0; ++pass) {
+      Tensor before = v.narrow(0, 0, i);          // (i, n)
+      u = u - matmul(matmul(before, u), before);  // (n,)
+    }
+    v[i] = u / sqrt(sum(square(u)));
+  }
+  return v;
+}
+
+Tensor orthogonal(const Shape& shape, Generator& generator, double gain, DType dtype) {
+  fans("orthogonal", shape);
+  int64_t rows = shape[0], columns = rows > 0 ? numel(shape) / rows : 0;
+  Tensor v = randn({rows, columns}, generator, DType::float64);
+  Tensor q = rows <= columns ? orthonormal_rows(v) : orthonormal_rows(v.t().contiguous()).t();
+  return (q * gain).to(dtype).reshape(shape);
 }
 
 }  // namespace cr::nn

@@ -1,9 +1,11 @@
 #include "ops/create.hpp"
 
-#include <numeric>
+#include <cmath>
 
 #include "backend/backend.hpp"
+#include "ops/arrange.hpp"
 #include "ops/elementwise.hpp"
+#include "ops/index.hpp"
 
 namespace cr {
 
@@ -12,15 +14,31 @@ Tensor full(const Shape& shape, Scalar value, DType dtype, Device device) {
 }
 Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
 Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape, 1, dtype, device); }
-Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype(), x.device()); }
-Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype(), x.device()); }
 
-Tensor arange(int64_t end) { return arange(0, end); }
-Tensor arange(int64_t start, int64_t end, int64_t step) {
-  if (step == 0 || (end > start && step < 0) || (end < start && step > 0)) {
-    throw Error("arange: from " + std::to_string(start) + " to " + std::to_string(end) + " does not go in steps of " +
-                std::to_string(step));
-  }
+Tensor new_full(const Tensor& x, const Shape& shape, Scalar value, std::optional<DType> dtype) {
+  return full(shape, value, dtype.value_or(x.dtype()), x.device());
+}
+Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 0, dtype); }
+Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 1, dtype); }
+Tensor new_empty(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
+  return empty(shape, dtype.value_or(x.dtype()), x.device());
+}
+Tensor zeros_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 0, dtype); }
+Tensor ones_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 1, dtype); }
+Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) { return new_full(x, x.shape(), value, dtype); }
+Tensor empty_like(const Tensor& x, std::optional<DType> dtype) { return new_empty(x, x.shape(), dtype); }
+Tensor scalar_tensor(Scalar value, DType dtype) { return full({}, value, dtype); }
+
+// ## Evenly spaced
+namespace {
+
+template <class N> [[noreturn]] void does_not_go(N start, N end, N step) {
+  throw Error("arange: from " + std::to_string(start) + " to " + std::to_string(end) + " does not go in steps of " +
+              std::to_string(step));
+}
+
+Tensor whole_range(int64_t start, int64_t end, int64_t step) {
+  if (step == 0 || (end > start && step < 0) || (end < start && step > 0)) does_not_go(start, end, step);
   uint64_t length = step > 0 ? static_cast<uint64_t>(end) - static_cast<uint64_t>(start)
                              : static_cast<uint64_t>(start) - static_cast<uint64_t>(end);
   uint64_t stride = step > 0 ? static_cast<uint64_t>(step) : -static_cast<uint64_t>(step);
@@ -31,54 +49,63 @@ Tensor arange(int64_t start, int64_t end, int64_t step) {
   return x;
 }
 
+Tensor real_range(double start, double end, double step, DType dtype) {
+  if (step == 0 || (end > start && step < 0) || (end < start && step > 0) || !std::isfinite(end - start) || std::isnan(step))
+    does_not_go(start, end, step);
+  double count = std::ceil((end - start) / step);
+  if (!(count < 0x1p62)) throw ShapeError("arange: the numbers are too many");
+  Tensor x = empty({static_cast<int64_t>(count)}, dtype);
+  backend::on(x.device()).arange(x, start, step);
+  return x;
+}
+
+}  // namespace
+
+Tensor arange(Scalar end) { return arange(0, end); }
+Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype) {
+  bool real = is_floating(start.kind) || is_floating(end.kind) || is_floating(step.kind);
+  DType type = dtype.value_or(real ? DType::float32 : DType::int64);
+  if (!is_floating(type)) {
+    return whole_range(start.as<int64_t>(), end.as<int64_t>(), step.as<int64_t>()).to(type);
+  }
+  return real_range(start.value, end.value, step.value, type);
+}
+
+// From both ends to the middle, so that it is symmetric to the last bit and ends at `end`.
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
+  if (!is_floating(dtype)) return linspace(start, end, steps, DType::float64).to(dtype);
+  if (steps < 0) throw ShapeError("linspace: " + std::to_string(steps) + " steps");
   Tensor x = empty({steps}, dtype);
-  backend::on(x.device()).arange(x, start, steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0.0);
-  if (steps > 1)
-    backend::on(x.device()).fill(window(x, {1}, {1}, steps - 1), end);  // exactly, whatever the steps add up to
+  int64_t half = (steps + 1) / 2;
+  double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0.0;
+  backend::Backend& on = backend::on(x.device());
+  on.arange(window(x, {half}, {1}, 0), start, step);
+  if (steps == half) return x;
+  Tensor back = empty({steps - half}, dtype);
+  on.arange(back, end, -step);
+  on.copy(window(x, {steps - half}, {1}, half), window(back, {steps - half}, {-1}, steps - half - 1));
   return x;
 }
 
-Tensor eye(int64_t n, DType dtype) {
-  Tensor x = zeros({n, n}, dtype);
-  backend::on(x.device()).fill(window(x, {n}, {n + 1}, 0), 1);
+Tensor logspace(double start, double end, int64_t steps, double base, DType dtype) {
+  Tensor x = linspace(start, end, steps, DType::float64);
+  for (double& v : std::span(x.mutable_data<double>(), static_cast<size_t>(steps))) v = std::pow(base, v);
+  return x.to(dtype);
+}
+
+Tensor eye(int64_t n, DType dtype) { return eye(n, n, dtype); }
+Tensor eye(int64_t n, int64_t m, DType dtype) {
+  Tensor x = zeros({n, m}, dtype);
+  int64_t length = std::min(n, m);
+  if (length > 0) backend::on(x.device()).fill(window(x, {length}, {m + 1}, 0), 1);
   return x;
 }
 
-// ## Random numbers
-//
-// A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on its
-// own place only, so threads may fill in any order.
-template <class Words>
-static Tensor random(const Shape& shape, DType dtype, backend::Random kind, Generator& generator, Words&& words,
-                     int64_t lo = 0, int64_t hi = 0) {
-  Tensor x = empty(shape, dtype);
-  backend::on(x.device()).random(x, kind, generator.reserve(words(x.numel())), lo, hi);
-  return x;
+static Tensor kept_places(Tensor (*triangle)(const Tensor&, int64_t), int64_t rows, int64_t columns, int64_t offset) {
+  return nonzero(triangle(ones({rows, columns}, DType::boolean), offset)).t().contiguous();
 }
-
-Tensor rand(const Shape& shape, Generator& generator, DType dtype) {
-  return random(shape, dtype, backend::Random::uniform, generator, [&](int64_t n) {
-    return dtype == DType::float64 ? backend::words_for_uniform<double>(n) : backend::words_for_uniform<float>(n);
-  });
-}
-
-Tensor randn(const Shape& shape, Generator& generator, DType dtype) {
-  return random(shape, dtype, backend::Random::normal, generator, [&](int64_t n) {
-    return dtype == DType::float64 ? backend::words_for_normal<double>(n) : backend::words_for_normal<float>(n);
-  });
-}
-
-Tensor randint(int64_t lo, int64_t hi, const Shape& shape, Generator& generator) {
-  if (lo >= hi) throw Error("randint: no integer from " + std::to_string(lo) + " to below " + std::to_string(hi));
-  return random(shape, DType::int64, backend::Random::randint, generator, backend::words_for_randint, lo, hi);
-}
-
-Tensor randperm(int64_t n, Generator& generator) {
-  Tensor x = arange(n);
-  generator.shuffle(std::span<int64_t>(x.mutable_data<int64_t>(), static_cast<size_t>(n)));
-  return x;
-}
+Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset) { return kept_places(tril, rows, columns, offset); }
+Tensor triu_indices(int64_t rows, int64_t columns, int64_t offset) { return kept_places(triu, rows, columns, offset); }
 
 // ## Numbers written down
 namespace {

@@ -1,13 +1,13 @@
 // # Making tensors
 //
-// All are float32 on the CPU unless told otherwise. Random ones take their numbers from a `Generator`, which they move
-// on: the same seed gives the same tensors, for any number of threads.
+// All are float32 on the CPU unless told otherwise. `ops/random.hpp` makes random ones.
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <vector>
 
-#include "backend/generator.hpp"
+#include "ops/random.hpp"
 #include "tensor/tensor.hpp"
 
 namespace cr {
@@ -15,24 +15,36 @@ namespace cr {
 Tensor zeros(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor ones(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor full(const Shape& shape, Scalar value, DType dtype = DType::float32, Device device = Device::cpu);
-Tensor zeros_like(const Tensor& x);
-Tensor ones_like(const Tensor& x);
 
-// start, start + step, … below end. int64. Throws Error if step is 0 or points away from end.
-Tensor arange(int64_t end);
-Tensor arange(int64_t start, int64_t end, int64_t step = 1);
+// Like x in shape, type and device, or of another type or shape.
+Tensor zeros_like(const Tensor& x, std::optional<DType> dtype = {});
+Tensor ones_like(const Tensor& x, std::optional<DType> dtype = {});
+Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype = {});
+Tensor empty_like(const Tensor& x, std::optional<DType> dtype = {});
+Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype = {});
+Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype = {});
+Tensor new_full(const Tensor& x, const Shape& shape, Scalar value, std::optional<DType> dtype = {});
+Tensor new_empty(const Tensor& x, const Shape& shape, std::optional<DType> dtype = {});
 
-// `steps` numbers from start to end, both included, evenly spaced. (steps,)
+// A 0-d tensor.
+Tensor scalar_tensor(Scalar value, DType dtype = DType::float32);
+
+// start, start + step, … below end. int64 if all three are whole, else float32, unless a type is given. Throws Error if
+// step is 0 or points away from end.
+Tensor arange(Scalar end);
+Tensor arange(Scalar start, Scalar end, Scalar step = 1, std::optional<DType> dtype = {});
+
+// `steps` numbers from start to end, both included, evenly spaced; and base to the power of these. (steps,)
 Tensor linspace(double start, double end, int64_t steps, DType dtype = DType::float32);
+Tensor logspace(double start, double end, int64_t steps, double base = 10, DType dtype = DType::float32);
 
-// The identity matrix. (n, n)
+// The identity matrix, (n, n) or its first columns (n, m).
 Tensor eye(int64_t n, DType dtype = DType::float32);
+Tensor eye(int64_t n, int64_t m, DType dtype = DType::float32);
 
-// Uniform over [0, 1); standard normal; integers lo … hi - 1 (int64); the numbers 0 … n - 1 in random order (int64).
-Tensor rand(const Shape& shape, Generator& generator, DType dtype = DType::float32);
-Tensor randn(const Shape& shape, Generator& generator, DType dtype = DType::float32);
-Tensor randint(int64_t lo, int64_t hi, const Shape& shape, Generator& generator);
-Tensor randperm(int64_t n, Generator& generator);
+// Rows and columns, (2, count), of the places in a rows x columns matrix that `tril` or `triu` would leave.
+Tensor tril_indices(int64_t rows, int64_t columns, int64_t offset = 0);
+Tensor triu_indices(int64_t rows, int64_t columns, int64_t offset = 0);
 
 // From numbers written down: `tensor({{1, 2}, {3, 4}})` is an int64 matrix, `tensor({1.0, 2.5})` a float32 vector. Throws
 // ShapeError if rows have different lengths.

@@ -1,11 +1,12 @@
 // # Printing
 //
 // As PyTorch does it: nested brackets, columns of one width, four decimals, or scientific notation where the numbers span
-// too many sizes; beyond a thousand elements only the first and last three of each dimension.
+// too many sizes; lines of at most 80 columns; beyond a thousand elements only the first and last three of each dimension.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <ostream>
+#include <vector>
 
 #include "tensor/tensor.hpp"
 
@@ -13,6 +14,8 @@ namespace cr {
 namespace {
 
 constexpr int64_t kEdge = 3, kThreshold = 1000;
+constexpr size_t kLine = 80;
+const std::string kBracket = "tensor(";
 
 struct Style {
   bool summarize, scientific = false, whole = true;
@@ -50,33 +53,36 @@ std::string text_at(const Tensor& x, int64_t offset, const Style& style) {
   return text(value_at(x, offset), style);
 }
 
-void print(const Tensor& x, int d, int64_t offset, const Style& style, std::string& out) {
-  if (d == x.dim()) {
-    out += fmt::format("{:>{}}", text_at(x, offset, style), style.width);
-    return;
-  }
-  int64_t n = x.shape()[d];
-  bool last = d == x.dim() - 1;
-  std::string separator = last ? ", "
-                               : "," + std::string(static_cast<size_t>(x.dim() - 1 - d), '\n') +
-                                     std::string(static_cast<size_t>(d) + 8, ' ');
-  out += '[';
+std::string print(const Tensor& x, int d, int64_t offset, const Style& style) {
+  if (d == x.dim()) return fmt::format("{:>{}}", text_at(x, offset, style), style.width);
+  int64_t n = x.shape()[d], step = x.strides()[d];
+  bool innermost = d == x.dim() - 1;
+  std::vector<std::string> items;
   for (int64_t i = 0; i < n; ++i) {
-    if (i > 0) out += separator;
     if (style.summarize && n > 2 * kEdge && i == kEdge) {
-      out += (last ? " ..." : "...") + separator;
+      items.push_back(innermost ? " ..." : "...");
       i = n - kEdge;
     }
-    print(x, d + 1, offset + i * x.strides()[d], style, out);
+    items.push_back(print(x, d + 1, offset + i * step, style));
   }
-  out += ']';
+  // Numbers stand side by side as far as the line goes, rows below each other, matrices with an empty line between.
+  size_t indent = kBracket.size() + static_cast<size_t>(d) + 1;
+  size_t per_line = innermost ? std::max<size_t>(1, (kLine - indent + 1) / (style.width + 2)) : 1;
+  std::string line_end(innermost ? 1 : static_cast<size_t>(x.dim() - 1 - d), '\n');
+  std::string out = "[";
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) out += i % per_line == 0 ? "," + line_end + std::string(indent, ' ') : ", ";
+    out += items[i];
+  }
+  return out + "]";
 }
 
 }  // namespace
 
 std::string to_string(const Tensor& given) {
   if (!given.defined()) return "tensor(undefined)";
-  Tensor x = given.device() == Device::cuda ? given.to(Device::cpu) : given.detach();
+  Tensor x = given.device() == Device::cuda ? given.detach().to(Device::cpu) : given.detach();
+  if (is_storage(x.dtype())) x = x.to(DType::float32);
   Style style{.summarize = x.numel() > kThreshold};
   if (is_floating(x.dtype())) {
     double largest = 0, smallest = INFINITY;
@@ -94,14 +100,18 @@ std::string to_string(const Tensor& given) {
     if (is_floating(x.dtype()) && (v == 0 || !std::isfinite(v))) return;  // these do not set the columns' width
     style.width = std::max(style.width, text_at(x, at, style).size());
   });
-  std::string out = "tensor(";
-  if (x.numel() == 0) out += "[]";
-  else print(x, 0, x.impl()->offset, style, out);
-  if (x.numel() == 0 && x.dim() != 1) out += ", size=" + to_string(x.shape());
-  if (x.dtype() == DType::float64 || (x.numel() == 0 && x.dtype() != DType::float32))
-    out += std::string(", dtype=") + name(x.dtype());
-  if (given.grad_fn()) out += std::string(", grad_fn=<") + given.grad_fn() + ">";
-  else if (given.requires_grad()) out += ", requires_grad=true";
+  std::string out = kBracket;
+  out += x.numel() == 0 ? "[]" : print(x, 0, x.impl()->offset, style);
+  auto suffix = [&](const std::string& words) {
+    size_t column = out.size() - (out.rfind('\n') + 1);  // npos + 1 is 0
+    out += (column + words.size() + 4 > kLine ? ",\n" + std::string(kBracket.size(), ' ') : ", ") + words;
+  };
+  if (x.numel() == 0 && x.dim() != 1) suffix("size=" + to_string(x.shape()));
+  DType type = given.dtype();
+  if (type == DType::float64 || is_storage(type) || (x.numel() == 0 && type != DType::float32))
+    suffix(std::string("dtype=") + name(type));
+  if (given.grad_fn()) suffix(std::string("grad_fn=<") + given.grad_fn() + ">");
+  else if (given.requires_grad()) suffix("requires_grad=true");
   return out + ")";
 }
 

@@ -35,6 +35,22 @@ bool is_contiguous(const Shape& shape, const Strides& strides) {
   return true;
 }
 
+// From the smallest stride to the largest, each must step over all that the smaller ones reach.
+bool may_overlap(const Shape& shape, const Strides& strides) {
+  InlineVector<std::pair<int64_t, int64_t>, 5> dims;
+  for (int d = 0; d < shape.size(); ++d) {
+    if (shape[d] == 0) return false;
+    if (shape[d] > 1) dims.push_back({strides[d], shape[d]});
+  }
+  std::sort(dims.begin(), dims.end());
+  int64_t reach = 0;
+  for (auto& [stride, size] : dims) {
+    if (stride <= reach) return true;
+    reach += (size - 1) * stride;
+  }
+  return false;
+}
+
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op) {
   if (a == b) return a;
   Shape out(std::max(a.size(), b.size()), 1);

@@ -62,6 +62,7 @@ const void* Tensor::checked_data(DType expected) const {
 Scalar Tensor::item_scalar() const {
   if (numel() != 1) throw ShapeError("item: needs one element, got shape " + to_string(shape()));
   if (device() == Device::cuda) return to(Device::cpu).item_scalar();
+  if (is_storage(dtype())) return detach().to(DType::float32).item_scalar();
   return dispatch(
       dtype(), [&](auto t) { return Scalar(static_cast<const decltype(t)*>(impl_->storage->data())[impl_->offset]); });
 }

@@ -13,8 +13,10 @@
 
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tensor/dtype.hpp"
 #include "tensor/ref.hpp"
@@ -60,14 +62,31 @@ struct Slice {
   int64_t step = 1;
 };
 
-// One item between brackets: `x[{2, Slice{0, 5}}]`.
+// One item between brackets: `x[{2, Slice{0, 5}}]`. `None{}` is a new dimension of size 1, `Ellipsis{}` as many whole
+// dimensions as are left.
+struct None {};
+struct Ellipsis {};
 struct Index {
+  enum class Kind : uint8_t { at, slice, none, ellipsis };
   Index(int i) : at(i) {}
   Index(int64_t i) : at(i) {}
-  Index(Slice s) : slice(s), is_slice(true) {}
+  Index(Slice s) : slice(s), kind(Kind::slice) {}
+  Index(None) : kind(Kind::none) {}
+  Index(Ellipsis) : kind(Kind::ellipsis) {}
   int64_t at = 0;
   Slice slice;
-  bool is_slice = false;
+  Kind kind = Kind::at;
+};
+struct AnyIndex;  // or a tensor of indices: `x.index({rows, 0})`
+
+// What `register_hook` returns. `remove()` takes the hook away; dropping the handle leaves it.
+class HookHandle {
+ public:
+  explicit HookHandle(std::weak_ptr<std::function<Tensor(const Tensor&)>> hook) : hook_(std::move(hook)) {}
+  void remove();
+
+ private:
+  std::weak_ptr<std::function<Tensor(const Tensor&)>> hook_;
 };
 
 class Tensor {
@@ -122,18 +141,29 @@ class Tensor {
   Tensor reshape(Shape shape) const;  // a copy where no view will do; one size may be -1: whatever is left
   Tensor view(Shape shape) const;     // never a copy; throws ShapeError where one would be needed
   Tensor flatten(int64_t start_dim = 0, int64_t end_dim = -1) const;
-  Tensor t() const;  // matrix transpose
+  Tensor t() const;   // matrix transpose
+  Tensor T() const;   // all dimensions reversed
+  Tensor mT() const;  // the last two swapped
   Tensor transpose(int64_t a, int64_t b) const;
   Tensor permute(Dims order) const;
   Tensor squeeze() const;
   Tensor squeeze(int64_t d) const;
+  Tensor squeeze(const Dims& dims) const;
   Tensor unsqueeze(int64_t d) const;
   Tensor expand(Shape shape) const;  // repeats dimensions of size 1 without copying; -1 keeps a size
   Tensor select(int64_t d, int64_t at) const;
   Tensor slice(int64_t d, Slice s) const;
   Tensor narrow(int64_t d, int64_t start, int64_t length) const;
+  Tensor diagonal(int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) const;  // x[i][i + offset], as last dimension
+  Tensor unfold(int64_t d, int64_t size, int64_t step) const;  // windows of `size` every `step`: (…, windows, …, size)
+  // Any window onto the storage; `offset` defaults to x's own. Throws IndexError where it would leave what x is part of.
+  Tensor as_strided(const Shape& shape, const Strides& strides, std::optional<int64_t> offset = {}) const;
   Tensor operator[](Index i) const;
   Tensor operator[](std::initializer_list<Index> indices) const;
+
+  // ## At indices from tensors: `ops/index.hpp`
+  Tensor index(const std::vector<AnyIndex>& items) const;  // a copy
+  const Tensor& index_put_(const std::vector<AnyIndex>& items, const Tensor& values, bool accumulate = false) const;
 
   // ## Copies
   Tensor clone() const;
@@ -168,7 +198,7 @@ class Tensor {
   void set_grad(const Tensor& g) const;  // an undefined `g` clears it
   void backward(const Tensor& gradient = {}, bool retain_graph = false, bool create_graph = false) const;
   Tensor detach() const;
-  void register_hook(std::function<Tensor(const Tensor&)> hook) const;
+  HookHandle register_hook(std::function<Tensor(const Tensor&)> hook) const;
   const char* grad_fn() const;  // the name of the operation that made it, or nullptr
 
   // ## Shorthands for functions in `ops/`
@@ -191,6 +221,14 @@ class Tensor {
   const void* checked_data(DType expected) const;
   Scalar item_scalar() const;
   Ref<TensorImpl> impl_;
+};
+
+// An item of `index` and `index_put_`: as between brackets, or an int64 tensor of indices, or a bool tensor, which stands
+// for the places where it is true.
+struct AnyIndex : Index {
+  using Index::Index;
+  AnyIndex(Tensor t) : Index(0), tensor(std::move(t)) {}
+  Tensor tensor;
 };
 
 // Prints as PyTorch does: nested brackets, four decimals, long dimensions shortened.

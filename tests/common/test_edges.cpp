@@ -126,11 +126,18 @@ TEST_CASE("tied weights are one parameter", "[edges]") {
 TEST_CASE("an optimiser takes no state that does not fit", "[edges]") {
   Tensor p = ones({1000}).requires_grad_();
   optim::SGD sgd({p}, {.momentum = 0.9});
-  CHECK_THROWS_AS(sgd.load_state_dict({{"steps", tensor({1})}, {"momentum.0", ones({1000}, DType::boolean)}}),
+  auto changed = [](std::map<std::string, Tensor> state, const std::string& name, const Tensor& t) {
+    state[name] = t;
+    return state;
+  };
+  CHECK_THROWS_AS(sgd.load_state_dict({{"steps", tensor({1})}}), Error);  // without options
+  CHECK_THROWS_AS(sgd.load_state_dict(changed(sgd.state_dict(), "momentum.0", ones({1000}, DType::boolean))),
                   DTypeError);
   optim::Adam adam({p});
-  CHECK_THROWS_AS(adam.load_state_dict({{"steps", tensor({1})}, {"exp_avg.0", ones({1000})}}), Error);
-  CHECK_THROWS_AS(adam.load_state_dict({{"steps", tensor({-1})}}), Error);
+  CHECK_THROWS_WITH(adam.load_state_dict(changed(adam.state_dict(), "exp_avg.0", ones({1000}))),
+                    ContainsSubstring("incomplete"));
+  CHECK_THROWS_WITH(adam.load_state_dict(changed(adam.state_dict(), "steps", tensor({-1}))),
+                    ContainsSubstring("incomplete"));
   p.sum().backward();
   adam.step();
   CHECK(p[0].item() < 1);

@@ -261,7 +261,10 @@ TEST_CASE("matmul: odd sizes, any strides, options", "[simt]") {
     }
   }
   Tensor i = zeros({2, 2}, DType::int64, Device::simt);
-  REQUIRE_THROWS_AS(backend::on(Device::simt).gemm(i, i, i, {}), DTypeError);
+  backend::on(Device::simt).gemm(i, i, i, {});
+  REQUIRE(i.sum().item() == 0);
+  Tensor flags = zeros({2, 2}, DType::boolean, Device::simt);
+  REQUIRE_THROWS_AS(backend::on(Device::simt).gemm(flags, flags, flags, {}), DTypeError);
 }
 
 TEST_CASE("matmul: 256 x 256 x 256 takes well under two seconds", "[simt]") {

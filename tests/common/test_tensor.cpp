@@ -1,6 +1,7 @@
 // # Tensors: shapes, types, printing, errors
 #include <cmath>
 #include <fstream>
+#include <bit>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -199,6 +200,63 @@ TEST_CASE("tensors print as PyTorch prints them", "[tensor]") {
   std::ostringstream out;
   out << ones({1}).requires_grad_() << ones({1}).requires_grad_() * 2 << Tensor();
   CHECK(out.str() == "tensor([1.], requires_grad=true)tensor([2.], grad_fn=<mul>)tensor(undefined)");
+}
+
+// ## Storing in 16 bits
+TEST_CASE("types promote as PyTorch's do, the 16-bit ones too", "[tensor]") {
+  for (const json& row : semantics()["promote_types"]) {
+    INFO(row.dump());
+    CHECK(std::string(name(promote(dtype_named(row[0]), dtype_named(row[1])))) == row[2].get<std::string>());
+  }
+}
+
+TEST_CASE("float16 and bfloat16 are the nearest numbers, and come back exactly", "[tensor]") {
+  const json& j = semantics()["conversions"];
+  auto n = static_cast<int64_t>(j["float32"].size());
+  Tensor x = empty({n});
+  for (int64_t i = 0; i < n; ++i) {
+    x.mutable_data<float>()[i] = std::bit_cast<float>(j["float32"][static_cast<size_t>(i)].get<uint32_t>());
+  }
+  auto check = [&](auto t) {
+    using T = decltype(t);
+    Tensor y = x.to(dtype_of<T>);
+    int wrong = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      float v = x.data<float>()[i];
+      bool same = y.data<T>()[i].bits == j[name(dtype_of<T>)][static_cast<size_t>(i)].template get<uint16_t>();
+      if (!same && v == v) ++wrong;
+      if (v != v && y[i].item<double>() == y[i].item<double>()) ++wrong;
+    }
+    CHECK(wrong == 0);
+    // All 65536 of them survive the way to float32 and back.
+    Tensor all = empty({65536}, dtype_of<T>);
+    for (int i = 0; i < 65536; ++i) all.mutable_data<T>()[i].bits = static_cast<uint16_t>(i);
+    Tensor back = all.to(DType::float32).to(dtype_of<T>);
+    int changed = 0;
+    for (int i = 0; i < 65536; ++i) {
+      double v = all[i].template item<double>();
+      changed += v == v && back.data<T>()[i].bits != static_cast<uint16_t>(i);
+    }
+    CHECK(changed == 0);
+  };
+  check(Float16{});
+  check(BFloat16{});
+}
+
+TEST_CASE("16-bit tensors store, and say so when asked to compute", "[tensor]") {
+  Tensor x = tensor({1.5, -2.0, 1000.25}).to(DType::bfloat16);
+  CHECK(to_string(x) == "tensor([   1.5000,   -2.0000, 1000.0000], dtype=bfloat16)");
+  CHECK(x[1].item() == -2);
+  CHECK(full({2}, 0.1, DType::float16)[1].item() == 0.0999755859375);
+  CHECK_THROWS_WITH(x + x, "add: bfloat16 is for storage; convert with to(DType::float32)");
+  CHECK_THROWS_WITH(sum(x), "sum: bfloat16 is for storage; convert with to(DType::float32)");
+  CHECK((x + tensor({1.0, 1.0, 1.0})).dtype() == DType::float32);
+  CHECK(x.t().contiguous().reshape({3, 1}).to(DType::int64)[2].item<int64_t>() == 1000);
+  // The gradient passes through, rounded on its way.
+  Tensor w = tensor({1.0, 2.0, 3.0}).requires_grad_(), h = w.to(DType::bfloat16);
+  sum(h.to(DType::float32) * tensor({1.0, 1.00001, 0.5}) + h.to(DType::float32)).backward();
+  CHECK(test::difference(w.grad(), tensor({2.0, 2.0, 1.5})) == "");
+  CHECK_THROWS_AS(x.requires_grad_(), DTypeError);
 }
 
 // ## Versions

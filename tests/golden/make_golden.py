@@ -34,7 +34,8 @@ from safetensors.torch import save_file
 
 here = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool,
+          "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 100.0, -100.0, 1e-40, -1e-40, 1e38, 88.5, -87.0, -103.0, 0.625, -0.625, 1e-5,
            math.inf, -math.inf, math.nan]
@@ -43,6 +44,7 @@ BINARY = [([3, 4], [3, 4]), (([3, 4], "transposed"), ([3, 4], "sliced")), ([3, 4
           (([3, 4], "expanded"), ([3, 1], "sliced")), ([0, 4], [1, 4]), ([1], [1, 1]), ([], []), ([2, 3, 4], [3, 1])]
 SAME = [([3, 4], [3, 4]), (([3, 4], "transposed"), ([3, 4], "sliced")), (([3, 4], "expanded"), [3, 4]), ([1], [1]), ([], []),
         ([0, 3], [0, 3])]
+BRIEF = {1: [[([3, 4], "transposed")], [[]]], 2: [[([3, 4], "transposed"), [4]], [[], [2]]], 3: [[([3, 4], "sliced"), [4], [3, 1]]]}
 INPLACE = [([3, 4], [3, 4]), ([3, 4], ([3, 4], "transposed")), ([3, 4], [4]), ([3, 4], ([3, 1], "sliced")), ([3, 4], []),
            ([0, 3], [3]), ([1], [1]), ([], [])]
 VIEW = [[2, 3, 4], ([2, 3, 4], "transposed"), ([2, 3, 4], "sliced"), ([2, 3, 4], "expanded")]
@@ -94,6 +96,13 @@ def expand(line):
         case([[300000], [300000]], large=True)
         case([([500, 600], "transposed"), [600]], large=True)
         case([([500, 1]), ([1, 600])], large=True)
+    if family == "brief":  # a layout, a broadcast, and every pair of special values
+        for shapes in BRIEF[len(names)]:
+            case(shapes)
+        few = [v for v in SPECIAL if abs(v) not in (1e38, 1e-40, 1e-5, 0.625)]
+        if line.get("special", True) and len(names) < 3:
+            case([{"values": SPECIAL}] if len(names) == 1 else [{"values": [[s] for s in few]}, {"values": few}], grad=[])
+        case([[100000]] * len(names), large=True)
     if family == "inplace":
         case([[500, 600], ([500, 600], "transposed")], large=True)
     for shape, kwargs in LARGE_REDUCTION if family == "reduction" else []:
@@ -101,7 +110,7 @@ def expand(line):
     for shape in line.get("large", []):
         case([shape] * len(names), large=True)
     if line.get("int"):
-        shapes = {"unary": [[3, 4]], "binary": [[3, 4], [4]], "reduction": [[3, 4]]}[family]
+        shapes = {"unary": [[3, 4]], "binary": [[3, 4], [4]], "reduction": [[3, 4]]}.get(family, [[3, 4]] * len(names))
         recipes = [{**shaped(s), "dtype": "int64"} for s in shapes]
         out.append((dict(zip(names, recipes)), {"dim": [0]} if family == "reduction" else {}, {"grad": []}))
     return out
@@ -162,13 +171,31 @@ def make_input(name, recipe, dtype):
 
 
 def index_of(items):
-    return tuple(slice(*i["slice"]) if isinstance(i, dict) else i for i in items)
+    """[1, {"slice": [0, 3, 2]}, null, "...", a tensor or a list] as Python's brackets take it."""
+    return tuple(slice(*i["slice"]) if isinstance(i, dict) else ... if isinstance(i, str) else i for i in items)
+
+
+def linear_scan(factor, x, dim, reverse=False):
+    """PyTorch has none: y[i] = factor[i] y[i - 1] + x[i]."""
+    order = range(x.shape[dim] - 1, -1, -1) if reverse else range(x.shape[dim])
+    y, last = {}, None
+    for i in order:
+        last = x.select(dim, i) if last is None else factor.select(dim, i) * last + x.select(dim, i)
+        y[i] = last
+    return torch.stack([y[i] for i in sorted(y)], dim) if y else x.clone()
+
+
+# Operations that PyTorch lacks, by others that it has.
+OURS = {"linear_scan": linear_scan,
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
 
 
 def call(op, args, kwargs):
     args = [DTYPES[a] if isinstance(a, str) and a in DTYPES else a for a in args]
     kwargs = {k: DTYPES[v] if isinstance(v, str) and v in DTYPES else number(v) for k, v in kwargs.items()}
     args = [a if torch.is_tensor(a) else number(a) for a in args]
+    if op in OURS:
+        return OURS[op](*args, **kwargs)
     if op in ("linalg.lu_solve", "lu_solve", "lu_unpack"):  # the pivots are int32 there, as are all of LAPACK's integers
         args = [a.int() if torch.is_tensor(a) and a.dtype == torch.int64 else a for a in args]
     if op == "getitem":
@@ -188,10 +215,11 @@ def call(op, args, kwargs):
     place = torch
     for part in op.split(".")[:-1]:  # linalg.svd
         place = getattr(place, part)
-    for place in (place,) if "." in op else (F, torch):
+    for place in (place,) if "." in op else (F, torch, torch.special):
         if hasattr(place, op.split(".")[-1]):
             return getattr(place, op.split(".")[-1])(*args, **kwargs)
-    return getattr(args[0], op)(*args[1:], **kwargs)
+    member = getattr(args[0], op)  # x.T is no function
+    return member(*args[1:], **kwargs) if callable(member) else member
 
 
 def make_ops(family):
@@ -210,6 +238,8 @@ def make_ops(family):
                 given = {**line.get("kwargs", {}), **kwargs}
 
                 def named(a, put):
+                    if isinstance(a, list) and op in ("getitem", "setitem"):
+                        return [named(v, put) for v in a]
                     if isinstance(a, list) and any(isinstance(v, str) and v.startswith("$") for v in a):
                         return {"tensors": [v and f"{id}/{v[1:]}" for v in a]} if put is None else [v and put[v[1:]] for v in a]
                     if isinstance(a, str) and a.startswith("$"):
@@ -262,7 +292,8 @@ def make_ops(family):
 
 def make_promotion():
     """What type has x ∘ y? Operands: a vector or a 0-d tensor of each type, or a Python number."""
-    operands = [(f"{name}{'' if dim else ':0d'}", torch.ones([2] * dim, dtype=t)) for dim in (1, 0) for name, t in DTYPES.items()]
+    computing = {name: t for name, t in DTYPES.items() if name not in ("float16", "bfloat16")}
+    operands = [(f"{name}{'' if dim else ':0d'}", torch.ones([2] * dim, dtype=t)) for dim in (1, 0) for name, t in computing.items()]
     operands += [("2", 2), ("2.5", 2.5)]
     ops = {"add": torch.add, "mul": torch.mul, "div": torch.div, "maximum": torch.maximum, "eq": torch.eq,
            "where": lambda a, b: torch.where(torch.ones(2, dtype=torch.bool), a, b)}
@@ -276,6 +307,25 @@ def make_promotion():
     return table
 
 
+def make_promote_types():
+    return [[a, b, str(torch.promote_types(DTYPES[a], DTYPES[b])).removeprefix("torch.")] for a in DTYPES for b in DTYPES]
+
+
+def make_conversions():
+    """Numbers of float32, as bits, and the bits of the float16 and bfloat16 nearest to them."""
+    g = torch.Generator().manual_seed(3)
+    bits = torch.randint(0, 2**32, (3000,), generator=g) - 2**31
+    edges = torch.tensor([0.0, -0.0, 1.0, 65504.0, 65519.9, 65520.0, 65536.0, 1e9, math.inf, -math.inf, math.nan, 2.0**-14, 2.0**-24,
+                          2.0**-25, 3 * 2.0**-26, 2.0**-25 * 1.0001, 6.1e-5, 1.5 * 2.0**-24, 2.5 * 2.0**-24, 1 + 2.0**-11, 1 + 3 * 2.0**-11,
+                          1 + 2.0**-8, 1 + 3 * 2.0**-8, 3.4e38, 3.39e38, 1e-40, 0.1])
+    near_half = torch.exp2(torch.rand(3000, generator=g) * 44 - 27) * (torch.randint(0, 2, (3000,), generator=g) * 2 - 1)
+    x = torch.cat([bits.to(torch.int32).view(torch.float32), edges, near_half])
+    x = x[~x.isnan() | (torch.arange(len(x)) >= 3000)]
+    as_bits = lambda t: (t.view(torch.int16).to(torch.int64) & 0xffff).tolist()
+    return {"float32": (x.view(torch.int32).to(torch.int64) & 0xffffffff).tolist(), "float16": as_bits(x.to(torch.float16)),
+            "bfloat16": as_bits(x.to(torch.bfloat16))}
+
+
 def make_printing():
     """PyTorch's text with our spelling of its words: float64 for torch.float64, true for True, (2, 0) for torch.Size."""
     t, nan, inf = torch.tensor, math.nan, math.inf
@@ -284,7 +334,9 @@ def make_printing():
              t([1e9, 1.0]), t([0.0, 0.0]), t([1.5, nan, inf, -inf]), t([1.0, nan]), t([nan, inf]), t([0.0, 1e-6]), t([-0.0, 1.0]),
              torch.arange(8.0).reshape(2, 2, 2), torch.arange(2000), torch.arange(1200).reshape(40, 30), torch.zeros(2, 3, 400),
              t([1.5, 2.5], dtype=torch.float64), t([123456.0, 5.0]), t([99999.5]), t([0.1, 0.25]), t([[0.5]]), t([1e10]), t([12345678.0]),
-             torch.arange(24).reshape(2, 3, 2, 2), t([1000.5, 1.5]), t([1001.5, 1.0])]
+             torch.arange(24).reshape(2, 3, 2, 2), t([1000.5, 1.5]), t([1001.5, 1.0]),
+             torch.arange(30), torch.arange(12) / 7, torch.arange(60).reshape(2, 30) / 3, torch.arange(48).reshape(1, 2, 24) * 1000,
+             torch.arange(8).double() / 3, t([1.5, 0.1], dtype=torch.bfloat16), t([1.5, 0.1], dtype=torch.float16)]
     out = []
     for x in given:
         text = str(x).replace("torch.", "").replace("True", "true").replace("False", "false")
@@ -446,21 +498,37 @@ def make_programs():
 
 def make_optim():
     """p after steps 1, 10, 20 … 100 of minimising Σ a (p − c)² / 2 + Σ sin p."""
+    o = torch.optim
     configs = {
-        "sgd": (torch.optim.SGD, {"lr": 0.05}),
-        "sgd_momentum": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9}),
-        "sgd_dampening": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
-        "sgd_nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
-        "adam": (torch.optim.Adam, {"lr": 0.05}),
-        "adam_all": (torch.optim.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1})}
+        "sgd": (o.SGD, {"lr": 0.05}),
+        "sgd_momentum": (o.SGD, {"lr": 0.05, "momentum": 0.9}),
+        "sgd_dampening": (o.SGD, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
+        "sgd_nesterov": (o.SGD, {"lr": 0.05, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}),
+        "sgd_maximize": (o.SGD, {"lr": 0.01, "momentum": 0.5, "weight_decay": 3, "maximize": True}),
+        "sgd_groups": (o.SGD, {"lr": 0.05, "momentum": 0.9}, {"lr": 0.01, "weight_decay": 0.5}),
+        "adam": (o.Adam, {"lr": 0.05}),
+        "adam_all": (o.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+        "adam_amsgrad": (o.Adam, {"lr": 0.1, "betas": (0.8, 0.9), "amsgrad": True}),
+        "adam_maximize": (o.Adam, {"lr": 0.01, "weight_decay": 0.1, "maximize": True}),
+        "adamw": (o.AdamW, {"lr": 0.05}),
+        "adamw_all": (o.AdamW, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.2, "amsgrad": True}),
+        "adamw_groups": (o.AdamW, {"lr": 0.05, "weight_decay": 0.1}, {"lr": 0.02, "weight_decay": 0}),
+        "adagrad": (o.Adagrad, {"lr": 0.2}),
+        "adagrad_all": (o.Adagrad, {"lr": 0.5, "lr_decay": 0.05, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-3}),
+        "adagrad_maximize": (o.Adagrad, {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+        "rmsprop": (o.RMSprop, {"lr": 0.02}),
+        "rmsprop_centered": (o.RMSprop, {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "centered": True}),
+        "rmsprop_momentum": (o.RMSprop, {"lr": 0.01, "momentum": 0.7, "weight_decay": 0.1}),
+        "rmsprop_all": (o.RMSprop, {"lr": 0.002, "alpha": 0.9, "eps": 0.1, "centered": True, "momentum": 0.5, "maximize": True})}
     out = {}
-    for name, (kind, options) in configs.items():
+    for name, (kind, options, *others) in configs.items():
         for dtype in (torch.float32, torch.float64):
             p = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -0.25]], dtype=dtype, requires_grad=True)
             late = torch.tensor([1.0, -1.0], dtype=dtype, requires_grad=True)  # gets its first gradient in step 4
             a = torch.tensor([[0.5, 1.0, 2.0], [0.25, 1.5, 3.0]], dtype=dtype)
             c = torch.tensor([[0.0, 1.0, -1.0], [2.0, -2.0, 0.5]], dtype=dtype)
-            optimizer = kind([p, late], **options)
+            groups = [{"params": [p]}, {"params": [late], **others[0]}] if others else [p, late]
+            optimizer = kind(groups, **options)
             steps = []
             for step in range(1, 101):
                 optimizer.zero_grad()
@@ -475,9 +543,53 @@ def make_optim():
     return out
 
 
+def make_schedules():
+    """The rates of two groups, which begin with 0.1 and 0.02, for 30 steps."""
+    s = torch.optim.lr_scheduler
+
+    def warmup_cosine(t):
+        return (t + 1) / 5 if t < 5 else (1 + math.cos(math.pi * (min(t, 25) - 5) / 20)) / 2
+
+    schedules = {
+        "step": lambda o: s.StepLR(o, 7, 0.3), "multi_step": lambda o: s.MultiStepLR(o, [3, 11, 12], 0.5),
+        "exponential": lambda o: s.ExponentialLR(o, 0.9), "linear": lambda o: s.LinearLR(o, 0.2, 0.9, 8),
+        "cosine": lambda o: s.CosineAnnealingLR(o, 12, 0.005), "lambda": lambda o: s.LambdaLR(o, lambda t: 1 / (1 + t)),
+        "warmup_cosine": lambda o: s.LambdaLR(o, warmup_cosine),
+        "one_cycle": lambda o: s.OneCycleLR(o, 0.5, 31, pct_start=0.4, cycle_momentum=False, div_factor=20, final_div_factor=100)}
+    out = {}
+    for name, make in schedules.items():
+        optimizer = torch.optim.SGD([{"params": [torch.zeros(1)], "lr": 0.1}, {"params": [torch.zeros(1)], "lr": 0.02}])
+        schedule = make(optimizer)
+        rates = []
+        for _ in range(31):
+            rates.append([g["lr"] for g in optimizer.param_groups])
+            optimizer.step()
+            if len(rates) < 31:
+                schedule.step()
+        out[name] = rates
+    return out
+
+
+def make_clipping():
+    """For each norm: what clip_grad_norm_ returns and leaves of the gradients (3, −4) and 12, at most 2.5; then clip_grad_value_."""
+    out = {}
+    for name, norm in (("1", 1.0), ("2", 2.0), ("3", 3.0), ("inf", math.inf), ("value", None)):
+        p, q = torch.zeros(2, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        p.grad, q.grad = torch.tensor([3.0, -4.0], dtype=torch.float64), torch.tensor([12.0], dtype=torch.float64)
+        if norm is None:
+            torch.nn.utils.clip_grad_value_([p, q], 3.5)
+            total = 0.0
+        else:
+            total = torch.nn.utils.clip_grad_norm_([p, q], 2.5, norm).item()
+        out[name] = [total] + p.grad.tolist() + q.grad.tolist()
+    return out
+
+
 def make_semantics():
-    rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(), "printing": make_printing(),
-            "views": make_views(), "programs": make_programs(), "optim": make_optim()}
+    rest = {"made by": f"PyTorch {torch.__version__.split('+')[0]}", "promotion": make_promotion(),
+            "promote_types": make_promote_types(), "conversions": make_conversions(), "printing": make_printing(),
+            "views": make_views(), "programs": make_programs(), "optim": make_optim(), "schedules": make_schedules(),
+            "clipping": make_clipping()}
     text = ",\n".join(f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in rest.items())
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")
 

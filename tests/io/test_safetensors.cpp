@@ -130,6 +130,27 @@ TEST_CASE("one damaged byte never does worse than an error", "[io]") {
   CHECK(refused > 1000);
 }
 
+TEST_CASE("types of other programs are widened, or left out and named", "[io]") {
+  std::string path = CHAINRULE_SOURCE_DIR "/tests/io/golden/types.safetensors";
+  CHECK_THROWS_WITH(load_safetensors(path), ContainsSubstring("\"complex\" has elements of type \"C64\""));
+  SafeTensors file = load_safetensors(path, UnknownTypes::skip);
+  CHECK(file.unknown == std::map<std::string, std::string>{{"complex", "C64"}});
+  for (std::string name : {"uint8", "int8", "int16", "int32"}) {
+    const Tensor& x = file.tensors.at(name);
+    CHECK(x.dtype() == DType::int64);
+    CHECK(x[0].item<int64_t>() == (name == "uint8" ? 0 : name == "int8" ? -128 : name == "int16" ? -32768 : INT32_MIN));
+    CHECK(x[1].item<int64_t>() == (name == "uint8" ? 255 : 100));
+  }
+  CHECK(file.tensors.at("float16")[1].item() == 0.0999755859375);
+  CHECK(file.tensors.at("bfloat16")[1].item() == 0.10009765625);
+  // Written again, the 16-bit ones keep their type.
+  TemporaryFolder folder;
+  save_safetensors(folder / "again.safetensors", file.tensors);
+  SafeTensors again = load_safetensors(folder / "again.safetensors");
+  CHECK(again.tensors.at("bfloat16").dtype() == DType::bfloat16);
+  CHECK(again.tensors.at("float16").data<Float16>()[1].bits == file.tensors.at("float16").data<Float16>()[1].bits);
+}
+
 TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
   CHECK(parse(file_of(one("F32", "[2]", "[0,8]"), 8)).tensors.at("a").numel() == 2);
   // Header length: more than there is, more than the limit, close to overflow.
@@ -152,7 +173,7 @@ TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
   refused(R"({"a":1})", 0, "lacks its dtype");
   refused(R"({"a":{"dtype":"F32","shape":[0]}})", 0, "lacks its dtype");
   refused(one("F32", "[0]", "[0]"), 0, "lacks its dtype");
-  refused(one("F16", "[2]", "[0,4]"), 4, "known are F32, F64, I64, I32, I16, I8, U8, BOOL");
+  refused(one("C64", "[2]", "[0,16]"), 16, "known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
   refused(one("F32", "[2]", "[0,4]"), 4, "of shape (2,) takes 8 bytes, not 4");
   refused(one("F32", "[1]", "[4,0]"), 4, "beyond the end");
   refused(one("F32", "[1]", "[0,8]"), 4, "beyond the end");

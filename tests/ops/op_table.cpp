@@ -83,20 +83,22 @@ void read(const Json& j, const Tensors& tensors, Operand& out) {
   }
 }
 
+// Positional arguments end at the parameter that takes the rest; those behind it go by name.
 Json Args::take(size_t i) const {
   const Parameter& p = parameters[i];
+  bool by_name = std::any_of(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(i), [](auto& q) { return q.rest; });
   if (p.rest && positional.size() > i) {
     bool one_list = positional.size() == i + 1 && (positional[i].is_array() || positional[i].contains("tensors"));
     return one_list ? positional[i] : Json(positional.begin() + static_cast<std::ptrdiff_t>(i), positional.end());
   }
-  if (i < positional.size()) return positional[i];
+  if (i < positional.size() && !by_name) return positional[i];
   if (auto found = named.find(p.name); found != named.end()) return *found;
   if (p.required) throw Unsupported("argument " + p.name + " is missing");
   return p.value;
 }
 
 void Args::check(const std::string& op) const {
-  bool rest = !parameters.empty() && parameters.back().rest;
+  bool rest = std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return p.rest; });
   if (positional.size() > parameters.size() && !rest) {
     throw Unsupported(op + " takes " + std::to_string(parameters.size()) + " arguments here, not " +
                       std::to_string(positional.size()));
@@ -141,12 +143,21 @@ const std::map<std::string, Op>& all_ops() {
   return ops;
 }
 
-Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors) {
+const Op* find_op(const std::string& name) {
   auto found = all_ops().find(name);
-  if (found == all_ops().end()) throw Unsupported("no operation is called " + name);
-  Args args{found->second.parameters, positional, named, tensors};
+  if (found != all_ops().end()) return &found->second;
+  for (std::string prefix : {"torch.", "nn.functional.", "special.", "Tensor."}) {
+    if (name.rfind(prefix, 0) == 0) return find_op(name.substr(prefix.size()));
+  }
+  return nullptr;
+}
+
+Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors) {
+  const Op* op = find_op(name);
+  if (!op) throw Unsupported("no operation is called " + name);
+  Args args{op->parameters, positional, named, tensors};
   args.check(name);
-  return found->second.call(args);
+  return op->call(args);
 }
 
 }  // namespace cr::test

@@ -121,7 +121,7 @@ struct Op {
   std::function<Outputs(const Args&)> call;
 
   // `words`: the parameters' names in PyTorch's order, each with its default, in JSON without spaces, unless it must be
-  // given. A last name that begins with * takes all remaining positional arguments as one list.
+  // given. A name that begins with * takes all remaining positional arguments as one list.
   template <class F> Op(const char* op_name, const char* words, F f) : name(op_name), parameters(parse(words)) {
     using A = typename Signature<F>::arguments;
     require_arity(std::tuple_size_v<A>);
@@ -160,6 +160,9 @@ Table loss_ops();
 
 // All of them by name.
 const std::map<std::string, Op>& all_ops();
+
+// The operation of this name, or null. PyTorch's prefixes may be there or not: `torch.nn.functional.gelu` is `gelu`.
+const Op* find_op(const std::string& name);
 
 // Calls the operation of this name. Throws Unsupported if it or one of its arguments is unknown.
 Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors);

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "backend/cpu/cpu_features.hpp"
-#include "backend/cpu/gemm.hpp"
 #include "backend/cpu/isa/kernels.hpp"
 #include "backend/cpu/nest.hpp"
 
@@ -38,6 +37,7 @@ union Element {
   int64_t i;
   float f;
   double d;
+  float stored;  // of the 16-bit types; a copy narrows it
 };
 Element element(Scalar s, DType t) {
   Element e{};
@@ -46,6 +46,7 @@ Element element(Scalar s, DType t) {
     case DType::int64: e.i = s.as<int64_t>(); break;
     case DType::float32: e.f = s.as<float>(); break;
     case DType::float64: e.d = s.as<double>(); break;
+    default: e.stored = s.as<float>();
   }
   return e;
 }
@@ -73,6 +74,7 @@ void Cpu::map(int functor, const Tensor& out, std::span<const Operand> in) {
     type = operand.tensor->dtype();
     aligned = aligned && operand.tensor->is_contiguous() && operand.tensor->shape() == out.shape();
   }
+  if (is_storage(type)) refuse_storage(type, functor::Maps::names[functor]);
   auto* kernel = kernels().map[functor][static_cast<int>(type)];
   if (!kernel)
     throw DTypeError(std::string(functor::Maps::names[functor]) + ": does not take " + name(type) + " tensors");
@@ -102,7 +104,8 @@ void Cpu::map(int functor, const Tensor& out, std::span<const Operand> in) {
 
 void Cpu::fill(const Tensor& out, Scalar number) {
   Element e = element(number, out.dtype());
-  auto* kernel = kernels().copy[type_of(out)][type_of(out)];
+  int from = is_storage(out.dtype()) ? static_cast<int>(DType::float32) : type_of(out);
+  auto* kernel = kernels().copy[type_of(out)][from];
   int64_t size = size_of(out.dtype());
   Nest<1>(out.shape(), {&out}).parallel([&](int64_t n, const auto& offset, const auto& step) {
     kernel(n, bytes(out) + offset[0] * size, step[0], &e, 0);
@@ -110,6 +113,7 @@ void Cpu::fill(const Tensor& out, Scalar number) {
 }
 
 void Cpu::copy(const Tensor& out, const Tensor& x) {
+  if (out.dtype() == x.dtype() && copy_transposed(out, x)) return;
   auto* kernel = kernels().copy[type_of(out)][type_of(x)];
   Nest<2>(out.shape(), {&out, &x}).parallel([&](int64_t n, const auto& offset, const auto& step) {
     kernel(n, bytes(out) + offset[0] * size_of(out.dtype()), step[0], bytes(x) + offset[1] * size_of(x.dtype()),
@@ -133,15 +137,26 @@ void Cpu::arange(const Tensor& out, Scalar start, Scalar step) {
   });
 }
 
+// Slices of the first dimension that lie beyond one another may be added to at once.
 void Cpu::add_overlapping(const Tensor& out, const Tensor& x) {
+  int64_t reach = 0, slices = out.dim() ? out.shape()[0] : 1;
+  for (int d = 1; d < out.dim(); ++d) reach += (out.shape()[d] - 1) * out.strides()[d];
+  bool apart = out.dim() > 0 && out.strides()[0] > reach;
   dispatch(out.dtype(), [&](auto t) {
     using T = decltype(t);
-    Nest<2> nest(out.shape(), {&out, &x});
-    nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-      T* o = elements<T>(out) + offset[0];
-      const T* p = elements<T>(x) + offset[1];
-      for (int64_t i = 0; i < n; ++i) o[i * step[0]] = static_cast<T>(o[i * step[0]] + p[i * step[1]]);
-    });
+    auto add = [&](const Tensor& part, int64_t out_start, int64_t x_start) {
+      Nest<2> nest(part.shape(), {&part, &x});
+      nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
+        T* o = elements<T>(out) + out_start + offset[0];
+        const T* p = elements<T>(x) + x_start + offset[1];
+        for (int64_t i = 0; i < n; ++i) o[i * step[0]] = static_cast<T>(o[i * step[0]] + p[i * step[1]]);
+      });
+    };
+    if (!apart || out.numel() < kParallelElements) return add(out, 0, 0);
+    Shape shape = out.shape();
+    shape[0] = 1;
+    Tensor slice = window(out, shape, out.strides(), 0);
+    parallel_for(slices, [&](int64_t i) { add(slice, i * out.strides()[0], i * x.strides()[0]); });
   });
 }
 
@@ -167,13 +182,16 @@ template <class A> A combine(int functor, A x, A y) {
   }
 }
 
-template <class A> A identity_as(int functor) {
+template <class T, class A> A identity_as(int functor) {
   double d = identity_of(functor);
+  if (std::is_same_v<T, bool> && std::isinf(d)) return static_cast<A>(d > 0);
   if (std::is_same_v<A, int64_t> && std::isinf(d)) return static_cast<A>(d > 0 ? INT64_MAX : INT64_MIN);
   return static_cast<A>(d);
 }
 
-template <class T, class A> void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
+// From elements T by way of totals A to results R.
+template <class T, class A, class R>
+void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   auto* by_rows = kernels().reduce[functor][type_of(x)];
   auto* by_columns = kernels().reduce_columns[functor][type_of(x)];
 
@@ -191,7 +209,7 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
   Tensor go_x = window(x, go_shape, go_strides, 0);
   Nest<1> go(go_shape, {&go_x});
   Nest<2> stay(stay_shape, {&stay_out, &stay_x});
-  T* o = elements<T>(out);
+  R* o = elements<R>(out);
   const T* p = elements<T>(x);
   int64_t go_count = go.runs() * go.run(), results = stay.runs() * stay.run();
 
@@ -202,13 +220,13 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
     auto reduce_piece = [&](int64_t tile) {
       A totals[kWidth];
       int64_t left = tile % pieces * kWidth, width = std::min(kWidth, stay.run() - left);
-      std::fill_n(totals, width, identity_as<A>(functor));
+      std::fill_n(totals, width, identity_as<T, A>(functor));
       stay.walk(tile / pieces, tile / pieces + 1, [&](int64_t, const auto& at, const auto&) {
         go.walk(0, go.runs(), [&](int64_t n, const auto& offset, const auto& step) {
           by_columns(n, width, p + at[1] + left + offset[0], step[0], totals);
         });
         int64_t step = stay.strides[0][static_cast<int>(last)];
-        for (int64_t j = 0; j < width; ++j) o[at[0] + (left + j) * step] = static_cast<T>(totals[j]);
+        for (int64_t j = 0; j < width; ++j) o[at[0] + (left + j) * step] = static_cast<R>(totals[j]);
       });
     };
     int64_t tiles = stay.runs() * pieces;
@@ -222,24 +240,24 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
 
   if (results == 1 && go_count >= kParallelElements && go.runs() == 1) {
     int64_t pieces = (go_count + kTileElements - 1) / kTileElements, step = go.strides[0].back();
-    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<A>(functor));
+    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<T, A>(functor));
     parallel_for(pieces, [&](int64_t tile) {
       int64_t begin = tile * kTileElements;
       by_rows(std::min(kTileElements, go_count - begin), p + begin * step, step, &totals[static_cast<size_t>(tile)]);
     });
     A total = totals[0];
     for (size_t i = 1; i < totals.size(); ++i) total = combine(functor, total, totals[i]);
-    *o = static_cast<T>(total);
+    *o = static_cast<R>(total);
     return;
   }
 
   auto reduce_run = [&](int64_t n, const auto& at, const auto& step) {
     for (int64_t i = 0; i < n; ++i) {
-      A total = identity_as<A>(functor);
+      A total = identity_as<T, A>(functor);
       go.walk(0, go.runs(), [&](int64_t count, const auto& offset, const auto& go_step) {
         by_rows(count, p + at[1] + i * step[1] + offset[0], go_step[0], &total);
       });
-      o[at[0] + i * step[0]] = static_cast<T>(total);
+      o[at[0] + i * step[0]] = static_cast<R>(total);
     }
   };
   int64_t rows = std::max<int64_t>(1, kTileElements / std::max<int64_t>(go_count, 1));
@@ -263,10 +281,12 @@ template <class T, class A> void reduce_typed(int functor, const Tensor& out, co
 void Cpu::reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) {
   switch (x.dtype()) {
     case DType::boolean:
-      throw DTypeError(std::string(functor::Reductions::names[functor]) + ": does not take bool tensors");
-    case DType::int64: return reduce_typed<int64_t, int64_t>(functor, out, x, dims);
-    case DType::float32: return reduce_typed<float, double>(functor, out, x, dims);
-    case DType::float64: return reduce_typed<double, double>(functor, out, x, dims);
+      if (out.dtype() == DType::boolean) return reduce_typed<bool, int64_t, bool>(functor, out, x, dims);
+      return reduce_typed<bool, int64_t, int64_t>(functor, out, x, dims);
+    case DType::int64: return reduce_typed<int64_t, int64_t, int64_t>(functor, out, x, dims);
+    case DType::float32: return reduce_typed<float, double, float>(functor, out, x, dims);
+    case DType::float64: return reduce_typed<double, double, double>(functor, out, x, dims);
+    default: refuse_storage(x.dtype(), functor::Reductions::names[functor]);
   }
 }
 
@@ -275,155 +295,74 @@ template <class T> static bool is_nan(T x) {
   return false;
 }
 
-void Cpu::arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) {
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    Shape rest = x.shape();
-    int64_t n = rest[d], step = x.strides()[d];
-    rest[d] = 1;
-    Tensor first = window(x, rest, x.strides(), x.impl()->offset);
-    Nest<2>(rest, {&out, &first}).parallel([&](int64_t count, const auto& offset, const auto& steps) {
-      for (int64_t i = 0; i < count; ++i) {
-        const T* p = elements<T>(x) + offset[1] + i * steps[1];
-        int64_t best = 0;
-        for (int64_t j = 1; j < n && !is_nan(p[best * step]); ++j) {
-          T candidate = p[j * step], champion = p[best * step];
-          if (is_nan(candidate) || (largest ? candidate > champion : candidate < champion)) best = j;
-        }
-        elements<int64_t>(out)[offset[0] + i * steps[0]] = best;
+// Lines next to each other in memory: the vectorised reduction finds the extreme, a second look finds its place. Otherwise
+// neighbouring lines are walked side by side.
+template <class T> static void arg_reduce_typed(bool largest, const Tensor& out, const Tensor& x, int d) {
+  Shape rest = x.shape();
+  int64_t n = rest[d], step = x.strides()[d];
+  rest[d] = 1;
+  Tensor first = window(x, rest, x.strides(), x.impl()->offset);
+  auto* extreme = kernels().reduce[largest ? functor::Reductions::index_of<functor::Max>()
+                                           : functor::Reductions::index_of<functor::Min>()][type_of(x)];
+  auto* p = elements<T>(x);
+  auto* o = elements<int64_t>(out);
+  auto one_line = [&](const T* line) {
+    std::conditional_t<std::is_floating_point_v<T>, double, int64_t> total = line[0];
+    extreme(n, line, 1, &total);
+    T best = static_cast<T>(total);
+    int64_t at = 0;
+    if (is_nan(best)) {
+      while (!is_nan(line[at])) ++at;
+    } else {
+      while (line[at] != best) ++at;
+    }
+    return at;
+  };
+  auto side_by_side = [&](int64_t count, const T* line, int64_t line_step, int64_t* to, int64_t to_step) {
+    constexpr int64_t kWidth = 256;
+    T best[kWidth];
+    for (int64_t left = 0; left < count; left += kWidth) {
+      int64_t width = std::min(kWidth, count - left);
+      for (int64_t j = 0; j < width; ++j) {
+        best[j] = line[(left + j) * line_step];
+        to[(left + j) * to_step] = 0;
       }
+      for (int64_t i = 1; i < n; ++i) {
+        for (int64_t j = 0; j < width; ++j) {
+          T candidate = line[(left + j) * line_step + i * step];
+          bool beyond = largest ? candidate > best[j] : candidate < best[j];
+          if (beyond || (is_nan(candidate) && !is_nan(best[j]))) {
+            best[j] = candidate;
+            to[(left + j) * to_step] = i;
+          }
+        }
+      }
+    }
+  };
+  Nest<2> lines(rest, {&out, &first});
+  auto run = [&](int64_t count, const auto& offset, const auto& steps) {
+    if (step != 1) return side_by_side(count, p + offset[1], steps[1], o + offset[0], steps[0]);
+    for (int64_t i = 0; i < count; ++i) o[offset[0] + i * steps[0]] = one_line(p + offset[1] + i * steps[1]);
+  };
+  // Lines count as many elements: cut by what there is to read, not by what there is to write.
+  int64_t count = lines.run(), block = std::max<int64_t>(step == 1 ? 1 : 64, kTileElements / std::max<int64_t>(n, 1));
+  int64_t pieces = (count + block - 1) / block, tiles = lines.runs() * pieces;
+  auto tile = [&](int64_t t) {
+    int64_t start = t % pieces * block;
+    lines.walk(t / pieces, t / pieces + 1, [&](int64_t, std::array<int64_t, 2> offset, const auto& steps) {
+      for (size_t k = 0; k < 2; ++k) offset[k] += start * steps[k];
+      run(std::min(block, count - start), offset, steps);
     });
-  });
-}
-
-// ## Products
-void Cpu::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) {
-  dispatch_floating(c.dtype(), "matmul", [&](auto t) {
-    using T = decltype(t);
-    Gemm<T> g;
-    g.m = a.shape()[0];
-    g.k = a.shape()[1];
-    g.n = b.shape()[1];
-    g.a = elements<T>(a);
-    g.a_rs = a.strides()[0];
-    g.a_cs = a.strides()[1];
-    g.b = elements<T>(b);
-    g.b_rs = b.strides()[0];
-    g.b_cs = b.strides()[1];
-    g.c = elements<T>(c);
-    g.c_rs = c.strides()[0];
-    g.accumulate = options.accumulate;
-    g.bias = options.bias ? elements<T>(*options.bias) : nullptr;
-    g.relu = options.relu;
-    cpu::gemm(g);
-  });
-}
-
-// ## Indices
-namespace {
-
-void check_index(int64_t i, int64_t size, const char* op) {
-  if (i < 0 || i >= size) {
-    throw IndexError(std::string(op) + ": index " + std::to_string(i) + " is out of range for a dimension of size " +
-                     std::to_string(size));
+  };
+  if (x.numel() < kParallelElements) {
+    for (int64_t t = 0; t < tiles; ++t) tile(t);
+  } else {
+    parallel_for(tiles, tile);
   }
 }
 
-// The nest over one slice of a and of b across dimension d, both of which have the other dimensions alike.
-Nest<2> slice_nest(const Tensor& a, const Tensor& b, int d) {
-  Shape slice = a.shape();
-  slice[d] = 1;
-  Tensor slice_a = window(a, slice, a.strides(), 0), slice_b = window(b, slice, b.strides(), 0);
-  return Nest<2>(slice, {&slice_a, &slice_b});
-}
-
-// Calls `f(position in a, position in b)` for every element of the slices that begin at these positions.
-template <class F> void along(const Nest<2>& nest, int64_t from_a, int64_t from_b, F&& f) {
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t k = 0; k < n; ++k) f(from_a + offset[0] + k * step[0], from_b + offset[1] + k * step[1]);
-  });
-}
-
-void check_all(const Tensor& index, int64_t size, const char* op) {
-  Nest<1> nest(index.shape(), {&index});
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t i = 0; i < n; ++i) check_index(elements<int64_t>(index)[offset[0] + i * step[0]], size, op);
-  });
-}
-
-}  // namespace
-
-void Cpu::index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) {
-  check_all(index, x.shape()[d], op);
-  auto* at = elements<int64_t>(index);
-  int64_t step = index.dim() ? index.strides()[0] : 0;
-  int64_t size = size_of(x.dtype());
-  if (d == 0 && out.is_contiguous() && x.is_contiguous()) {  // rows: one memcpy each
-    int64_t row = (x.shape()[0] ? x.numel() / x.shape()[0] : 0) * size;
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      std::memcpy(bytes(out) + i * row, bytes(x) + at[i * step] * row, static_cast<size_t>(row));
-    }
-    return;
-  }
-  dispatch(x.dtype(), [&](auto t) {
-    auto* o = elements<decltype(t)>(out);
-    auto* p = elements<decltype(t)>(x);
-    Nest<2> nest = slice_nest(out, x, d);
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      along(nest, i * out.strides()[d], at[i * step] * x.strides()[d],
-            [&](int64_t to, int64_t from) { o[to] = p[from]; });
-    }
-  });
-}
-
-void Cpu::index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) {
-  check_all(index, out.shape()[d], op);
-  auto* at = elements<int64_t>(index);
-  int64_t step = index.dim() ? index.strides()[0] : 0;
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    auto* o = elements<T>(out);
-    auto* p = elements<T>(x);
-    Nest<2> nest = slice_nest(out, x, d);
-    for (int64_t i = 0; i < index.numel(); ++i) {
-      along(nest, at[i * step] * out.strides()[d], i * x.strides()[d],
-            [&](int64_t to, int64_t from) { o[to] = static_cast<T>(o[to] + p[from]); });
-    }
-  });
-}
-
-// The nest runs over the index's shape; in `x` the stride along d is taken by the index instead of the position.
-template <class F>
-static void for_each_index(const Tensor& dense, const Tensor& indexed, int d, const Tensor& index, const char* op,
-                           F&& f) {
-  check_all(index, indexed.shape()[d], op);
-  Strides strides = indexed.strides();
-  strides[d] = 0;
-  Tensor still = window(indexed, index.shape(), strides, 0);
-  Nest<3> nest(index.shape(), {&dense, &still, &index});
-  nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
-    for (int64_t i = 0; i < n; ++i) {
-      int64_t at = elements<int64_t>(index)[offset[2] + i * step[2]];
-      f(offset[0] + i * step[0], offset[1] + i * step[1] + at * indexed.strides()[d]);
-    }
-  });
-}
-
-void Cpu::gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) {
-  dispatch(x.dtype(), [&](auto t) {
-    auto* o = elements<decltype(t)>(out);
-    auto* p = elements<decltype(t)>(x);
-    for_each_index(out, x, d, index, op, [&](int64_t to, int64_t from) { o[to] = p[from]; });
-  });
-}
-
-void Cpu::scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) {
-  dispatch(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    auto* o = elements<T>(out);
-    auto* p = elements<T>(x);
-    for_each_index(x, out, d, index, op, [&](int64_t from, int64_t to) { o[to] = static_cast<T>(o[to] + p[from]); });
-  });
+void Cpu::arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) {
+  dispatch(x.dtype(), [&](auto t) { arg_reduce_typed<decltype(t)>(largest, out, x, d); });
 }
 
 // ## Softmax and cross-entropy, a row at a time
@@ -445,6 +384,25 @@ void Cpu::softmax(const Tensor& out, const Tensor& x, bool log) {
   auto* kernel = kernels().softmax[floating(x)];
   int64_t size = size_of(x.dtype());
   for_each_row(x, [&](int64_t r, int64_t n) { kernel(n, bytes(out) + r * n * size, bytes(x) + r * n * size, log); });
+}
+
+void Cpu::softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) {
+  auto* kernel = kernels().softmax_backward[floating(y)];
+  int64_t size = size_of(y.dtype());
+  for_each_row(y, [&](int64_t r, int64_t n) {
+    int64_t at = r * n * size;
+    kernel(n, bytes(dx) + at, bytes(y) + at, bytes(dy) + at, log);
+  });
+}
+
+void Cpu::logsumexp(const Tensor& out, const Tensor& x) {
+  if (x.numel() == 0) return fill(out, -std::numeric_limits<double>::infinity());
+  auto* kernel = kernels().logsumexp[floating(x)];
+  dispatch_floating(x.dtype(), "logsumexp", [&](auto t) {
+    using T = decltype(t);
+    for_each_row(
+        x, [&](int64_t r, int64_t n) { elements<T>(out)[r] = static_cast<T>(kernel(n, elements<T>(x) + r * n)); });
+  });
 }
 
 void Cpu::cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) {
@@ -514,25 +472,46 @@ template <class F> void in_tiles(const Tensor& p, F&& f) {
 
 }  // namespace
 
+// Where a tile of x begins; null for an undefined tensor.
+static char* at_or_null(const Tensor& x, int64_t at) { return x.defined() ? bytes(x) + at : nullptr; }
+
 void Cpu::sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& o) {
-  SgdNumbers numbers{o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.first};
+  SgdNumbers numbers{o.lr, o.momentum, o.dampening, o.weight_decay, o.nesterov, o.first, o.maximize};
   auto* kernel = kernels().sgd[floating(p)];
-  in_tiles(p, [&](int64_t n, int64_t at) {
-    kernel(n, bytes(p) + at, bytes(g) + at, momentum.defined() ? bytes(momentum) + at : nullptr, numbers);
-  });
+  in_tiles(p,
+           [&](int64_t n, int64_t at) { kernel(n, bytes(p) + at, bytes(g) + at, at_or_null(momentum, at), numbers); });
 }
 
-void Cpu::adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& o) {
+void Cpu::adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+               const AdamStep& o) {
   AdamNumbers numbers{o.lr,
                       o.beta1,
                       o.beta2,
                       o.eps,
-                      o.weight_decay,
+                      o.decoupled ? 0 : o.weight_decay,
+                      o.decoupled ? 1 - o.lr * o.weight_decay : 1,
                       1 - std::pow(o.beta1, static_cast<double>(o.step)),
-                      1 - std::pow(o.beta2, static_cast<double>(o.step))};
+                      1 - std::pow(o.beta2, static_cast<double>(o.step)),
+                      o.maximize};
   auto* kernel = kernels().adam[floating(p)];
   in_tiles(p, [&](int64_t n, int64_t at) {
-    kernel(n, bytes(p) + at, bytes(g) + at, bytes(m) + at, bytes(v) + at, numbers);
+    kernel(n, bytes(p) + at, bytes(g) + at, bytes(m) + at, bytes(v) + at, at_or_null(largest_v, at), numbers);
+  });
+}
+
+void Cpu::adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& o) {
+  AdagradNumbers numbers{o.lr, o.eps, o.weight_decay, o.maximize};
+  auto* kernel = kernels().adagrad[floating(p)];
+  in_tiles(p, [&](int64_t n, int64_t at) { kernel(n, bytes(p) + at, bytes(g) + at, bytes(sum) + at, numbers); });
+}
+
+void Cpu::rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean, const Tensor& momentum,
+                  const RmspropStep& o) {
+  RmspropNumbers numbers{o.lr, o.alpha, o.eps, o.weight_decay, o.momentum, o.maximize};
+  auto* kernel = kernels().rmsprop[floating(p)];
+  in_tiles(p, [&](int64_t n, int64_t at) {
+    kernel(n, bytes(p) + at, bytes(g) + at, bytes(square) + at, at_or_null(mean, at), at_or_null(momentum, at),
+           numbers);
   });
 }
 

@@ -4,6 +4,9 @@
 
 namespace cr::backend::cpu {
 
+// Copies if `out` and x are contiguous along different dimensions; otherwise says so by false.
+bool copy_transposed(const Tensor& out, const Tensor& x);
+
 // # The CPU backend
 //
 // Walks strided tensors (`nest.hpp`), hands runs to loops compiled for this machine's instruction set (`isa/`), and
@@ -17,15 +20,33 @@ class Cpu : public Backend {
   void reduce(int functor, const Tensor& out, const Tensor& x, const Dims& dims) override;
   void arg_reduce(bool largest, const Tensor& out, const Tensor& x, int d) override;
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override;
-  void index_select(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
-  void index_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
+  void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) override;
   void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) override;
-  void scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) override;
+  void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) override;
+  Tensor nonzero(const Tensor& x) override;
   void add_overlapping(const Tensor& out, const Tensor& x) override;
   void softmax(const Tensor& out, const Tensor& x, bool log) override;
+  void softmax_backward(const Tensor& dx, const Tensor& y, const Tensor& dy, bool log) override;
   void cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tensor& x, const Tensor& target) override;
   void cross_entropy_backward(const Tensor& dx, const Tensor& x, const Tensor& target, const Tensor& logsumexp,
                               const Tensor& dloss) override;
+  void sort(const Tensor& values, const Tensor& indices, const Tensor& x, int d, bool descending) override;
+  void pick(Pick what, const Tensor& values, const Tensor& indices, const Tensor& x, int d, int64_t k) override;
+  void scan(Scan kind, const Tensor& out, const Tensor& x, int d, bool reverse) override;
+  void scan_linear(const Tensor& out, const Tensor& factor, const Tensor& x, int d, bool reverse) override;
+  void scan_extreme(bool largest, const Tensor& values, const Tensor& indices, const Tensor& x, int d) override;
+  void search_sorted(const Tensor& out, const Tensor& sorted, const Tensor& x, bool right) override;
+  void logsumexp(const Tensor& out, const Tensor& x) override;
+  void layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                  const Tensor& bias, double eps) override;
+  void layer_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                           const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                           double eps) override;
+  void batch_norm(const Tensor& y, const Tensor& mean, const Tensor& var, const Tensor& x, const Tensor& weight,
+                  const Tensor& bias, double eps) override;
+  void batch_norm_backward(const Tensor& dx, const Tensor& dweight, const Tensor& dbias, const Tensor& dy,
+                           const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& var,
+                           double eps) override;
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void cholesky(const Tensor& a, const Tensor& info) override;
   void lu(const Tensor& a, const Tensor& pivots, const Tensor& info) override;
@@ -35,7 +56,11 @@ class Cpu : public Backend {
   void eigh(const Tensor& a, const Tensor& values, bool upper, bool vectors, const Tensor& info) override;
   void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) override;
   void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) override;
-  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamStep& options) override;
+  void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
+            const AdamStep& options) override;
+  void adagrad(const Tensor& p, const Tensor& g, const Tensor& sum, const AdagradStep& options) override;
+  void rmsprop(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean, const Tensor& momentum,
+               const RmspropStep& options) override;
 };
 
 }  // namespace cr::backend::cpu

@@ -4,6 +4,7 @@
 // smallest set that shows how kernels come to serve the waist.
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/nest.hpp"
+#include "backend/cpu/products.hpp"
 #include "backend/simt/gemm.cuh"
 #include "backend/simt/launch.hpp"
 #include "backend/simt/map.cuh"
@@ -46,9 +47,7 @@ template <class F, class T> void launch_map(const Tensor& out, std::span<const O
 using LaunchMap = void (*)(const Tensor&, std::span<const Operand>);
 
 template <class F, class T> constexpr LaunchMap launcher() {
-  constexpr bool takes = F::kTypes == functor::kEverything ||
-                         (F::kTypes == functor::kNumbers && !std::same_as<T, bool>) || std::floating_point<T>;
-  if constexpr (takes) return launch_map<F, T>;
+  if constexpr (functor::takes<F, T>()) return launch_map<F, T>;
   else return nullptr;
 }
 template <class... F> constexpr auto launchers(functor::List<F...>) {
@@ -70,26 +69,34 @@ class Simt : public cpu::Cpu {
     if (out.numel() > 0) launch_it(out, in);
   }
 
+  // Whole numbers have no kernel yet.
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override {
+    if (c.dtype() == DType::int64) return cpu::Cpu::gemm(c, a, b, options);
     dispatch_floating(c.dtype(), "matmul", [&](auto t) {
       using T = decltype(t);
       if (c.numel() == 0) return;
-      GemmParams<T> p{.m = a.shape()[0],
-                      .n = b.shape()[1],
-                      .k = a.shape()[1],
-                      .a = elements<T>(a),
-                      .b = elements<T>(b),
-                      .bias = options.bias ? elements<T>(*options.bias) : nullptr,
-                      .c = elements<T>(c),
-                      .a_row_step = a.strides()[0],
-                      .a_column_step = a.strides()[1],
-                      .b_row_step = b.strides()[0],
-                      .b_column_step = b.strides()[1],
-                      .c_row_step = c.strides()[0],
-                      .accumulate = options.accumulate,
-                      .relu = options.relu};
-      launch("matmul", gemm_kernel<T>,
-             {.blocks = {blocks_for(p.m, kTile), blocks_for(p.n, kTile)}, .threads = {kTile, kTile}}, p);
+      const int row = c.dim() - 2, column = c.dim() - 1;
+      GemmParams<T> p{};
+      p.m = c.shape()[row], p.n = c.shape()[column], p.k = a.shape()[column];
+      p.a = elements<T>(a), p.b = elements<T>(b), p.c = elements<T>(c);
+      p.bias = options.bias ? elements<T>(*options.bias) : nullptr;
+      p.a_row_step = a.strides()[row], p.a_column_step = a.strides()[column];
+      p.b_row_step = b.strides()[row], p.b_column_step = b.strides()[column];
+      p.c_row_step = c.strides()[row];
+      p.accumulate = options.accumulate, p.relu = options.relu;
+
+      cpu::Nest<3> batch = cpu::batch_nest(c, a, b);
+      if (batch.sizes.size() > kMaxBatchDims) throw DeviceError("matmul: more dimensions than a simt kernel takes");
+      p.products = batch.runs() * batch.run();
+      p.batch_dims = batch.sizes.size();
+      for (int d = 0; d < p.batch_dims; ++d) {
+        p.batch[d] = batch.sizes[d];
+        for (size_t i = 0; i < 3; ++i) p.batch_step[i][d] = batch.strides[i][d];
+      }
+      constexpr int64_t kMostBlocks = 65535;  // along z
+      dim3 blocks{blocks_for(p.m, kTile), blocks_for(p.n, kTile),
+                  static_cast<unsigned>(std::min(p.products, kMostBlocks))};
+      launch("matmul", gemm_kernel<T>, {.blocks = blocks, .threads = {kTile, kTile}}, p);
     });
   }
 };

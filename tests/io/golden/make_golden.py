@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the files in this folder that other programs made: python.safetensors by the safetensors package (with torch).
+"""Writes the files in this folder that other programs made: python.safetensors and types.safetensors by the safetensors package (with torch).
 
     pip install torch safetensors numpy && python3 make_golden.py
 """
@@ -19,3 +19,8 @@ tensors = {
     "ключ 🔑": torch.ones(1),
 }
 save_file(tensors, here / "python.safetensors", metadata={"format": "pt", "note": 'a "quoted" word'})
+
+ends = {torch.uint8: [0, 255], torch.int8: [-128, 100], torch.int16: [-(2**15), 100], torch.int32: [-(2**31), 100],
+        torch.float16: [1.0, 0.1], torch.bfloat16: [1.0, 0.1]}
+types = {str(t).removeprefix("torch."): torch.tensor(v, dtype=t) for t, v in ends.items()}
+save_file({**types, "complex": torch.zeros(2, dtype=torch.complex64)}, here / "types.safetensors")

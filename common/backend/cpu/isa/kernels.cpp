@@ -1,5 +1,7 @@
 #include "backend/cpu/isa/kernels.hpp"
 
+#include "tensor/half.hpp"
+
 // Promise the compiler that iterations do not depend on each other, so that it need not check at run time whether inputs
 // and outputs overlap. They overlap exactly (in place) or not at all.
 #if defined(__clang__)
@@ -17,10 +19,39 @@ template <> struct Element<0> { using T = bool; };
 template <> struct Element<1> { using T = int64_t; };
 template <> struct Element<2> { using T = float; };
 template <> struct Element<3> { using T = double; };
+template <> struct Element<4> { using T = Float16; };
+template <> struct Element<5> { using T = BFloat16; };
 
 // ## Elementwise
 //
-// Two layouts get a loop of their own: everything contiguous, and one input a repeated number. The rest takes strides.
+// Two layouts get a loop of their own: everything contiguous, and inputs that are a repeated number. The rest takes strides.
+//
+// Functions of angles vectorise as long as no angle is huge, so a block is looked over before it is computed.
+template <class F> void map_angles(int64_t n, float* out, const float* x) {
+  for (int64_t begin = 0; begin < n; begin += 1024) {
+    int64_t count = n - begin < 1024 ? n - begin : 1024;
+    float* o = out + begin;
+    const float* a = x + begin;
+    int huge = 0;
+    for (int64_t i = 0; i < count; ++i) huge |= !F::fits(a[i]);
+    if (huge) {
+      for (int64_t i = 0; i < count; ++i) o[i] = F{}(a[i]);
+    } else {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < count; ++i) o[i] = F::fast(a[i]);
+    }
+  }
+}
+
+// Of three inputs the first is never a number; which of the others are?
+template <class F, class T, bool b_steps, bool c_steps, class R>
+void map_three(int64_t n, R* out, const T* a, const T* b, const T* c) {
+  constexpr F f{};
+  T b0 = b[0], c0 = c[0];
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b_steps ? b[i] : b0, c_steps ? c[i] : c0);
+}
+
 template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
   constexpr F f{};
   if constexpr (F::kArity == 1) {
@@ -28,6 +59,7 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
     auto* out = static_cast<R*>(out_bytes);
     auto* a = static_cast<const T*>(in[0]);
     if (s[0] == 1 && s[1] == 1) {
+      if constexpr (__is_same(T, float) && __is_base_of(functor::OfAngle<F>, F)) return map_angles<F>(n, out, a);
       CR_INDEPENDENT
       for (int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
     } else {
@@ -58,13 +90,11 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
     auto* a = static_cast<const T*>(in[0]);
     auto* b = static_cast<const T*>(in[1]);
     auto* c = static_cast<const T*>(in[2]);
-    if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 1) {
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
-    } else if (s[0] == 1 && s[1] == 1 && s[2] == 1 && s[3] == 0) {
-      T number = c[0];
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], number);
+    bool plain = n > 0 && s[0] == 1 && s[1] == 1 && (s[2] == 0 || s[2] == 1) && (s[3] == 0 || s[3] == 1);
+    if (plain) {
+      auto* run = s[2] ? (s[3] ? map_three<F, T, true, true, R> : map_three<F, T, true, false, R>)
+                       : (s[3] ? map_three<F, T, false, true, R> : map_three<F, T, false, false, R>);
+      run(n, out, a, b, c);
     } else {
       for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]], c[i * s[3]]);
     }
@@ -74,7 +104,7 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
 // ## Reductions
 //
 // A sum of a million float32 numbers, one after another, loses four digits. So 32 lanes run side by side, at most 4096
-// numbers at a time, and the lanes' totals meet in float64.
+// numbers at a time, and the lanes' totals meet in float64. float64 has lanes for speed.
 template <class T> struct Accumulator { using A = int64_t; };
 template <> struct Accumulator<float> { using A = double; };
 template <> struct Accumulator<double> { using A = double; };
@@ -106,6 +136,18 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
       for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
       for (int j = 0; j < kLanes; ++j) result = f(result, static_cast<A>(lane[j]));
     }
+  } else if constexpr (__is_same(T, double)) {
+    constexpr int kLanes = 16;
+    int64_t i = 0;
+    if (stride == 1 && n >= 2 * kLanes) {
+      T lane[kLanes];
+      for (int j = 0; j < kLanes; ++j) lane[j] = x[j];
+      for (i = kLanes; i + kLanes <= n; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], x[i + j]);
+      }
+      for (int j = 0; j < kLanes; ++j) result = f(result, lane[j]);
+    }
+    for (; i < n; ++i) result = f(result, x[i * stride]);
   } else {
     for (int64_t i = 0; i < n; ++i) result = f(result, static_cast<A>(x[i * stride]));
   }
@@ -144,8 +186,36 @@ void reduce_columns_kernel(int64_t rows, int64_t columns, const void* bytes, int
 // ## Copies
 //
 // From floating to integer numbers beyond int64's range (and NaN) become its smallest, as x86 does it.
+//
+// The 16-bit types go through float32, and are rounded to the nearest, of two equally near ones to the even. A bfloat16 is
+// a float32 without its lower half. A float16 has another exponent: below its smallest normal number, $2^{-14}$, numbers
+// are multiples of $2^{-24}$, and that is the spacing of float32 just above 0.5: adding 0.5 does the rounding.
+constexpr float widened(BFloat16 x) { return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16); }
+constexpr float widened(Float16 x) {
+  uint32_t sign = (x.bits & 0x8000u) << 16, rest = x.bits & 0x7fffu;
+  float small = static_cast<float>(static_cast<int32_t>(rest)) * 5.9604644775390625e-8f;  // 2⁻²⁴
+  uint32_t normal = (rest << 13) + (rest >= 0x7c00u ? 0x70000000u : 0x38000000u);
+  return __builtin_bit_cast(float, (rest < 0x400u ? __builtin_bit_cast(uint32_t, small) : normal) | sign);
+}
+constexpr BFloat16 narrowed(float x, BFloat16) {
+  uint32_t u = __builtin_bit_cast(uint32_t, x);
+  return {static_cast<uint16_t>(x != x ? 0x7fc0u : (u + 0x7fffu + (u >> 16 & 1u)) >> 16)};
+}
+constexpr Float16 narrowed(float x, Float16) {
+  uint32_t u = __builtin_bit_cast(uint32_t, x), sign = u >> 16 & 0x8000u, rest = u & 0x7fffffffu;
+  float a = __builtin_bit_cast(float, rest);
+  uint32_t small = __builtin_bit_cast(uint32_t, a + 0.5f) - 0x3f000000u;
+  uint32_t normal = (rest - 0x38000000u + 0xfffu + (rest >> 13 & 1u)) >> 13;
+  uint32_t bits = a < 6.103515625e-5f ? small : a < 65520.f ? normal : 0x7c00u;
+  return {static_cast<uint16_t>((x != x ? 0x7e00u : bits) | sign)};
+}
+template <class T> inline constexpr bool kStored = __is_same(T, Float16) || __is_same(T, BFloat16);
+
 template <class To, class From> constexpr To convert(From x) {
-  if constexpr (__is_same(To, bool)) return x != From(0);
+  if constexpr (__is_same(To, From)) return x;
+  else if constexpr (kStored<From>) return convert<To>(widened(x));
+  else if constexpr (kStored<To>) return narrowed(static_cast<float>(x), To{});
+  else if constexpr (__is_same(To, bool)) return x != From(0);
   else if constexpr (__is_same(To, int64_t) && (__is_same(From, float) || __is_same(From, double)))
     return x >= From(-9223372036854775808.0) && x < From(9223372036854775808.0) ? static_cast<To>(x) : INT64_MIN;
   else return static_cast<To>(x);
@@ -174,6 +244,22 @@ template <class T> T largest(int64_t n, const T* x) {
   double top = -__builtin_inf();
   reduce_kernel<functor::Max, T>(n, x, 1, &top);
   return static_cast<T>(top);
+}
+
+// The same where a NaN may be missed, because the sum will have it.
+template <class T> T largest_number(int64_t n, const T* x) {
+  constexpr int kLanes = 64;
+  T lane[kLanes];
+  for (int j = 0; j < kLanes; ++j) lane[j] = static_cast<T>(-__builtin_inf());
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int j = 0; j < kLanes; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  }
+  for (; i < n; ++i) lane[i % kLanes] = x[i] > lane[i % kLanes] ? x[i] : lane[i % kLanes];
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+  }
+  return lane[0];
 }
 
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
@@ -208,12 +294,33 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  T top = largest(n, x);
+  T top = largest_number(n, x);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
   reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
   T scale = static_cast<T>(1 / sum);
   for (int64_t i = 0; i < n; ++i) out[i] *= scale;
+}
+
+template <class T>
+void softmax_backward_kernel(int64_t n, void* dx_bytes, const void* y_bytes, const void* dy_bytes, bool log) {
+  auto* y = static_cast<const T*>(y_bytes);
+  auto* dy = static_cast<const T*>(dy_bytes);
+  auto* dx = static_cast<T*>(dx_bytes);
+  double sum = 0;
+  if (log) {
+    reduce_kernel<functor::Sum, T>(n, dy, 1, &sum);
+    T total = static_cast<T>(sum);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] - functor::vexp(y[i]) * total;
+    return;
+  }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * y[i];
+  reduce_kernel<functor::Sum, T>(n, dx, 1, &sum);
+  T total = static_cast<T>(sum);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dx[i] -= y[i] * total;
 }
 
 template <class T>
@@ -233,50 +340,108 @@ void sgd_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* momentum_by
   auto* g = static_cast<const T*>(g_bytes);
   auto* m = static_cast<T*>(momentum_bytes);
   T lr = static_cast<T>(o.lr), decay = static_cast<T>(o.weight_decay), mu = static_cast<T>(o.momentum);
+  T sign = o.maximize ? T(-1) : T(1);
   if (!m) {
     CR_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) p[i] -= lr * (g[i] + decay * p[i]);
+    for (int64_t i = 0; i < n; ++i) p[i] -= lr * (sign * g[i] + decay * p[i]);
     return;
   }
   T keep = o.first ? T(0) : mu, take = o.first ? T(1) : static_cast<T>(1 - o.dampening);
   T own = o.nesterov ? T(1) : T(0), ahead = o.nesterov ? mu : T(1);
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) {
-    T d = g[i] + decay * p[i];
+    T d = sign * g[i] + decay * p[i];
     m[i] = keep * m[i] + take * d;
     p[i] -= lr * (own * d + ahead * m[i]);
   }
 }
 
 template <class T>
-void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, void* v_bytes, const AdamNumbers& o) {
+void adam_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* m_bytes, void* v_bytes, void* largest_bytes,
+                 const AdamNumbers& o) {
   auto* p = static_cast<T*>(p_bytes);
   auto* g = static_cast<const T*>(g_bytes);
   auto* m = static_cast<T*>(m_bytes);
   auto* v = static_cast<T*>(v_bytes);
+  auto* largest = static_cast<T*>(largest_bytes);
   T beta1 = static_cast<T>(o.beta1), beta2 = static_cast<T>(o.beta2), eps = static_cast<T>(o.eps);
   T take1 = static_cast<T>(1 - o.beta1), take2 = static_cast<T>(1 - o.beta2);  // 1 - 0.999f would be 0.0013 % off
   T decay = static_cast<T>(o.weight_decay), step = static_cast<T>(o.lr / o.correction1);
   T root = functor::vsqrt(static_cast<T>(o.correction2));
-  CR_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) {
-    T d = g[i] + decay * p[i];
+  T sign = o.maximize ? T(-1) : T(1), shrink = static_cast<T>(o.shrink);
+  auto update = [&](int64_t i) {
+    T d = sign * g[i] + decay * p[i];
     m[i] = beta1 * m[i] + take1 * d;
     v[i] = beta2 * v[i] + take2 * d * d;
-    p[i] -= step * m[i] / (functor::vsqrt(v[i]) / root + eps);
+  };
+  if (!largest) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      update(i);
+      p[i] = p[i] * shrink - step * m[i] / (functor::vsqrt(v[i]) / root + eps);
+    }
+    return;
+  }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    update(i);
+    largest[i] = functor::Maximum{}(largest[i], v[i]);
+    p[i] = p[i] * shrink - step * m[i] / (functor::vsqrt(largest[i]) / root + eps);
   }
 }
 
-// ## The table, filled at compile time
-template <class F, class T> constexpr bool takes() {
-  if constexpr (F::kTypes == functor::kEverything) return true;
-  if constexpr (F::kTypes == functor::kNumbers) return !__is_same(T, bool);
-  return __is_same(T, float) || __is_same(T, double);
+template <class T>
+void adagrad_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* sum_bytes, const AdagradNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* sum = static_cast<T*>(sum_bytes);
+  T lr = static_cast<T>(o.lr), eps = static_cast<T>(o.eps), decay = static_cast<T>(o.weight_decay);
+  T sign = o.maximize ? T(-1) : T(1);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = sign * g[i] + decay * p[i];
+    sum[i] += d * d;
+    p[i] -= lr * d / (functor::vsqrt(sum[i]) + eps);
+  }
 }
 
+template <class T, bool centered, bool with_momentum>
+void rmsprop_loop(int64_t n, T* p, const T* g, T* square, T* mean, T* m, const RmspropNumbers& o) {
+  T lr = static_cast<T>(o.lr), eps = static_cast<T>(o.eps), decay = static_cast<T>(o.weight_decay);
+  T keep = static_cast<T>(o.alpha), take = static_cast<T>(1 - o.alpha), mu = static_cast<T>(o.momentum);
+  T sign = o.maximize ? T(-1) : T(1);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    T d = sign * g[i] + decay * p[i];
+    square[i] = keep * square[i] + take * d * d;
+    T v = square[i];
+    if constexpr (centered) {
+      mean[i] += take * (d - mean[i]);
+      v -= mean[i] * mean[i];
+    }
+    T push = d / (functor::vsqrt(v) + eps);
+    if constexpr (with_momentum) push = m[i] = mu * m[i] + push;
+    p[i] -= lr * push;
+  }
+}
+template <class T>
+void rmsprop_kernel(int64_t n, void* p_bytes, const void* g_bytes, void* square_bytes, void* mean_bytes, void* m_bytes,
+                    const RmspropNumbers& o) {
+  auto* p = static_cast<T*>(p_bytes);
+  auto* g = static_cast<const T*>(g_bytes);
+  auto* square = static_cast<T*>(square_bytes);
+  auto* mean = static_cast<T*>(mean_bytes);
+  auto* m = static_cast<T*>(m_bytes);
+  if (mean && m) rmsprop_loop<T, true, true>(n, p, g, square, mean, m, o);
+  else if (mean) rmsprop_loop<T, true, false>(n, p, g, square, mean, m, o);
+  else if (m) rmsprop_loop<T, false, true>(n, p, g, square, mean, m, o);
+  else rmsprop_loop<T, false, false>(n, p, g, square, mean, m, o);
+}
+
+// ## The table, filled at compile time
 template <class F, int type> constexpr void add_map(Kernels& k) {
   using T = typename Element<type>::T;
-  if constexpr (takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
+  if constexpr (functor::takes<F, T>()) k.map[functor::Maps::index_of<F>()][type] = map_kernel<F, T>;
 }
 template <class... F> constexpr void add_maps(Kernels& k, functor::List<F...>) {
   (add_map<F, 0>(k), ...);
@@ -290,6 +455,7 @@ template <class F, int type> constexpr void add_reduction(Kernels& k) {
   k.reduce_columns[functor::Reductions::index_of<F>()][type] = reduce_columns_kernel<F, T>;
 }
 template <class... F> constexpr void add_reductions(Kernels& k, functor::List<F...>) {
+  (add_reduction<F, 0>(k), ...);
   (add_reduction<F, 1>(k), ...);
   (add_reduction<F, 2>(k), ...);
   (add_reduction<F, 3>(k), ...);
@@ -300,6 +466,8 @@ template <int to> constexpr void add_copies(Kernels& k) {
   k.copy[to][1] = copy_kernel<To, int64_t>;
   k.copy[to][2] = copy_kernel<To, float>;
   k.copy[to][3] = copy_kernel<To, double>;
+  k.copy[to][4] = copy_kernel<To, Float16>;
+  k.copy[to][5] = copy_kernel<To, BFloat16>;
 }
 
 constexpr Kernels make_kernels() {
@@ -310,8 +478,12 @@ constexpr Kernels make_kernels() {
   add_copies<1>(k);
   add_copies<2>(k);
   add_copies<3>(k);
+  add_copies<4>(k);
+  add_copies<5>(k);
   k.softmax[0] = softmax_kernel<float>;
   k.softmax[1] = softmax_kernel<double>;
+  k.softmax_backward[0] = softmax_backward_kernel<float>;
+  k.softmax_backward[1] = softmax_backward_kernel<double>;
   k.logsumexp[0] = logsumexp_kernel<float>;
   k.logsumexp[1] = logsumexp_kernel<double>;
   k.cross_entropy_backward[0] = cross_entropy_backward_kernel<float>;
@@ -320,6 +492,10 @@ constexpr Kernels make_kernels() {
   k.sgd[1] = sgd_kernel<double>;
   k.adam[0] = adam_kernel<float>;
   k.adam[1] = adam_kernel<double>;
+  k.adagrad[0] = adagrad_kernel<float>;
+  k.adagrad[1] = adagrad_kernel<double>;
+  k.rmsprop[0] = rmsprop_kernel<float>;
+  k.rmsprop[1] = rmsprop_kernel<double>;
   return k;
 }
 

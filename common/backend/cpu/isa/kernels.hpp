@@ -15,15 +15,24 @@
 
 namespace cr::backend::cpu {
 
-// A row of the tables below is chosen by element type, in the order of `DType`.
-inline constexpr int kTypes = 4;
+// A row of the tables below is chosen by element type, in the order of `DType`: four to compute in, two more to store.
+inline constexpr int kTypes = 4, kStoredTypes = 6;
 
 struct SgdNumbers {
   double lr, momentum, dampening, weight_decay;
-  bool nesterov, first;
+  bool nesterov, first, maximize;
 };
 struct AdamNumbers {
-  double lr, beta1, beta2, eps, weight_decay, correction1, correction2;
+  double lr, beta1, beta2, eps, weight_decay, shrink, correction1, correction2;  // shrink: AdamW's decay, as a factor
+  bool maximize;
+};
+struct AdagradNumbers {
+  double lr, eps, weight_decay;
+  bool maximize;
+};
+struct RmspropNumbers {
+  double lr, alpha, eps, weight_decay, momentum;
+  bool maximize;
 };
 
 struct Kernels {
@@ -38,15 +47,19 @@ struct Kernels {
                                                             int64_t stride, void* totals);
 
   // out[i * so] = x[i * sx], converted. [to][from]
-  void (*copy[kTypes][kTypes])(int64_t n, void* out, int64_t so, const void* x, int64_t sx);
+  void (*copy[kStoredTypes][kStoredTypes])(int64_t n, void* out, int64_t so, const void* x, int64_t sx);
 
   // Rows of n numbers; [0] is float, [1] double.
   void (*softmax[2])(int64_t n, void* out, const void* x, bool log);
+  void (*softmax_backward[2])(int64_t n, void* dx, const void* y, const void* dy, bool log);
   double (*logsumexp[2])(int64_t n, const void* x);
   void (*cross_entropy_backward[2])(int64_t n, void* dx, const void* x, int64_t target, double logsumexp, double dloss);
 
   void (*sgd[2])(int64_t n, void* p, const void* g, void* momentum, const SgdNumbers& o);
-  void (*adam[2])(int64_t n, void* p, const void* g, void* m, void* v, const AdamNumbers& o);
+  void (*adam[2])(int64_t n, void* p, const void* g, void* m, void* v, void* largest_v, const AdamNumbers& o);
+  void (*adagrad[2])(int64_t n, void* p, const void* g, void* sum, const AdagradNumbers& o);
+  void (*rmsprop[2])(int64_t n, void* p, const void* g, void* square, void* mean, void* momentum,
+                     const RmspropNumbers& o);
 };
 
 namespace base {

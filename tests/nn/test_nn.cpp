@@ -1,17 +1,13 @@
-// # Models and optimisers
+// # Models
 #include <cmath>
-#include <fstream>
-
-#include <nlohmann/json.hpp>
 
 #include "catch.hpp"
 #include "chainrule.hpp"
-#include "contains.hpp"
 #include "compare.hpp"
+#include "contains.hpp"
 
 using namespace cr;
 using cr::test::numbers_of;
-using nlohmann::json;
 
 namespace {
 
@@ -164,118 +160,4 @@ TEST_CASE("Linear begins as PyTorch's does", "[nn]") {
   CHECK(mean(square(he)).item() == Approx(2.0 / 50).epsilon(0.05));
   CHECK(mean(square(xavier)).item() == Approx(2.0 / 250).epsilon(0.05));
   CHECK_THROWS_AS(nn::xavier_uniform({3}, g), ShapeError);
-}
-
-// ## Optimisers
-namespace {
-
-std::unique_ptr<optim::Optimizer> make_optimizer(const std::string& name, const std::vector<Tensor>& p) {
-  if (name == "sgd") return std::make_unique<optim::SGD>(p, optim::SgdOptions{.lr = 0.05});
-  if (name == "sgd_momentum") return std::make_unique<optim::SGD>(p, optim::SgdOptions{.lr = 0.05, .momentum = 0.9});
-  if (name == "sgd_dampening")
-    return std::make_unique<optim::SGD>(
-        p, optim::SgdOptions{.lr = 0.05, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.1});
-  if (name == "sgd_nesterov")
-    return std::make_unique<optim::SGD>(
-        p, optim::SgdOptions{.lr = 0.05, .momentum = 0.8, .weight_decay = 0.01, .nesterov = true});
-  if (name == "adam") return std::make_unique<optim::Adam>(p, optim::AdamOptions{.lr = 0.05});
-  if (name == "adam_all")
-    return std::make_unique<optim::Adam>(
-        p, optim::AdamOptions{.lr = 0.1, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.1});
-  throw Error("no optimiser is called " + name);
-}
-
-// The problem of make_golden.py: `late` gets its first gradient in step 4.
-struct Problem {
-  Tensor p, late, a, c;
-  explicit Problem(DType t)
-      : p(tensor({{1.0, -2.0, 0.5}, {3.0, 0.0, -0.25}}, t).requires_grad_()),
-        late(tensor({1.0, -1.0}, t).requires_grad_()),
-        a(tensor({{0.5, 1.0, 2.0}, {0.25, 1.5, 3.0}}, t)),
-        c(tensor({{0.0, 1.0, -1.0}, {2.0, -2.0, 0.5}}, t)) {}
-  void step(optim::Optimizer& optimizer, int number) {
-    optimizer.zero_grad();
-    Tensor loss = sum(a * square(p - c) / 2) + sum(sin(p));
-    if (number >= 4) loss = loss + sum(late * late);
-    loss.backward();
-    optimizer.step();
-  }
-};
-
-}  // namespace
-
-TEST_CASE("optimisers go PyTorch's way for a hundred steps", "[optim]") {
-  const json golden = json::parse(std::ifstream(test::test_file("golden/semantics.json")))["optim"];
-  CHECK(golden.size() == 12);
-  for (auto& [key, rows] : golden.items()) {
-    DType type = key.ends_with("float64") ? DType::float64 : DType::float32;
-    Problem problem(type);
-    auto optimizer = make_optimizer(key.substr(0, key.find('/')), {problem.p, problem.late});
-    double worst = 0;
-    size_t row = 0;
-    for (int i = 1; i <= 100; ++i) {
-      problem.step(*optimizer, i);
-      if (i != 1 && i % 10 != 0) continue;
-      std::vector<double> got = numbers_of(problem.p), late = numbers_of(problem.late), want = rows[row++];
-      got.insert(got.end(), late.begin(), late.end());
-      for (size_t k = 0; k < want.size(); ++k)
-        worst = std::max(worst, std::abs(got[k] - want[k]) / std::max(1.0, std::abs(want[k])));
-    }
-    INFO(key << ": largest difference " << worst);
-    CHECK(worst <= (type == DType::float64 ? 1e-12 : 2e-6));
-    CHECK(row == rows.size());
-  }
-}
-
-TEST_CASE("training resumed from state_dict ends with the same bits", "[optim]") {
-  for (std::string name : {"sgd_nesterov", "adam_all"}) {
-    INFO(name);
-    Problem unbroken(DType::float32), first(DType::float32), second(DType::float32);
-    auto whole = make_optimizer(name, {unbroken.p, unbroken.late});
-    for (int i = 1; i <= 20; ++i) unbroken.step(*whole, i);
-
-    auto before = make_optimizer(name, {first.p, first.late});
-    for (int i = 1; i <= 2; ++i) first.step(*before, i);  // `late` has no state yet
-    {
-      NoGrad off;
-      second.p.copy_(first.p);
-      second.late.copy_(first.late);
-    }
-    auto after = make_optimizer(name, {second.p, second.late});
-    after->load_state_dict(before->state_dict());
-    first.step(*before, 3);  // must not touch what was loaded
-    for (int i = 3; i <= 20; ++i) second.step(*after, i);
-    CHECK(test::difference(second.p, unbroken.p) == "");
-    CHECK(test::difference(second.late, unbroken.late) == "");
-
-    auto other = make_optimizer(name == "adam_all" ? "sgd_momentum" : "adam", {second.p, second.late});
-    CHECK_THROWS_AS(other->load_state_dict(whole->state_dict()), Error);
-    auto state = whole->state_dict();
-    for (auto& [key, t] : state) {
-      if (key != "steps") t = ones({7});
-    }
-    CHECK_THROWS_AS(after->load_state_dict(state), Error);
-  }
-}
-
-TEST_CASE("optimisers refuse what they cannot do", "[optim]") {
-  Tensor p = ones({2}).requires_grad_();
-  CHECK_THROWS_AS(optim::SGD({p}, {.lr = -1}), Error);
-  CHECK_THROWS_AS(optim::SGD({p}, {.lr = 0.1, .nesterov = true}), Error);
-  CHECK_THROWS_AS(optim::Adam({p}, {.beta1 = 1}), Error);
-  CHECK_THROWS_AS(optim::SGD({ones({2})}, {}), AutogradError);
-  CHECK_THROWS_AS(optim::SGD({p * 2}, {}), AutogradError);
-  optim::SGD sgd({p}, {.lr = 0.5});
-  sgd.step();  // no gradient: nothing happens
-  CHECK(numbers_of(p) == std::vector<double>{1, 1});
-  sum(p).backward();
-  sgd.step();
-  CHECK(numbers_of(p) == std::vector<double>{0.5, 0.5});
-  sgd.zero_grad();
-  CHECK_FALSE(p.grad().defined());
-  // A step is a write: a graph that saved the old value must notice.
-  Tensor loss = sum(p * p);
-  p.set_grad(ones({2}));
-  sgd.step();
-  CHECK_THROWS_AS(loss.backward(), AutogradError);
 }

@@ -1,0 +1,208 @@
+// # Reading and placing at computed indices
+//
+// Both primitives walk the index. The tensor it points into stands still along dimension d, where the index decides;
+// along the others the two go together. An index expanded from a vector, as `index_select` gives it, has stride 0 in all
+// dimensions but one: whole runs then share one index, and are copied or added as runs.
+#include <cstring>
+#include <vector>
+
+#include "backend/cpu/cpu.hpp"
+#include "backend/cpu/nest.hpp"
+
+namespace cr::backend::cpu {
+namespace {
+
+template <class T> T* elements(const Tensor& x) {
+  return reinterpret_cast<T*>(static_cast<char*>(x.impl()->storage->data()) + x.impl()->offset * size_of(x.dtype()));
+}
+
+// Numbers that are moved, not computed with, need no type but a size.
+template <class F> void dispatch_size(DType t, F&& f) {
+  switch (size_of(t)) {
+    case 1: return f(uint8_t{});
+    case 2: return f(uint16_t{});
+    case 4: return f(uint32_t{});
+    default: return f(uint64_t{});
+  }
+}
+
+[[noreturn]] void out_of_range(int64_t i, int64_t size, const char* op) {
+  throw IndexError(std::string(op) + ": index " + std::to_string(i) + " is out of range for a dimension of size " +
+                   std::to_string(size));
+}
+bool inside(int64_t i, int64_t size) { return static_cast<uint64_t>(i) < static_cast<uint64_t>(size); }
+
+// Before anything is written: all indices, each once however often it is repeated by a stride of 0.
+void check_all(const Tensor& index, int64_t size, const char* op) {
+  Shape once = index.shape();
+  for (int d = 0; d < once.size(); ++d) {
+    if (index.strides()[d] == 0 && once[d] > 0) once[d] = 1;
+  }
+  Tensor seen = window(index, once, index.strides(), index.impl()->offset);
+  const auto* p = elements<int64_t>(index);
+  Nest<1>(once, {&seen}).parallel([&](int64_t n, const auto& offset, const auto& step) {
+    bool fits = true;
+    for (int64_t i = 0; i < n; ++i) fits &= inside(p[offset[0] + i * step[0]], size);
+    for (int64_t i = 0; i < n && !fits; ++i) {
+      if (int64_t at = p[offset[0] + i * step[0]]; !inside(at, size)) out_of_range(at, size, op);
+    }
+  });
+}
+
+// x with stride 0 along d, as wide as the index.
+Tensor standing_still(const Tensor& x, int d, const Tensor& index) {
+  Strides strides = x.strides();
+  strides[d] = 0;
+  return window(x, index.shape(), strides, 0);
+}
+
+}  // namespace
+
+void Cpu::gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) {
+  int64_t size = x.shape()[d], stride = x.strides()[d];
+  Tensor still = standing_still(x, d, index);
+  const auto* at = elements<int64_t>(index);
+  dispatch_size(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    T* o = elements<T>(out);
+    const T* p = elements<T>(x);
+    Nest<3>(index.shape(), {&out, &still, &index}).parallel([&](int64_t n, const auto& offset, const auto& step) {
+      T* to = o + offset[0];
+      const T* from = p + offset[1];
+      const int64_t* i = at + offset[2];
+      if (step[2] == 0) {
+        if (n == 0) return;
+        if (!inside(*i, size)) out_of_range(*i, size, op);
+        from += *i * stride;
+        if (step[0] == 1 && step[1] == 1) {
+          std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+        } else {
+          for (int64_t k = 0; k < n; ++k) to[k * step[0]] = from[k * step[1]];
+        }
+        return;
+      }
+      for (int64_t k = 0; k < n; ++k) {
+        int64_t index_k = i[k * step[2]];
+        if (!inside(index_k, size)) [[unlikely]]
+          out_of_range(index_k, size, op);
+        to[k * step[0]] = from[k * step[1] + index_k * stride];
+      }
+    });
+  });
+}
+
+// ## Writing
+//
+// Two elements of the index may point at one place only if they differ along d. So another dimension can be cut into
+// tiles for several threads, and within a tile everything happens in order: a sum adds up alike for any number of
+// threads, and of several values `set` at one place the last remains.
+namespace {
+
+template <class T, class Combine>
+void scatter_typed(const Tensor& out, int d, const Tensor& index, const Tensor& x, Combine combine) {
+  T* o = elements<T>(out);
+  const T* p = elements<T>(x);
+  const auto* at = elements<int64_t>(index);
+  int64_t stride = out.strides()[d];
+  int cut = -1;
+  for (int i = 0; i < index.dim(); ++i) {
+    if (i != d && (cut < 0 || index.shape()[i] > index.shape()[cut])) cut = i;
+  }
+
+  // The part of the index from `begin` to `end` along the dimension that is cut.
+  auto place = [&](int64_t begin, int64_t end) {
+    Shape shape = index.shape();
+    if (cut >= 0) shape[cut] = end - begin;
+    auto piece = [&](const Tensor& whole, int skipped) {
+      Strides strides = whole.strides();
+      if (skipped >= 0) strides[skipped] = 0;
+      return window(whole, shape, strides, cut >= 0 ? begin * whole.strides()[cut] : 0);
+    };
+    Tensor to = piece(out, d), from = piece(x, -1), index_piece = piece(index, -1);
+    std::array<int64_t, 3> start{to.impl()->offset, from.impl()->offset, index_piece.impl()->offset};
+    Nest<3> nest(shape, {&to, &from, &index_piece});
+    nest.walk(0, nest.runs(), [&](int64_t n, const auto& offset, const auto& step) {
+      T* run = o + start[0] + offset[0];
+      const T* values = p + start[1] + offset[1];
+      const int64_t* i = at + start[2] + offset[2];
+      if (step[2] == 0 && n > 0) {
+        run += *i * stride;
+        if (step[0] == 1 && step[1] == 1) {
+          for (int64_t k = 0; k < n; ++k) run[k] = combine(run[k], values[k]);
+        } else {
+          for (int64_t k = 0; k < n; ++k) run[k * step[0]] = combine(run[k * step[0]], values[k * step[1]]);
+        }
+        return;
+      }
+      for (int64_t k = 0; k < n; ++k) {
+        T& place = run[k * step[0] + i[k * step[2]] * stride];
+        place = combine(place, values[k * step[1]]);
+      }
+    });
+  };
+  int64_t length = cut < 0 ? 1 : index.shape()[cut], shortest = cut == index.dim() - 1 ? 16 : 1;
+  int64_t tiles = std::clamp<int64_t>(length / shortest, 1, 16);
+  if (index.numel() < kParallelElements || tiles == 1) return place(0, length);
+  parallel_for(tiles, [&](int64_t t) { place(t * length / tiles, (t + 1) * length / tiles); });
+}
+
+}  // namespace
+
+void Cpu::scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) {
+  check_all(index, out.shape()[d], op);
+  if (how == Place::set) {
+    return dispatch_size(x.dtype(), [&](auto t) {
+      scatter_typed<decltype(t)>(out, d, index, x, [](auto, auto value) { return value; });
+    });
+  }
+  dispatch(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    switch (how) {
+      case Place::add: return scatter_typed<T>(out, d, index, x, functor::Add{});
+      case Place::multiply: return scatter_typed<T>(out, d, index, x, functor::Mul{});
+      case Place::smallest: return scatter_typed<T>(out, d, index, x, functor::Minimum{});
+      default: return scatter_typed<T>(out, d, index, x, functor::Maximum{});
+    }
+  });
+}
+
+// ## Finding
+//
+// Every tile counts its own; the counts add up to where each tile writes.
+Tensor Cpu::nonzero(const Tensor& x) {
+  int64_t tiles = (x.numel() + kTileElements - 1) / kTileElements;
+  std::vector<int64_t> first(static_cast<size_t>(tiles) + 1, 0);
+  Tensor found;
+  dispatch(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T* p = elements<T>(x);
+    auto in_tile = [&](int64_t tile, auto&& f) {
+      for (int64_t i = tile * kTileElements; i < std::min(x.numel(), (tile + 1) * kTileElements); ++i) {
+        if (p[i] != T(0)) f(i);
+      }
+    };
+    parallel_for(tiles, [&](int64_t tile) {
+      int64_t count = 0;
+      in_tile(tile, [&](int64_t) { ++count; });
+      first[static_cast<size_t>(tile) + 1] = count;
+    });
+    for (size_t i = 1; i < first.size(); ++i) first[i] += first[i - 1];
+    found = empty({first.back(), x.dim()}, DType::int64, x.device());
+    auto* coordinates = elements<int64_t>(found);
+    int rank = x.dim();
+    parallel_for(tiles, [&](int64_t tile) {
+      int64_t* row = coordinates + first[static_cast<size_t>(tile)] * rank;
+      in_tile(tile, [&](int64_t i) {
+        for (int d = rank - 1; d > 0; --d) {
+          row[d] = i % x.shape()[d];
+          i /= x.shape()[d];
+        }
+        if (rank > 0) row[0] = i;
+        row += rank;
+      });
+    });
+  });
+  return found;
+}
+
+}  // namespace cr::backend::cpu

@@ -1,0 +1,185 @@
+#include "backend/cpu/isa/norm_kernel.hpp"
+
+// Iterations do not depend on each other: outputs overlap no input.
+#if defined(__clang__)
+#define CR_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define CR_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+namespace cr::backend::cpu::CR_ISA {
+namespace {
+
+// Σ f(i) in lanes that meet in float64 every 4096 numbers, as all our sums do.
+template <class T, class F> double sum(int64_t n, const F& f) {
+  constexpr int kLanes = 128 / sizeof(T);
+  double total = 0;
+  for (int64_t begin = 0; begin < n; begin += 4096) {
+    int64_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
+    T lane[kLanes] = {};
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) lane[j] += f(i + j);
+    }
+    for (int j = 0; i < end; ++i, ++j) lane[j] += f(i);
+    for (int j = 0; j < kLanes; ++j) total += static_cast<double>(lane[j]);
+  }
+  return total;
+}
+
+// x − mean. A mean of 10000 has only three decimals in float32, so it is taken away in two parts: what fits a T, and the
+// rest.
+template <class T> struct Centered {
+  const T* x;
+  T high, low;
+  Centered(const T* numbers, double mean)
+      : x(numbers), high(static_cast<T>(mean)), low(static_cast<T>(mean - static_cast<double>(high))) {}
+  T operator()(int64_t i) const { return (x[i] - high) - low; }
+};
+
+// Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near, and what is left around
+// it gives the rest.
+template <class T> double mean_of(int64_t n, const T* x) {
+  double count = static_cast<double>(n);
+  T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
+  return static_cast<double>(near) + sum<T>(n, [x, near](int64_t i) { return x[i] - near; }) / count;
+}
+
+template <class T> T scale_of(double var, double eps) { return static_cast<T>(1 / __builtin_sqrt(var + eps)); }
+
+template <class T>
+void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_bytes, const void* bias_bytes,
+             double eps, bool center, double* mean, double* var) {
+  auto* x = static_cast<const T*>(x_bytes);
+  auto* y = static_cast<T*>(y_bytes);
+  auto* weight = static_cast<const T*>(weight_bytes);
+  auto* bias = static_cast<const T*>(bias_bytes);
+  *mean = center ? mean_of(n, x) : 0;
+  Centered<T> d(x, *mean);
+  *var = sum<T>(n, [d](int64_t i) { return d(i) * d(i); }) / static_cast<double>(n);
+  T scale = scale_of<T>(*var, eps);
+  if (weight && bias) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = d(i) * scale * weight[i] + bias[i];
+  } else if (weight) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = d(i) * scale * weight[i];
+  } else if (bias) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = d(i) * scale + bias[i];
+  } else {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = d(i) * scale;
+  }
+}
+
+// With g = dy · weight and x̂ = (x − mean) / √(var + eps):  dx = (g − mean g − x̂ · mean(g x̂)) / √(var + eps).
+template <class T, class G>
+void backward_row(int64_t n, T* dx, const G& g, const Centered<T>& d, T scale, bool center) {
+  double count = static_cast<double>(n);
+  T level = center ? static_cast<T>(sum<T>(n, g) / count) : T(0);
+  T slope = static_cast<T>(sum<T>(n, [&](int64_t i) { return g(i) * (d(i) * scale); }) / count);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dx[i] = scale * (g(i) - level - d(i) * scale * slope);
+}
+
+template <class T>
+void backward(int64_t n, void* dx_bytes, void* dweight_bytes, void* dbias_bytes, const void* dy_bytes,
+              const void* x_bytes, const void* weight_bytes, double eps, bool center, double mean, double var) {
+  auto* dx = static_cast<T*>(dx_bytes);
+  auto* dweight = static_cast<T*>(dweight_bytes);
+  auto* dbias = static_cast<T*>(dbias_bytes);
+  auto* dy = static_cast<const T*>(dy_bytes);
+  auto* weight = static_cast<const T*>(weight_bytes);
+  Centered<T> d(static_cast<const T*>(x_bytes), mean);
+  T scale = scale_of<T>(var, eps);
+  if (weight)
+    backward_row<T>(
+        n, dx, [dy, weight](int64_t i) { return dy[i] * weight[i]; }, d, scale, center);
+  else
+    backward_row<T>(
+        n, dx, [dy](int64_t i) { return dy[i]; }, d, scale, center);
+  if (dweight) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dweight[i] += dy[i] * (d(i) * scale);
+  }
+  if (dbias) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dbias[i] += dy[i];
+  }
+}
+
+template <class T> void move(int64_t n, double* total, void* bytes) {
+  auto* x = static_cast<T*>(bytes);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    total[i] += static_cast<double>(x[i]);
+    x[i] = T(0);
+  }
+}
+
+// ## Batch norm
+//
+// What belongs to a channel: one number for the whole run, or one for each of its numbers.
+template <class T, bool across> struct OfChannel {
+  const T* p;
+  T value;
+  OfChannel(const T* numbers) : p(numbers), value(numbers[0]) {}
+  T operator()(int64_t i) const {
+    if constexpr (across) return p[i];
+    else return value;
+  }
+};
+
+template <class T, bool across, class F> void add_up(int64_t n, double* total, const F& f) {
+  if constexpr (across) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) total[i] += static_cast<double>(f(i));
+  } else {
+    *total += sum<T>(n, f);
+  }
+}
+
+template <class T, bool across> struct Batch {
+  using C = OfChannel<T, across>;
+  static void sums(int64_t n, const T* x, const T* nears, double* total) {
+    C near(nears);
+    add_up<T, across>(n, total, [&](int64_t i) { return x[i] - near(i); });
+  }
+  static void squares(int64_t n, const T* x, const T* highs, const T* lows, double* total) {
+    C high(highs), low(lows);
+    add_up<T, across>(n, total, [&](int64_t i) {
+      T d = (x[i] - high(i)) - low(i);
+      return d * d;
+    });
+  }
+  static void apply(int64_t n, T* y, const T* x, const T* highs, const T* lows, const T* scales, const T* shifts) {
+    C high(highs), low(lows), scale(scales), shift(shifts);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) y[i] = ((x[i] - high(i)) - low(i)) * scale(i) + shift(i);
+  }
+  static void backward_sums(int64_t n, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
+                            double* total, double* total_x) {
+    C high(highs), low(lows), scale(scales);
+    add_up<T, across>(n, total, [&](int64_t i) { return dy[i]; });
+    add_up<T, across>(n, total_x, [&](int64_t i) { return dy[i] * (((x[i] - high(i)) - low(i)) * scale(i)); });
+  }
+  static void backward(int64_t n, T* dx, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
+                       const T* levels, const T* slopes, const T* factors) {
+    C high(highs), low(lows), scale(scales), level(levels), slope(slopes), factor(factors);
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      dx[i] = (dy[i] - level(i) - ((x[i] - high(i)) - low(i)) * scale(i) * slope(i)) * factor(i);
+    }
+  }
+  static constexpr BatchKernel<T> kernel = {sums, squares, apply, backward_sums, backward};
+};
+
+}  // namespace
+
+constinit const NormKernels norm_kernels = {{forward<float>, forward<double>},
+                                            {backward<float>, backward<double>},
+                                            {move<float>, move<double>},
+                                            {Batch<float, false>::kernel, Batch<float, true>::kernel},
+                                            {Batch<double, false>::kernel, Batch<double, true>::kernel}};
+
+}  // namespace cr::backend::cpu::CR_ISA

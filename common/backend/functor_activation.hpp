@@ -1,0 +1,189 @@
+// # The maths of activations and losses
+//
+// More functors for the list in `functor.hpp`, which includes this file. A struct with a `slope` is a function and its
+// derivative; `Through<F>` multiplies a gradient by that slope, so that going back takes one pass over memory as well.
+#pragma once
+
+namespace cr::functor {
+inline namespace CR_ISA {
+
+// $e^x - 1$ for $x \le 0$. As in `vexp`, $e^x = 2^n e^r$; with $q = e^r - 1$ the result is $2^n q + (2^n - 1)$, where nothing
+// cancels: for $n = 0$ it is q itself. Below −18 float32 knows only −1.
+constexpr float expm1_negative(float x) {
+  float c = x < -18.f ? -18.f : x;
+  float shifted = c * 1.44269504f + 12582912.f;
+  float n = shifted - 12582912.f;
+  float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
+  float q = r + r * r * backend::polynomial(r, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720, 1.f / 5040);
+  float power = __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u + 127u) << 23);
+  return power * q + (power - 1.f);
+}
+inline double expm1_negative(double x) { return ::expm1(x); }
+
+// **The normal distribution**: $\Phi(x) = \frac12 \mathrm{erfc}(-x / \sqrt 2)$ and the bell $e^{-x^2/2}$ under it. In the left
+// tail, with $a = |x|$, the quotient of the two falls slowly, from ½ towards $1 / (a \sqrt{2\pi})$; in $s = 1 / (1 + ca)$ it is
+// nearly a straight line, and a polynomial of degree 8 (fitted, c chosen with it) follows to $6 \cdot 10^{-8}$ for $a < 4$.
+// So the tail keeps its digits, where $1 + \mathrm{erf}$ would have lost them all at $x = -6$; the right side is $1$ minus it.
+template <class T> struct Normal { T cdf, bell; };
+constexpr Normal<float> vnormal(float x) {
+  float a = __builtin_fabsf(x), s = 1.f / (1.f + 0.302734375f * a), bell = vexp(-0.5f * (x * x));
+  float tail = bell * s *
+               backend::polynomial(s, 0.1207386687f, 0.1215665697f, 0.1024334025f, 0.1230018970f, -0.04327889460f,
+                                   0.1940580067f, -0.1548254119f, 0.03630579107f);
+  return {x > 0.f ? 1.f - tail : tail, bell};
+}
+inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))}; }
+
+// dy · f′(x), of a function of x alone or of x and a number.
+template <class F> struct Through : Elementwise<F::kArity + 1, kFloating> {
+  static constexpr const char* kName = F::kName;
+  template <class T> constexpr T operator()(T dy, T x) const { return dy * F::slope(x); }
+  template <class T> constexpr T operator()(T dy, T x, T a) const { return dy * F::slope(x, a); }
+};
+
+// ## Straight pieces
+struct LeakyRelu : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "leaky_relu";
+  template <class T> constexpr T operator()(T x, T a) const { return x > 0 ? x : a * x; }
+  template <class T> static constexpr T slope(T x, T a) { return x > 0 ? T(1) : a; }
+};
+struct Hardtanh : Elementwise<3, kNumbers> {
+  static constexpr const char* kName = "hardtanh";
+  template <class T> constexpr T operator()(T x, T lo, T hi) const {
+    T low = x < lo ? lo : x;
+    return low > hi ? hi : low;
+  }
+};
+struct Hardsigmoid : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "hardsigmoid";
+  template <class T> constexpr T operator()(T x) const { return Hardtanh{}(x + 3, T(0), T(6)) / 6; }
+  template <class T> static constexpr T slope(T x) { return x > -3 && x < 3 ? T(1) / 6 : T(0); }
+};
+struct Hardshrink : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "hardshrink";
+  template <class T> constexpr T operator()(T x, T a) const { return x >= -a && x <= a ? T(0) : x; }
+  template <class T> static constexpr T slope(T x, T a) { return x >= -a && x <= a ? T(0) : T(1); }
+};
+struct Softshrink : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "softshrink";
+  template <class T> constexpr T operator()(T x, T a) const { return x > a ? x - a : x < -a ? x + a : x * 0; }
+  template <class T> static constexpr T slope(T x, T a) { return Hardshrink::slope(x, a); }
+};
+struct Threshold : Elementwise<3, kNumbers> {
+  static constexpr const char* kName = "threshold";
+  template <class T> constexpr T operator()(T x, T at, T value) const { return x <= at ? value : x; }
+};
+// dy where x is not at or beyond the bound: the slopes of the two above.
+struct GateAbove : Elementwise<3, kFloating> {
+  static constexpr const char* kName = "gate_above";
+  template <class T> constexpr T operator()(T dy, T x, T bound) const { return x <= bound ? T(0) : dy; }
+};
+struct GateBelow : Elementwise<3, kFloating> {
+  static constexpr const char* kName = "gate_below";
+  template <class T> constexpr T operator()(T dy, T x, T bound) const { return x >= bound ? T(0) : dy; }
+};
+// u is uniform over [0, 1): x falls out with probability p, and what stays grows by 1 / (1 − p).
+struct Drop : Elementwise<3, kFloating> {
+  static constexpr const char* kName = "dropout";
+  template <class T> constexpr T operator()(T x, T u, T p) const { return x * (u < p ? T(0) : 1 / (1 - p)); }
+};
+
+// ## Curves
+struct Elu : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "elu";
+  template <class T> constexpr T operator()(T x, T a) const { return x < 0 ? a * expm1_negative(x) : x; }
+  template <class T> static constexpr T slope(T x, T a) { return x <= 0 ? a * vexp(x) : T(1); }
+};
+// Klambauer et al. 2017: with these two numbers, activations of mean 0 and variance 1 stay so from layer to layer.
+struct Selu : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "selu";
+  static constexpr double kAlpha = 1.6732632423543772848, kScale = 1.0507009873554804934;
+  template <class T> constexpr T operator()(T x) const {
+    return x < 0 ? T(kAlpha * kScale) * expm1_negative(x) : T(kScale) * x;
+  }
+  template <class T> static constexpr T slope(T x) { return x <= 0 ? T(kAlpha * kScale) * vexp(x) : T(kScale); }
+};
+struct Celu : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "celu";
+  template <class T> constexpr T operator()(T x, T a) const { return x < 0 ? a * expm1_negative(x * (1 / a)) : x; }
+  template <class T> static constexpr T slope(T x, T a) { return x <= 0 ? vexp(x * (1 / a)) : T(1); }
+};
+struct NormalCdf : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "normal_cdf";
+  template <class T> constexpr T operator()(T x) const { return vnormal(x).cdf; }
+};
+struct Gelu : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "gelu";
+  template <class T> constexpr T operator()(T x) const { return x * vnormal(x).cdf; }
+  template <class T> static constexpr T slope(T x) {
+    Normal<T> n = vnormal(x);
+    return n.cdf + x * (n.bell * T(0.39894228040143267794));  // 1 / √(2π)
+  }
+};
+struct Silu : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "silu";
+  template <class T> constexpr T operator()(T x) const { return x / (1 + vexp(-x)); }
+  template <class T> static constexpr T slope(T x) {
+    T s = 1 / (1 + vexp(-x));
+    return s * (1 + x * (1 - s));
+  }
+};
+// $\frac12 (1 + \tanh u) = \sigma(2u)$, with $2u = x (c_1 + c_3 x^2)$.
+struct GeluTanh : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "gelu";
+  static constexpr double k1 = 1.5957691216057307117, k3 = k1 * 0.044715;
+  template <class T> static constexpr T gate(T x) { return 1 / (1 + vexp(-x * (T(k1) + T(k3) * (x * x)))); }
+  template <class T> constexpr T operator()(T x) const { return x * gate(x); }
+  template <class T> static constexpr T slope(T x) {
+    T s = gate(x);
+    return s * (1 + (1 - s) * (x * (T(k1) + T(3 * k3) * (x * x))));
+  }
+};
+// $\tanh \ln(1 + e^x) = n / (n + 2)$ with $n = e^x (e^x + 2)$, which is 1 from $x = 20$ on, long before it overflows.
+struct Mish : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "mish";
+  template <class T> constexpr T operator()(T x) const {
+    T e = vexp(x > 20 ? T(20) : x), n = e * (e + 2);
+    return x * (n / (n + 2));
+  }
+  template <class T> static constexpr T slope(T x) {
+    T e = vexp(x > 20 ? T(20) : x), n = e * (e + 2);
+    return x > 20 ? T(1) : n / (n + 2) + 4 * x * (e / (n + 2)) * ((1 + e) / (n + 2));
+  }
+};
+struct Softplus : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "softplus";
+  template <class T> constexpr T operator()(T x, T threshold) const {
+    T soft = (x > 0 ? x : T(0)) + vlog1p(vexp(x > 0 ? -x : x));
+    return x > threshold ? x : soft;
+  }
+  template <class T> static constexpr T slope(T x, T threshold) { return x > threshold ? T(1) : 1 / (1 + vexp(-x)); }
+};
+struct LogSigmoid : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "logsigmoid";
+  template <class T> constexpr T operator()(T x) const { return (x > 0 ? T(0) : x) - vlog1p(vexp(x > 0 ? -x : x)); }
+  template <class T> static constexpr T slope(T x) { return 1 / (1 + vexp(x)); }
+};
+struct Hardswish : Elementwise<1, kFloating> {
+  static constexpr const char* kName = "hardswish";
+  template <class T> constexpr T operator()(T x) const { return x * Hardtanh{}(x + 3, T(0), T(6)) / 6; }
+  template <class T> static constexpr T slope(T x) { return x <= -3 ? T(0) : x < 3 ? x / 3 + T(0.5) : T(1); }
+};
+struct Glu : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "glu";
+  template <class T> constexpr T operator()(T x, T gate) const { return x * (1 / (1 + vexp(-gate))); }
+};
+
+// ## Losses
+//
+// A parabola that goes on as a straight line from ±δ.
+struct Huber : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "huber_loss";
+  template <class T> constexpr T operator()(T d, T delta) const {
+    T a = d < 0 ? -d : d;
+    return a <= delta ? T(0.5) * d * d : delta * (a - T(0.5) * delta);
+  }
+};
+
+}  // namespace CR_ISA
+}  // namespace cr::functor

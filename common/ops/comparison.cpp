@@ -1,0 +1,91 @@
+#include "ops/comparison.hpp"
+
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/types.hpp"
+
+namespace cr {
+
+// ## Comparison
+template <class F> static Tensor compare(const Tensor& x, const Tensor& y) {
+  DType type = common_type(x, y);
+  return backend::map(to_dtype(x.detach(), type), to_dtype(y.detach(), type), F{});
+}
+template <class F> static Tensor compare(const Tensor& x, Scalar s) {
+  return backend::map(adapted(x.detach(), s), s, F{});
+}
+Tensor eq(const Tensor& x, const Tensor& y) { return compare<functor::Eq>(x, y); }
+Tensor ne(const Tensor& x, const Tensor& y) { return compare<functor::Ne>(x, y); }
+Tensor lt(const Tensor& x, const Tensor& y) { return compare<functor::Lt>(x, y); }
+Tensor le(const Tensor& x, const Tensor& y) { return compare<functor::Le>(x, y); }
+Tensor gt(const Tensor& x, const Tensor& y) { return compare<functor::Gt>(x, y); }
+Tensor ge(const Tensor& x, const Tensor& y) { return compare<functor::Ge>(x, y); }
+Tensor eq(const Tensor& x, Scalar s) { return compare<functor::Eq>(x, s); }
+Tensor ne(const Tensor& x, Scalar s) { return compare<functor::Ne>(x, s); }
+Tensor lt(const Tensor& x, Scalar s) { return compare<functor::Lt>(x, s); }
+Tensor le(const Tensor& x, Scalar s) { return compare<functor::Le>(x, s); }
+Tensor gt(const Tensor& x, Scalar s) { return compare<functor::Gt>(x, s); }
+Tensor ge(const Tensor& x, Scalar s) { return compare<functor::Ge>(x, s); }
+
+Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+  if (!same_type(x, y)) {
+    throw DTypeError(std::string("isclose: compares tensors of one type, not ") + name(x.dtype()) + " with " +
+                     name(y.dtype()));
+  }
+  if (rtol < 0 || atol < 0) throw Error("isclose: rtol and atol must not be negative");
+  NoGrad quiet;
+  Tensor close = x == y;
+  if (equal_nan && is_floating(x.dtype())) close = close | (isnan(x) & isnan(y));
+  Tensor a = real(x), b = real(y), error = abs(a - b);
+  return close | (isfinite(error) & (error <= abs(b) * rtol + atol));
+}
+
+bool allclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
+  return !anywhere(logical_not(isclose(x, y, rtol, atol, equal_nan)));
+}
+bool equal(const Tensor& x, const Tensor& y) { return x.shape() == y.shape() && !anywhere(x != y); }
+
+// ## What kind of number?
+static Tensor all_of_them(bool value, const Tensor& x) {
+  return backend::full(x.shape(), value, DType::boolean, x.device());
+}
+Tensor isnan(const Tensor& x) { return x != x; }
+Tensor isinf(const Tensor& x) { return is_floating(x.dtype()) ? abs(x.detach()) == INFINITY : all_of_them(false, x); }
+Tensor isfinite(const Tensor& x) { return is_floating(x.dtype()) ? abs(x.detach()) < INFINITY : all_of_them(true, x); }
+Tensor isposinf(const Tensor& x) { return is_floating(x.dtype()) ? x == INFINITY : all_of_them(false, x); }
+Tensor isneginf(const Tensor& x) { return is_floating(x.dtype()) ? x == -INFINITY : all_of_them(false, x); }
+Tensor signbit(const Tensor& x) {
+  return is_floating(x.dtype()) ? backend::map(1, x.detach(), functor::Copysign{}) < 0 : x < 0;
+}
+
+// ## Logic
+static Tensor truth(const Tensor& x) { return x.dtype() == DType::boolean ? x : x != 0; }
+Tensor logical_not(const Tensor& x) { return x == 0; }
+Tensor logical_and(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitAnd{}); }
+Tensor logical_or(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitOr{}); }
+Tensor logical_xor(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitXor{}); }
+
+// ## Bits
+//
+// Of a bool the other bit is its opposite, of an integer all 64 are: both are "exclusive or" with nothing but ones.
+Tensor bitwise_not(const Tensor& x) {
+  return x.dtype() == DType::boolean ? x == false : backend::map(x, int64_t{-1}, functor::BitXor{});
+}
+template <class F> static Tensor bits(const Tensor& x, const Tensor& y) {
+  DType type = common_type(x, y);
+  return backend::map(to_dtype(x, type), to_dtype(y, type), F{});
+}
+template <class F> static Tensor bits(const Tensor& x, Scalar s) { return backend::map(adapted(x, s), s, F{}); }
+Tensor bitwise_and(const Tensor& x, const Tensor& y) { return bits<functor::BitAnd>(x, y); }
+Tensor bitwise_or(const Tensor& x, const Tensor& y) { return bits<functor::BitOr>(x, y); }
+Tensor bitwise_xor(const Tensor& x, const Tensor& y) { return bits<functor::BitXor>(x, y); }
+Tensor bitwise_and(const Tensor& x, Scalar s) { return bits<functor::BitAnd>(x, s); }
+Tensor bitwise_or(const Tensor& x, Scalar s) { return bits<functor::BitOr>(x, s); }
+Tensor bitwise_xor(const Tensor& x, Scalar s) { return bits<functor::BitXor>(x, s); }
+Tensor bitwise_left_shift(const Tensor& x, const Tensor& y) { return bits<functor::ShiftLeft>(x, y); }
+Tensor bitwise_right_shift(const Tensor& x, const Tensor& y) { return bits<functor::ShiftRight>(x, y); }
+Tensor bitwise_left_shift(const Tensor& x, Scalar s) { return bits<functor::ShiftLeft>(x, s); }
+Tensor bitwise_right_shift(const Tensor& x, Scalar s) { return bits<functor::ShiftRight>(x, s); }
+
+}  // namespace cr

@@ -1,0 +1,192 @@
+// # Layers: names, training mode, initial values
+#include <cmath>
+
+#include "catch.hpp"
+#include "chainrule.hpp"
+#include "compare.hpp"
+#include "contains.hpp"
+
+using namespace cr;
+using cr::test::difference;
+using cr::test::numbers_of;
+
+namespace {
+
+std::vector<std::string> names_of(const StateDict& state) {
+  std::vector<std::string> names;
+  for (auto& [name, t] : state) names.push_back(name);
+  return names;
+}
+using Names = std::vector<std::string>;
+
+struct Net {
+  nn::BatchNorm1d norm{3};
+  nn::Dropout drop;
+  std::vector<nn::BatchNorm2d> more{nn::BatchNorm2d(2), nn::BatchNorm2d(2)};
+  bool verbose = true;  // another flag
+  Tensor operator()(const Tensor& x) const { return drop(norm(x)); }
+  CR_FIELDS(norm, drop, more, verbose)
+};
+
+}  // namespace
+
+TEST_CASE("layers have PyTorch's parameters and buffers", "[nn]") {
+  Names batch{"bias", "num_batches_tracked", "running_mean", "running_var", "weight"};
+  CHECK(names_of(state_dict(nn::BatchNorm2d(4))) == batch);
+  CHECK(parameters(nn::BatchNorm2d(4)).size() == 2);
+  CHECK(names_of(state_dict(nn::BatchNorm1d(4, {.affine = false, .track_running_stats = false}))).empty());
+  CHECK(names_of(state_dict(nn::LayerNorm({3, 4}))) == Names{"bias", "weight"});
+  CHECK(nn::LayerNorm({3, 4}).weight.shape() == Shape{3, 4});
+  CHECK(names_of(state_dict(nn::LayerNorm(4, {.bias = false}))) == Names{"weight"});
+  CHECK(names_of(state_dict(nn::RMSNorm(4))) == Names{"weight"});
+  CHECK(names_of(state_dict(nn::GroupNorm(2, 4))) == Names{"bias", "weight"});
+  CHECK(names_of(state_dict(nn::InstanceNorm2d(4))).empty());
+  CHECK(names_of(state_dict(nn::InstanceNorm2d(4, {.affine = true, .track_running_stats = true}))) == batch);
+  CHECK(names_of(state_dict(nn::PReLU())) == Names{"weight"});
+  Generator g(1);
+  CHECK(names_of(state_dict(nn::Embedding(5, 2, g))) == Names{"weight"});
+}
+
+TEST_CASE("layers compute their operation", "[nn]") {
+  Generator g(2);
+  Tensor x = randn({4, 6, 3}, g);
+  CHECK(difference(nn::LayerNorm(3)(x), layer_norm(x, {3})) == "");
+  CHECK(difference(nn::RMSNorm({6, 3}, {.eps = 0.5})(x), rms_norm(x, {6, 3}, {}, 0.5)) == "");
+  CHECK(difference(nn::GroupNorm(2, 6)(x), group_norm(x, 2)) == "");
+  CHECK(difference(nn::InstanceNorm1d(6)(x), instance_norm(x)) == "");
+  CHECK(difference(nn::PReLU()(tensor({-2.0, 0.0, 3.0})), tensor({-0.5, 0.0, 3.0})) == "");
+  nn::PReLU per_channel(6);
+  per_channel.weight = linspace(0, 1, 6);
+  CHECK(difference(per_channel(x)[{0, 5}], x[{0, 5}]) == "");
+  CHECK(difference(per_channel(x)[{1, 0}], relu(x[{1, 0}])) == "");
+
+  nn::Embedding words(5, 2, g);
+  Tensor rows = words(tensor({{4, 0, 4}, {1, 1, 1}}));  // (2, 3, 2)
+  CHECK(rows.shape() == Shape{2, 3, 2});
+  CHECK(difference(rows[{0, 2}], words.weight[4]) == "");
+  sum(rows).backward();
+  CHECK(numbers_of(words.weight.grad()) == std::vector<double>{1, 1, 3, 3, 0, 0, 0, 0, 2, 2});
+  CHECK_THROWS_AS(words(tensor({5})), IndexError);
+
+  CHECK_THROWS_WITH(nn::BatchNorm2d(6)(x), ContainsSubstring("BatchNorm2d") && ContainsSubstring("(4, 6, 3)"));
+  CHECK_THROWS_AS(nn::InstanceNorm2d(6)(x), ShapeError);
+  CHECK_THROWS_AS(nn::GroupNorm(4, 6), ShapeError);
+  CHECK_THROWS_AS(nn::LayerNorm(0), ShapeError);
+  CHECK_THROWS_AS(nn::Embedding(0, 1, g), ShapeError);
+  CHECK_THROWS_AS(nn::Dropout(1.5, g), Error);
+}
+
+TEST_CASE("train and eval reach every part of a model", "[nn]") {
+  Net net;
+  eval(net);
+  CHECK_FALSE((net.norm.training || net.drop.training || net.more[0].training || net.more[1].training));
+  CHECK(net.verbose);
+  Net copy = clone(net);
+  CHECK_FALSE(copy.norm.training);
+  train(net);
+  CHECK((net.norm.training && net.drop.training && net.more[0].training && net.more[1].training));
+  nn::Sequential stack{Net(), relu};
+  eval(stack);
+  CHECK_FALSE(std::get<0>(stack.layers).more[1].training);
+}
+
+TEST_CASE("batch norm learns its statistics and uses them afterwards", "[nn]") {
+  Generator g(3);
+  nn::BatchNorm1d norm(2), average(2, {.momentum = std::nullopt});
+  Tensor all = zeros({2});
+  for (int i = 0; i < 3; ++i) {
+    Tensor x = randn({50, 2}, g) * 2 + 3;
+    norm(x), average(x);
+    all = all + mean(x, {0}) / 3;
+  }
+  CHECK(norm.num_batches_tracked.item<int64_t>() == 3);
+  CHECK(difference(average.running_mean, all, 8) == "");
+  eval(average);
+  Tensor x = randn({5, 2}, g), before = average.running_mean.clone();
+  CHECK(difference(average(x), batch_norm(x, average.running_mean, average.running_var)) == "");
+  CHECK(difference(average.running_mean, before) == "");
+  CHECK_NOTHROW(average(ones({1, 2})));
+  CHECK_THROWS_AS(norm(ones({1, 2})), ShapeError);
+  CHECK(norm.num_batches_tracked.item<int64_t>() == 3);  // a failed call counts nothing
+
+  nn::BatchNorm1d loaded(2);
+  load_state_dict(loaded, state_dict(norm));
+  CHECK(loaded.num_batches_tracked.item<int64_t>() == 3);
+}
+
+TEST_CASE("dropout keeps the mean, and its generator the masks", "[nn]") {
+  Generator g(4);
+  nn::Dropout drop(0.25, g), other(0.25, g);
+  Tensor x = ones({100000}), y = drop(x);
+  double kept = sum((y != 0).to(DType::float32)).item() / 1e5;
+  CHECK(kept == Approx(0.75).margin(0.01));  // seven standard deviations
+  CHECK(amax(y).item() == Approx(4.0 / 3));
+  CHECK_FALSE(difference(drop(x), y).empty());
+  CHECK_FALSE(difference(other(x), y).empty());
+  Generator again(4);
+  CHECK(difference(nn::Dropout(0.25, again)(x), y) == "");
+  eval(drop);
+  CHECK(difference(drop(x), x) == "");
+  CHECK(numbers_of(nn::Dropout(1, g)(ones({2}))) == std::vector<double>{0, 0});
+  CHECK(numbers_of(nn::Dropout(0, g)(ones({2}))) == std::vector<double>{1, 1});
+}
+
+TEST_CASE("a Sequential is a model", "[nn]") {
+  Generator g(5);
+  nn::Sequential net(
+      nn::Linear(3, 4, g), relu, nn::LayerNorm(4), [](const Tensor& x) { return x * 2; }, nn::Linear(4, 2, g));
+  CHECK(names_of(state_dict(net)) == Names{"0.bias", "0.weight", "2.bias", "2.weight", "4.bias", "4.weight"});
+  CHECK(parameters(net).size() == 6);
+  Tensor x = randn({5, 3}, g);
+  auto& [first, unused, norm, twice, last] = net.layers;
+  CHECK(difference(net(x), last(twice(norm(relu(first(x)))))) == "");
+  auto copy = clone(net);
+  CHECK(difference(copy(x), net(x)) == "");
+  CHECK_FALSE(std::get<0>(copy.layers).weight.impl() == first.weight.impl());
+  nn::Sequential outer(net, relu);
+  CHECK(names_of(state_dict(outer))[0] == "0.0.bias");
+}
+
+// ## Initial values
+TEST_CASE("initial values have the size they promise", "[nn]") {
+  Generator g(6);
+  auto variance = [](const Tensor& x) { return mean(square(x)).item(); };
+  Shape wide{200, 50}, kernel{40, 30, 3, 3};  // fan-in 50 and 270, fan-out 200 and 360
+  CHECK(variance(nn::xavier_uniform(wide, g)) == Approx(2.0 / 250).epsilon(0.05));
+  CHECK(variance(nn::xavier_normal(kernel, g, 3)) == Approx(9 * 2.0 / 630).epsilon(0.05));
+  CHECK(variance(nn::kaiming_normal(wide, g)) == Approx(2.0 / 50).epsilon(0.05));
+  CHECK(variance(nn::kaiming_uniform(kernel, g, {.mode = nn::Fan::out})) == Approx(2.0 / 360).epsilon(0.05));
+  CHECK(variance(nn::kaiming_uniform(wide, g, {.a = 1})) == Approx(1.0 / 50).epsilon(0.05));
+  CHECK(variance(nn::kaiming_normal(wide, g, {.nonlinearity = nn::Nonlinearity::tanh})) ==
+        Approx(25.0 / 9 / 50).epsilon(0.05));
+  CHECK(nn::calculate_gain(nn::Nonlinearity::relu) == std::sqrt(2.0));
+  CHECK(nn::calculate_gain(nn::Nonlinearity::leaky_relu) == std::sqrt(2 / 1.0001));
+  CHECK(nn::calculate_gain(nn::Nonlinearity::selu) == 0.75);
+  CHECK(nn::calculate_gain(nn::Nonlinearity::sigmoid) == 1);
+  CHECK_THROWS_AS(nn::kaiming_normal({3}, g), ShapeError);
+  CHECK_THROWS_AS(nn::orthogonal({3}, g), ShapeError);
+}
+
+TEST_CASE("orthogonal rows, or columns", "[nn]") {
+  Generator g(7);
+  for (Shape shape : {Shape{30, 30}, Shape{20, 50}, Shape{50, 20}, Shape{10, 4, 5}}) {
+    Tensor q = nn::orthogonal(shape, g, 2, DType::float64);
+    CHECK(q.shape() == shape);
+    q = q.reshape({shape[0], q.numel() / shape[0]});
+    Tensor product = q.size(0) <= q.size(1) ? matmul(q, q.t()) : matmul(q.t(), q);
+    INFO(to_string(shape));
+    CHECK(amax(abs(product - eye(product.size(0), DType::float64) * 4)).item() < 1e-14);
+  }
+}
+
+TEST_CASE("a truncated normal distribution has the moments of one", "[nn]") {
+  Generator g(8);
+  Tensor x = nn::trunc_normal({200000}, 1, 2, -1, 5, g, DType::float64);  // ±1 and 2 deviations around 1
+  CHECK(amin(x).item() >= -1);
+  CHECK(amax(x).item() <= 5);
+  // mean 1 + 2 (φ(-1) − φ(2)) / (Φ(2) − Φ(-1)), with φ(1) = 0.2419707, φ(2) = 0.0539910, Φ(2) − Φ(-1) = 0.8185946
+  CHECK(mean(x).item() == Approx(1 + 2 * (0.2419707 - 0.0539910) / 0.8185946).margin(0.02));
+  Tensor tail = nn::trunc_normal({1000}, 0, 1, 50, 51, g);  // beyond what float64 can tell from 0
+  CHECK(amin(tail).item() >= 50);
+  CHECK_THROWS_AS(nn::trunc_normal({2}, 0, 1, 1, 1, g), Error);
+}
