@@ -51,26 +51,6 @@ void check_info(const char* op, const Tensor& x, const Tensor& info, const std::
                     (*wrong < 0 ? ": it holds infinities or NaN" : ""));
 }
 
-// ## Products of batches
-//
-// C = A B,  dA = dC Bᵀ, dB = Aᵀ dC. The matrices go through the waist's product one by one.
-Tensor times(const Tensor& a, const Tensor& b) {
-  if (b.dim() <= 2) return matmul(a, b);
-  Shape batch = broadcast_shapes(batch_of(a), batch_of(b), "matmul");
-  int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1), count = numel(batch);
-  Tensor left = backend::copy(a.detach().expand(with(batch, {m, k})), a.dtype(), a.device());
-  Tensor right = backend::copy(b.detach().expand(with(batch, {k, n})), b.dtype(), b.device());
-  Tensor c = empty_like(a, with(batch, {m, n}));
-  for (int64_t i = 0; i < count; ++i) {
-    backend::on(a.device())
-        .gemm(window(c, {m, n}, {n, 1}, i * m * n), window(left, {m, k}, {k, 1}, i * m * k),
-              window(right, {k, n}, {n, 1}, i * k * n), {});
-  }
-  return record("matmul", c, inputs(a, b), saved(a, b), [](Backward& b) {
-    return Grads{b.needs(0) ? times(b.dy(), mT(b[1])) : Tensor(), b.needs(1) ? times(mT(b[0]), b.dy()) : Tensor()};
-  });
-}
-
 // ## Triangular systems
 //
 // A X = B:  dB = A⁻ᵀ dX,  dA = -dB Xᵀ, of which the triangle counts.   X A = B: Aᵀ Xᵀ = Bᵀ.
@@ -93,8 +73,8 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
                   bool upper = b.integer(0), unit = b.integer(1);
                   Tensor db = solve_triangular(mT(b[0]), b.dy(), !upper, true, unit), da;
                   if (b.needs(0)) {
-                    da = -times(db, mT(b[1]));
-                    da = upper ? upper_part(da, unit) : lower_part(da, -int64_t{unit});
+                    da = -matmul(db, mT(b[1]));
+                    da = upper ? triu(da, unit) : tril(da, -int64_t{unit});
                   }
                   return Grads{da, db};
                 });
@@ -111,7 +91,7 @@ static Tensor solve_matrices(const char* op, const Tensor& a, const Tensor& b, b
   return record("solve", x, inputs(a, b), saved(a, x, constant(f.lu), constant(f.permutation)), [](Backward& b) {
     Tensor db = b.create_graph() ? solve_matrices("linalg.solve", mT(b[0]), b.dy(), false, nullptr)
                                  : solve_permuted(b[2], b[3], b.dy(), true);
-    return Grads{b.needs(0) ? -times(db, mT(b[1])) : Tensor(), db};
+    return Grads{b.needs(0) ? -matmul(db, mT(b[1])) : Tensor(), db};
   });
 }
 
@@ -153,7 +133,7 @@ std::pair<Tensor, Tensor> inv_ex(const Tensor& a, bool check_errors) {
       without_graph([&] { return solve_permuted(f.lu, f.permutation, identity(a, a.size(-1), a.size(-1)), false); });
   y = record("inv", y, inputs(a), saved(y), [](Backward& b) {
     Tensor yt = mT(b[0]);
-    return Grads{-times(times(yt, b.dy()), yt)};
+    return Grads{-matmul(matmul(yt, b.dy()), yt)};
   });
   return {y, f.info};
 }
@@ -178,7 +158,7 @@ static Tensor cofactors(const Tensor& a) {
       where(identity(a, n, n) == 1, ones({}, a.dtype(), a.device()), f.s.unsqueeze(-2));  // row i without sᵢ
   Tensor products = backend::reduce(others, functor::Prod{}, {others.dim() - 1}, true);   // (…, n, 1)
   Tensor sign = (det(f.u) * det(f.vh)).unsqueeze(-1).unsqueeze(-1);
-  return times(f.u * mT(products), f.vh) * sign;
+  return matmul(f.u * mT(products), f.vh) * sign;
 }
 
 // The same as a polynomial in A, which can be differentiated again (Faddeev and LeVerrier): M₁ = I,
@@ -187,7 +167,7 @@ static Tensor cofactors_polynomial(const Tensor& a) {
   int64_t n = a.size(-1);
   Tensor eye = identity(a, n, n), m = eye.expand(a.shape());
   for (int64_t k = 1; k < n; ++k) {
-    Tensor am = times(a, m);
+    Tensor am = matmul(a, m);
     m = am - eye * (sum(linalg::diagonal(am), {-1}, true).unsqueeze(-1) / k);
   }
   return mT(n % 2 == 1 ? m : -m);
@@ -243,14 +223,14 @@ Tensor is_small(const char* op, const Tensor& s, const Tensor& atol, const Tenso
 // -Pᵀ G Pᵀ + (I - A P) Gᵀ P Pᵀ + Pᵀ P Gᵀ (I - P A). Bracketed for m ≥ n.
 static Grads pinv_rule(Backward& b) {
   Tensor a = b[0], p = b[1], pt = mT(p), gt = mT(b.dy());  // p (n, m); the others (m, n)
-  Tensor x = times(gt, times(p, pt)), y = times(pt, times(p, gt));
-  return {x - times(a, times(p, x)) + y - times(y, times(p, a)) - times(pt, times(b.dy(), pt))};
+  Tensor x = matmul(gt, matmul(p, pt)), y = matmul(pt, matmul(p, gt));
+  return {x - matmul(a, matmul(p, x)) + y - matmul(y, matmul(p, a)) - matmul(pt, matmul(b.dy(), pt))};
 }
 
 // V S⁻¹ Uᵀ without what is small.
 static Tensor pseudo_inverse(const Tensor& a, const Svd& f, const Tensor& small) {
   Tensor inverse = where(small, zero_like(f.s), 1 / where(small, ones_like(f.s), f.s));
-  Tensor p = times(mT(f.vh) * inverse.unsqueeze(-2), mT(f.u)).contiguous();
+  Tensor p = matmul(mT(f.vh) * inverse.unsqueeze(-2), mT(f.u)).contiguous();
   return record("pinv", p, inputs(a), saved(a, p), pinv_rule);
 }
 
@@ -287,10 +267,11 @@ LeastSquares lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond
   Svd f = singular_values(op, tall, true, false);
   Tensor small = is_small(op, f.s, {}, rcond ? Tensor(*rcond) : Tensor(), std::max(m, n));
   Tensor p = pseudo_inverse(tall, f, small);
-  Tensor x = times(m < n ? mT(p) : p, rhs);
+  Tensor x = matmul(m < n ? mT(p) : p, rhs);
   Tensor rank = sum((small == 0).to(DType::int64), {-1});
   Tensor residuals = zeros({0}, a.dtype(), a.device());
-  if (m > n && sum((rank != n).to(DType::int64)).item<int64_t>() == 0) residuals = sum(square(times(a, x) - rhs), {-2});
+  if (m > n && sum((rank != n).to(DType::int64)).item<int64_t>() == 0)
+    residuals = sum(square(matmul(a, x) - rhs), {-2});
   return {vector ? x.squeeze(-1) : x, vector && residuals.dim() > 1 ? residuals.squeeze(-1) : residuals, rank, f.s};
 }
 
@@ -339,30 +320,7 @@ Tensor tensorsolve(const Tensor& given, const Tensor& b, Dims dims) {
 }
 
 // ## Others
-Tensor diagonal(const Tensor& a, int64_t offset, int64_t dim1, int64_t dim2) {
-  const char* op = "linalg.diagonal";
-  int i = wrap_dim(dim1, a.dim(), op), j = wrap_dim(dim2, a.dim(), op);
-  if (i == j) throw IndexError(std::string(op) + ": dimension " + std::to_string(i) + " is named twice");
-  int64_t below = offset < 0 ? std::min(-offset, a.shape()[i]) : 0,
-          right = offset > 0 ? std::min(offset, a.shape()[j]) : 0;
-  int64_t length = std::min(a.shape()[i] - below, a.shape()[j] - right);
-  Strides dense = contiguous_strides(a.shape()), strides, dense_strides;
-  Shape shape;
-  for (int d = 0; d < a.dim(); ++d) {
-    if (d == i || d == j) continue;
-    shape.push_back(a.shape()[d]);
-    strides.push_back(a.strides()[d]);
-    dense_strides.push_back(dense[d]);
-  }
-  shape.push_back(length);
-  strides.push_back(a.strides()[i] + a.strides()[j]);
-  dense_strides.push_back(dense[i] + dense[j]);
-  int64_t from = length > 0 ? below * a.strides()[i] + right * a.strides()[j] : 0;
-  int64_t dense_from = length > 0 ? below * dense[i] + right * dense[j] : 0;
-  return record_view(
-      "diagonal", window(a, shape, strides, a.impl()->offset + from), a, attributes(shape, dense_strides, dense_from),
-      [](Backward& b) { return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))}; });
-}
+Tensor diagonal(const Tensor& a, int64_t offset, int64_t dim1, int64_t dim2) { return a.diagonal(offset, dim1, dim2); }
 
 Tensor vander(const Tensor& x, int64_t n) {
   if (x.dim() == 0) return vander(x.unsqueeze(0), n);
@@ -391,13 +349,13 @@ Tensor logdet(const Tensor& a) {
 // PyTorch's; of an L that `cholesky` made, what lies above the diagonal does not matter.
 static Tensor solve_factored(const char* op, const Tensor& b, const Tensor& l) {
   check_square(op, l);
-  Tensor lower = lower_part(l);
+  Tensor lower = tril(l);
   Tensor x = without_graph([&] { return solve_triangular(mT(lower), solve_triangular(lower, b, false), true); });
   return record("cholesky_solve", x, inputs(b, l), saved(l, x), [](Backward& b) {
-    Tensor l = lower_part(b[0]), db = solve_factored("cholesky_solve", b.dy(), l), dl;
+    Tensor l = tril(b[0]), db = solve_factored("cholesky_solve", b.dy(), l), dl;
     if (b.needs(1)) {
-      Tensor c = times(db, mT(b[1]));
-      dl = -times(c + mT(c), l);
+      Tensor c = matmul(db, mT(b[1]));
+      dl = -matmul(c + mT(c), l);
     }
     return Grads{db, dl};
   });

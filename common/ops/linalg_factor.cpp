@@ -24,8 +24,8 @@ std::pair<Tensor, Tensor> cholesky_ex(const Tensor& a, bool upper, bool check_er
   if (check_errors) check_info(op, a, info, "is not positive definite", true);
   l = record("cholesky", l, inputs(a), saved(l), [](Backward& b) {
     Tensor l = b[0], lt = mT(l);
-    Tensor phi = lower_part(times(lt, b.dy()));
-    phi = phi - diagonal_matrix(linalg::diagonal(phi) / 2);
+    Tensor phi = tril(matmul(lt, b.dy()));
+    phi = phi - diag_embed(linalg::diagonal(phi) / 2);
     Tensor left = solve_triangular(lt, phi, true);                 // L⁻ᵀ Φ
     Tensor da = solve_triangular(l, left, false, /*left=*/false);  // … L⁻¹
     return Grads{(da + mT(da)) / 2};
@@ -93,18 +93,18 @@ static Grads lu_rule(Backward& b) {
   Tensor lu = b[0], permutation = b[1], dy = b.dy();
   int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   Tensor square = lu.narrow(-2, 0, k).narrow(-1, 0, k), d_square = dy.narrow(-2, 0, k).narrow(-1, 0, k);
-  Tensor l = lower_part(square, -1) + identity(lu, k, k), u = upper_part(square);
-  Tensor for_l = times(mT(l), lower_part(d_square, -1)), for_u = times(upper_part(d_square), mT(u)), outer;
+  Tensor l = tril(square, -1) + identity(lu, k, k), u = triu(square);
+  Tensor for_l = matmul(mT(l), tril(d_square, -1)), for_u = matmul(triu(d_square), mT(u)), outer;
   if (m < n) {
     Tensor du2 = dy.narrow(-1, k, n - k);
-    for_l = for_l - times(du2, mT(lu.narrow(-1, k, n - k)));
+    for_l = for_l - matmul(du2, mT(lu.narrow(-1, k, n - k)));
     outer = solve_triangular(mT(l), du2, true, true, true);
   } else if (m > n) {
     Tensor dl2 = dy.narrow(-2, k, m - k);
-    for_u = for_u - times(mT(lu.narrow(-2, k, m - k)), dl2);
+    for_u = for_u - matmul(mT(lu.narrow(-2, k, m - k)), dl2);
     outer = solve_triangular(mT(u), dl2, false, false);
   }
-  Tensor db = lower_part(for_l, -1) + upper_part(for_u);
+  Tensor db = tril(for_l, -1) + triu(for_u);
   db = solve_triangular(mT(u), solve_triangular(mT(l), db, true, true, true), false, false);
   if (m != n) db = cat({db, outer}, m < n ? -1 : -2);
   return {permute_rows(db, inverse_of(permutation))};
@@ -125,7 +125,7 @@ std::pair<Tensor, Tensor> lu_factor(const Tensor& a) {
 static std::tuple<Tensor, Tensor, Tensor> unpack(const Tensor& lu, const Tensor& permutation) {
   int64_t m = lu.size(-2), k = std::min(m, lu.size(-1));
   Tensor p = mT(one_hot(permutation, m, lu.dtype()));
-  return {p.contiguous(), lower_part(lu.narrow(-1, 0, k), -1) + identity(lu, m, k), upper_part(lu.narrow(-2, 0, k))};
+  return {p.contiguous(), tril(lu.narrow(-1, 0, k), -1) + identity(lu, m, k), triu(lu.narrow(-2, 0, k))};
 }
 
 std::tuple<Tensor, Tensor, Tensor> lu(const Tensor& a) {
@@ -168,11 +168,11 @@ static Tensor reflect(const char* op, const Tensor& a, const Tensor& tau, Tensor
     throw ShapeError(std::string(op) + ": tau " + to_string(tau.shape()) + " does not fit the reflections in " +
                      to_string(a.shape()) + " = (…, m, n): it must be (…, k) with k ≤ min(m, n)");
   }
-  Tensor vectors = lower_part(a.narrow(-1, 0, k), -1) + identity(a, m, k);
+  Tensor vectors = tril(a.narrow(-1, 0, k), -1) + identity(a, m, k);
   for (int64_t step = 0; step < k; ++step) {
     int64_t i = transposed ? step : k - 1 - step;
-    Tensor v = vectors.narrow(-1, i, 1);                                 // (…, m, 1)
-    x = x - v * (tau.narrow(-1, i, 1).unsqueeze(-1) * times(mT(v), x));  // (…, m, n)
+    Tensor v = vectors.narrow(-1, i, 1);                                  // (…, m, 1)
+    x = x - v * (tau.narrow(-1, i, 1).unsqueeze(-1) * matmul(mT(v), x));  // (…, m, n)
   }
   return x;
 }
@@ -198,9 +198,9 @@ Tensor householder_product(const Tensor& a, const Tensor& tau) {
 static Grads qr_rule(Backward& b) {
   Tensor q = b[0], r = b[1], m;
   bool has_q = b.has_dy(0);
-  if (b.has_dy(1)) m = times(r, mT(b.dy(1)));
-  if (has_q) m = m.defined() ? m - times(mT(b.dy(0)), q) : -times(mT(b.dy(0)), q);
-  Tensor da = times(q, lower_part(m) + mT(lower_part(m, -1)));
+  if (b.has_dy(1)) m = matmul(r, mT(b.dy(1)));
+  if (has_q) m = m.defined() ? m - matmul(mT(b.dy(0)), q) : -matmul(mT(b.dy(0)), q);
+  Tensor da = matmul(q, tril(m) + mT(tril(m, -1)));
   if (has_q) da = da + b.dy(0);
   return {solve_triangular(mT(r), da, false, /*left=*/false)};
 }
@@ -226,12 +226,12 @@ std::pair<Tensor, Tensor> qr(const Tensor& a, const std::string& mode) {
   if (m < n && mode != "r" && a.requires_grad() && grad_enabled()) {
     // A = (A₁ A₂) with A₁ square, = Q (R₁ Qᵀ A₂).
     auto [q, r] = linalg::qr(a.narrow(-1, 0, m), mode);
-    return {q, cat({r, times(mT(q), a.narrow(-1, m, n - m))}, -1)};
+    return {q, cat({r, matmul(mT(q), a.narrow(-1, m, n - m))}, -1)};
   }
   auto [packed, tau] = reflections(a);
   int64_t columns = mode == "complete" ? m : k;
-  Tensor r = backend::copy(upper_part(window(packed, with(batch_of(a), {columns, n}), packed.strides(), 0)), a.dtype(),
-                           a.device());
+  Tensor r =
+      backend::copy(triu(window(packed, with(batch_of(a), {columns, n}), packed.strides(), 0)), a.dtype(), a.device());
   Tensor q = empty_like(a, mode == "r" ? Shape{0} : with(batch_of(a), {m, columns}));
   if (mode != "r") {
     backend::on(a.device()).fill(q, 0);
@@ -255,11 +255,11 @@ static Grads eigh_rule(Backward& b) {
   Tensor values = b[0], v = b[1], inner;
   if (b.has_dy(1)) {
     Tensor e = values.unsqueeze(-2) - values.unsqueeze(-1) + identity(v, v.size(-1), v.size(-1));
-    Tensor x = times(mT(v), b.dy(1));
+    Tensor x = matmul(mT(v), b.dy(1));
     inner = (x - mT(x)) / e / 2;
   }
-  if (b.has_dy(0)) inner = inner.defined() ? inner + diagonal_matrix(b.dy(0)) : diagonal_matrix(b.dy(0));
-  return {times(times(v, inner), mT(v))};
+  if (b.has_dy(0)) inner = inner.defined() ? inner + diag_embed(b.dy(0)) : diag_embed(b.dy(0));
+  return {matmul(matmul(v, inner), mT(v))};
 }
 
 static Svd eigen(const char* op, const Tensor& a, const std::string& uplo, bool vectors) {
@@ -302,25 +302,25 @@ static Grads svd_rule(Backward& b) {
     Tensor e = (row - column) * (row + column) + identity(s, k, k);
     if (has_u) {
       du = b.dy(0).narrow(-1, 0, k);
-      Tensor x = times(mT(u), du);
+      Tensor x = matmul(mT(u), du);
       inner = (x - mT(x)) / e * row;
     }
     if (has_v) {
       dvh = b.dy(2).narrow(-2, 0, k);
-      Tensor x = times(vh, mT(dvh)), part = (x - mT(x)) / e * column;
+      Tensor x = matmul(vh, mT(dvh)), part = (x - mT(x)) / e * column;
       inner = inner.defined() ? inner + part : part;
     }
   }
-  if (has_s) inner = inner.defined() ? inner + diagonal_matrix(b.dy(1)) : diagonal_matrix(b.dy(1));
-  da = times(u, inner);
+  if (has_s) inner = inner.defined() ? inner + diag_embed(b.dy(1)) : diag_embed(b.dy(1));
+  da = matmul(u, inner);
   if (has_u && m > k) {
     Tensor x = du / row;
-    da = da + x - times(u, times(mT(u), x));
+    da = da + x - matmul(u, matmul(mT(u), x));
   }
-  da = times(da, vh);
+  da = matmul(da, vh);
   if (has_v && n > k) {
     Tensor x = dvh / column;
-    da = da + times(u, x - times(times(x, mT(vh)), vh));
+    da = da + matmul(u, x - matmul(matmul(x, mT(vh)), vh));
   }
   return {da};
 }

@@ -194,12 +194,12 @@ static Tensor exponential(const Tensor& a) {
   };
   Tensor x = a * each(scales), steps = each(squarings);
   Tensor eye = identity(a, a.size(-1), a.size(-1));
-  Tensor x2 = times(x, x), x4 = times(x2, x2), x6 = times(x4, x2);
-  Tensor odd = times(x6, x6 * c[13] + x4 * c[11] + x2 * c[9]) + x6 * c[7] + x4 * c[5] + x2 * c[3] + eye * c[1];
-  Tensor even = times(x6, x6 * c[12] + x4 * c[10] + x2 * c[8]) + x6 * c[6] + x4 * c[4] + x2 * c[2] + eye * c[0];
-  odd = times(x, odd);
+  Tensor x2 = matmul(x, x), x4 = matmul(x2, x2), x6 = matmul(x4, x2);
+  Tensor odd = matmul(x6, x6 * c[13] + x4 * c[11] + x2 * c[9]) + x6 * c[7] + x4 * c[5] + x2 * c[3] + eye * c[1];
+  Tensor even = matmul(x6, x6 * c[12] + x4 * c[10] + x2 * c[8]) + x6 * c[6] + x4 * c[4] + x2 * c[2] + eye * c[0];
+  odd = matmul(x, odd);
   Tensor y = solve_ex(even - odd, even + odd).first;
-  for (double step = 1; step <= most; ++step) y = where(steps >= step, times(y, y), y);
+  for (double step = 1; step <= most; ++step) y = where(steps >= step, matmul(y, y), y);
   return y;
 }
 

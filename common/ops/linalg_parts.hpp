@@ -4,6 +4,7 @@
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
+#include "ops/arrange.hpp"
 #include "ops/create.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
@@ -14,9 +15,6 @@
 namespace cr::linalg {
 
 inline Tensor mT(const Tensor& x) { return x.transpose(-2, -1); }
-
-// A B for batches of matrices, which broadcast.
-Tensor times(const Tensor& a, const Tensor& b);
 
 // ## Checks, each throwing in the name of `op`
 void check_matrix(const char* op, const Tensor& x);  // two dimensions or more, floating-point
@@ -35,24 +33,10 @@ inline Tensor empty_like(const Tensor& x, const Shape& shape) { return empty(sha
 inline Tensor info_for(const Tensor& x) { return empty(batch_of(x), DType::int64, x.device()); }
 
 // ## Parts of matrices
-//
-// A boolean matrix (m, n): is column j at least d places right of row i's diagonal?
-inline Tensor right_of(const Tensor& x, int64_t d) {
-  Tensor rows = arange(x.size(-2)).unsqueeze(1), columns = arange(x.size(-1));
-  return (columns >= rows + d).to(x.device());
-}
 inline Tensor zero_like(const Tensor& x) { return zeros({}, x.dtype(), x.device()); }
-inline Tensor upper_part(const Tensor& x, int64_t d = 0) { return where(right_of(x, d), x, zero_like(x)); }
-inline Tensor lower_part(const Tensor& x, int64_t d = 0) { return where(right_of(x, d + 1), zero_like(x), x); }
 
-// The identity, (m, n), in x's type; v (…, n) as the diagonal of a matrix (…, n, n).
-inline Tensor identity(const Tensor& x, int64_t m, int64_t n) {
-  return (arange(m).unsqueeze(1) == arange(n)).to(x.dtype()).to(x.device());
-}
-inline Tensor diagonal_matrix(const Tensor& v) {
-  int64_t n = v.size(-1);
-  return where((arange(n).unsqueeze(1) == arange(n)).to(v.device()), v.unsqueeze(-1), zero_like(v));
-}
+// The identity, (m, n), in x's type.
+inline Tensor identity(const Tensor& x, int64_t m, int64_t n) { return eye(m, n, x.dtype()).to(x.device()); }
 
 // 1 where x is 0, else x: a number that can be divided by.
 inline Tensor not_zero(const Tensor& x) { return where(x == 0, ones({}, x.dtype(), x.device()), x); }

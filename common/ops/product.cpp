@@ -11,6 +11,7 @@
 #include "ops/einsum.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
+#include "ops/linalg.hpp"
 #include "ops/reduce.hpp"
 
 namespace cr {
@@ -238,7 +239,10 @@ Tensor linalg::matrix_power(const Tensor& a, int64_t n) {
   check_operands("matrix_power", a, a);
   if (a.dim() < 2 || a.shape()[a.dim() - 2] != a.shape().back())
     throw ShapeError("matrix_power: " + to_string(a.shape()) + " is no square matrix or batch of them");
-  if (n < 0) throw Error("matrix_power: exponent " + std::to_string(n) + " is negative; take the inverse first");
+  if (n < 0) {
+    Tensor inverse = linalg::inv(a);
+    return multiply(linalg::matrix_power(inverse, -(n + 1)), inverse);  // the least n has no -n
+  }
   if (n == 0) return expand_to(eye(a.shape().back(), a.dtype()).to(a.device()), a.shape()).clone();
   Tensor power = a, result;
   for (;; power = multiply(power, power)) {

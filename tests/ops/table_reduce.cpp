@@ -142,7 +142,10 @@ Table reduce_ops() {
       {"cov", "input correction=1 fweights=null aweights=null", cov},
       {"corrcoef", "input", corrcoef},
       {"norm", "input p=\"fro\" dim=null keepdim=false dtype=null",
-       [](Tensor x, Json p, Dims d, bool keep, MaybeDType t) { return norm(t ? x.to(*t) : x, order_of(p), d, keep); }},
+       [](Tensor x, Json p, Dims d, bool keep, MaybeDType t) {
+         if (p == "nuc") return linalg::matrix_norm(x, "nuc", d.empty() ? Dims{-2, -1} : d, keep, t);
+         return norm(t ? x.to(*t) : x, order_of(p), d, keep);
+       }},
       {"dist", "input other p=2", dist},
       {"renorm", "input p dim maxnorm", renorm},
   });
