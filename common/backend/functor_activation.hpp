@@ -20,16 +20,32 @@ constexpr float expm1_negative(float x) {
 }
 inline double expm1_negative(double x) { return ::expm1(x); }
 
+// $\ln(1 + t)$ for $0 \le t \le 1$: with $u = t / (2 + t)$ it is $\ln\frac{1 + u}{1 - u} = 2u + \frac23 u^3 + \dots$, whose
+// coefficients here are moved a little so that five of them reach the last bit.
+constexpr float log1p_unit(float t) {
+  float u = t / (2.f + t), z = u * u;
+  return u * backend::polynomial(z, 2.f, 0.666663147f, 0.400249101f, 0.279606047f, 0.28178326f);
+}
+inline double log1p_unit(double t) { return ::log1p(t); }
+
 // **The normal distribution**: $\Phi(x) = \frac12 \mathrm{erfc}(-x / \sqrt 2)$ and the bell $e^{-x^2/2}$ under it. In the left
 // tail, with $a = |x|$, the quotient of the two falls slowly, from ½ towards $1 / (a \sqrt{2\pi})$; in $s = 1 / (1 + ca)$ it is
 // nearly a straight line, and a polynomial of degree 8 (fitted, c chosen with it) follows to $6 \cdot 10^{-8}$ for $a < 4$.
 // So the tail keeps its digits, where $1 + \mathrm{erf}$ would have lost them all at $x = -6$; the right side is $1$ minus it.
+//
+// The bell is $2^y = 2^n 2^f$ with $n$ the integer nearest to y. At the bound of −127 the exponent's bits are all 0, and so is
+// the bell.
 template <class T> struct Normal { T cdf, bell; };
 constexpr Normal<float> vnormal(float x) {
-  float a = __builtin_fabsf(x), s = 1.f / (1.f + 0.302734375f * a), bell = vexp(-0.5f * (x * x));
-  float tail = bell * s *
-               backend::polynomial(s, 0.1207386687f, 0.1215665697f, 0.1024334025f, 0.1230018970f, -0.04327889460f,
-                                   0.1940580067f, -0.1548254119f, 0.03630579107f);
+  float a = __builtin_fabsf(x), s = 1.f / (1.f + 0.302734375f * a);
+  float y = x * x * -0.72134752f;  // 1 / (2 ln 2)
+  y = y < -127.f ? -127.f : y;
+  float shifted = y + 12582912.f, f = y - (shifted - 12582912.f);
+  float power = __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u + 127u) << 23);
+  float bell = power * backend::polynomial(f, 1.f, 0.693147206f, 0.240226469f, 0.0555032878f, 0.00961848897f,
+                                           0.00133999312f, 0.000153458075f);
+  float tail = bell * (s * backend::polynomial(s, 0.1207386687f, 0.1215665697f, 0.1024334025f, 0.1230018970f,
+                                               -0.04327889460f, 0.1940580067f, -0.1548254119f, 0.03630579107f));
   return {x > 0.f ? 1.f - tail : tail, bell};
 }
 inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))}; }
@@ -154,14 +170,14 @@ struct Mish : Elementwise<1, kFloating> {
 struct Softplus : Elementwise<2, kFloating> {
   static constexpr const char* kName = "softplus";
   template <class T> constexpr T operator()(T x, T threshold) const {
-    T soft = (x > 0 ? x : T(0)) + vlog1p(vexp(x > 0 ? -x : x));
+    T soft = (x > 0 ? x : T(0)) + log1p_unit(vexp(x > 0 ? -x : x));
     return x > threshold ? x : soft;
   }
   template <class T> static constexpr T slope(T x, T threshold) { return x > threshold ? T(1) : 1 / (1 + vexp(-x)); }
 };
 struct LogSigmoid : Elementwise<1, kFloating> {
   static constexpr const char* kName = "logsigmoid";
-  template <class T> constexpr T operator()(T x) const { return (x > 0 ? T(0) : x) - vlog1p(vexp(x > 0 ? -x : x)); }
+  template <class T> constexpr T operator()(T x) const { return (x > 0 ? T(0) : x) - log1p_unit(vexp(x > 0 ? -x : x)); }
   template <class T> static constexpr T slope(T x) { return 1 / (1 + vexp(x)); }
 };
 struct Hardswish : Elementwise<1, kFloating> {

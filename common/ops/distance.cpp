@@ -29,7 +29,7 @@ void check_positive(const char* op, double p) {
 Tensor number_like(const Tensor& x, double v) { return backend::full({}, v, x.dtype(), x.device()); }
 
 // x with 1 in place of 0, for denominators whose quotient does not count.
-Tensor nonzero(const Tensor& x) { return where(eq(x, 0), number_like(x, 1), x); }
+Tensor not_zero(const Tensor& x) { return where(eq(x, 0), number_like(x, 1), x); }
 
 // n = ‖d‖ₚ,  ∂n/∂dᵢ = sign dᵢ |dᵢ|ᵖ⁻¹ / nᵖ⁻¹, and 0 where n is 0. `norm` broadcasts to d. For p = ∞ it is the sign where
 // |dᵢ| is the largest.
@@ -38,8 +38,8 @@ Tensor norm_slope(const Tensor& d, const Tensor& norm, double p) {
   if (p == 1) return sign(d);
   if (std::isinf(p)) return sign(d) * eq(abs(d.detach()), norm.detach()).to(d.dtype());
   Tensor zero = number_like(d, 0);
-  if (p == 2) return where(eq(norm, 0), zero, d / nonzero(norm));
-  Tensor share = sign(d) * pow(nonzero(abs(d)), p - 1) / pow(nonzero(norm), p - 1);
+  if (p == 2) return where(eq(norm, 0), zero, d / not_zero(norm));
+  Tensor share = sign(d) * pow(not_zero(abs(d)), p - 1) / pow(not_zero(norm), p - 1);
   return where(eq(norm, 0), zero, share);
 }
 
@@ -49,7 +49,7 @@ Tensor all_distances(const Tensor& x, const Tensor& y, double p);
 // m n k is made.
 Grads euclidean_rule(Backward& b) {
   Tensor x = b[0], y = b[1], n = b[2];
-  Tensor w = where(eq(n, 0), number_like(n, 0), b.dy() / nonzero(n));  // (b, m, n)
+  Tensor w = where(eq(n, 0), number_like(n, 0), b.dy() / not_zero(n));  // (b, m, n)
   return {b.needs(0) ? sum(w, {-1}, true) * x - matmul(w, y) : Tensor(),
           b.needs(1) ? sum(w, {-2}).unsqueeze(-1) * y - matmul(w.transpose(-1, -2), x) : Tensor()};
 }

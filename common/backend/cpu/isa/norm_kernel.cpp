@@ -10,20 +10,57 @@
 namespace cr::backend::cpu::CR_ISA {
 namespace {
 
-// Σ f(i) in lanes that meet in float64 every 4096 numbers, as all our sums do.
+// Lanes that meet in float64 every 4096 numbers, as those of all our sums do: eight by eight, and at the end one by one.
+template <class T> struct Lanes {
+  static constexpr int kLanes = 128 / sizeof(T);
+  T lane[kLanes] = {};
+  double eight[8] = {};
+  void meet() {
+    for (int k = 0; k < kLanes; k += 8) {
+      for (int j = 0; j < 8; ++j) eight[j] += static_cast<double>(lane[k + j]);
+    }
+    for (int j = 0; j < kLanes; ++j) lane[j] = 0;
+  }
+  double total() const {
+    double sum = 0;
+    for (int j = 0; j < 8; ++j) sum += eight[j];
+    return sum;
+  }
+};
+
+// Σ f(i)
 template <class T, class F> double sum(int64_t n, const F& f) {
-  constexpr int kLanes = 128 / sizeof(T);
-  double total = 0;
+  constexpr int kLanes = Lanes<T>::kLanes;
+  Lanes<T> a;
   for (int64_t begin = 0; begin < n; begin += 4096) {
     int64_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
-    T lane[kLanes] = {};
     for (; i + kLanes <= end; i += kLanes) {
-      for (int j = 0; j < kLanes; ++j) lane[j] += f(i + j);
+      for (int j = 0; j < kLanes; ++j) a.lane[j] += f(i + j);
     }
-    for (int j = 0; i < end; ++i, ++j) lane[j] += f(i);
-    for (int j = 0; j < kLanes; ++j) total += static_cast<double>(lane[j]);
+    for (int j = 0; i < end; ++i, ++j) a.lane[j] += f(i);
+    a.meet();
   }
-  return total;
+  return a.total();
+}
+
+// Σ f(i) and Σ g(i), reading once what both need
+struct Sums {
+  double f, g;
+};
+template <class T, class F, class G> Sums sums(int64_t n, const F& f, const G& g) {
+  constexpr int kLanes = Lanes<T>::kLanes;
+  Lanes<T> a, b;
+  for (int64_t begin = 0; begin < n; begin += 4096) {
+    int64_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) a.lane[j] += f(i + j);
+      for (int j = 0; j < kLanes; ++j) b.lane[j] += g(i + j);
+    }
+    for (int j = 0; i < end; ++i, ++j) a.lane[j] += f(i), b.lane[j] += g(i);
+    a.meet();
+    b.meet();
+  }
+  return {a.total(), b.total()};
 }
 
 // x − mean. A mean of 10000 has only three decimals in float32, so it is taken away in two parts: what fits a T, and the
@@ -36,14 +73,6 @@ template <class T> struct Centered {
   T operator()(int64_t i) const { return (x[i] - high) - low; }
 };
 
-// Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near, and what is left around
-// it gives the rest.
-template <class T> double mean_of(int64_t n, const T* x) {
-  double count = static_cast<double>(n);
-  T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
-  return static_cast<double>(near) + sum<T>(n, [x, near](int64_t i) { return x[i] - near; }) / count;
-}
-
 template <class T> T scale_of(double var, double eps) { return static_cast<T>(1 / __builtin_sqrt(var + eps)); }
 
 template <class T>
@@ -53,9 +82,22 @@ void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_b
   auto* y = static_cast<T*>(y_bytes);
   auto* weight = static_cast<const T*>(weight_bytes);
   auto* bias = static_cast<const T*>(bias_bytes);
-  *mean = center ? mean_of(n, x) : 0;
+  double count = static_cast<double>(n);
+  if (center) {
+    // Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near; what is left around it
+    // gives the rest, and the variance, from which only the square of that small rest is taken away.
+    T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
+    Sums around = sums<T>(
+        n, [x, near](int64_t i) { return x[i] - near; },
+        [x, near](int64_t i) { return (x[i] - near) * (x[i] - near); });
+    double rest = around.f / count, square = around.g / count - rest * rest;
+    *mean = static_cast<double>(near) + rest;
+    *var = square < 0 ? 0 : square;
+  } else {
+    *mean = 0;
+    *var = sum<T>(n, [x](int64_t i) { return x[i] * x[i]; }) / count;
+  }
   Centered<T> d(x, *mean);
-  *var = sum<T>(n, [d](int64_t i) { return d(i) * d(i); }) / static_cast<double>(n);
   T scale = scale_of<T>(*var, eps);
   if (weight && bias) {
     CR_INDEPENDENT
@@ -76,8 +118,8 @@ void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_b
 template <class T, class G>
 void backward_row(int64_t n, T* dx, const G& g, const Centered<T>& d, T scale, bool center) {
   double count = static_cast<double>(n);
-  T level = center ? static_cast<T>(sum<T>(n, g) / count) : T(0);
-  T slope = static_cast<T>(sum<T>(n, [&](int64_t i) { return g(i) * (d(i) * scale); }) / count);
+  Sums both = sums<T>(n, g, [&](int64_t i) { return g(i) * (d(i) * scale); });
+  T level = center ? static_cast<T>(both.f / count) : T(0), slope = static_cast<T>(both.g / count);
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dx[i] = scale * (g(i) - level - d(i) * scale * slope);
 }
@@ -98,11 +140,16 @@ void backward(int64_t n, void* dx_bytes, void* dweight_bytes, void* dbias_bytes,
   else
     backward_row<T>(
         n, dx, [dy](int64_t i) { return dy[i]; }, d, scale, center);
-  if (dweight) {
+  if (dweight && dbias) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) {
+      dweight[i] += dy[i] * (d(i) * scale);
+      dbias[i] += dy[i];
+    }
+  } else if (dweight) {
     CR_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) dweight[i] += dy[i] * (d(i) * scale);
-  }
-  if (dbias) {
+  } else if (dbias) {
     CR_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) dbias[i] += dy[i];
   }
@@ -141,7 +188,7 @@ template <class T, bool across, class F> void add_up(int64_t n, double* total, c
 
 template <class T, bool across> struct Batch {
   using C = OfChannel<T, across>;
-  static void sums(int64_t n, const T* x, const T* nears, double* total) {
+  static void add(int64_t n, const T* x, const T* nears, double* total) {
     C near(nears);
     add_up<T, across>(n, total, [&](int64_t i) { return x[i] - near(i); });
   }
@@ -160,8 +207,16 @@ template <class T, bool across> struct Batch {
   static void backward_sums(int64_t n, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
                             double* total, double* total_x) {
     C high(highs), low(lows), scale(scales);
-    add_up<T, across>(n, total, [&](int64_t i) { return dy[i]; });
-    add_up<T, across>(n, total_x, [&](int64_t i) { return dy[i] * (((x[i] - high(i)) - low(i)) * scale(i)); });
+    auto plain = [&](int64_t i) { return dy[i]; };
+    auto times_x = [&](int64_t i) { return dy[i] * (((x[i] - high(i)) - low(i)) * scale(i)); };
+    if constexpr (across) {
+      add_up<T, across>(n, total, plain);
+      add_up<T, across>(n, total_x, times_x);
+    } else {
+      Sums both = sums<T>(n, plain, times_x);
+      *total += both.f;
+      *total_x += both.g;
+    }
   }
   static void backward(int64_t n, T* dx, const T* dy, const T* x, const T* highs, const T* lows, const T* scales,
                        const T* levels, const T* slopes, const T* factors) {
@@ -171,7 +226,7 @@ template <class T, bool across> struct Batch {
       dx[i] = (dy[i] - level(i) - ((x[i] - high(i)) - low(i)) * scale(i) * slope(i)) * factor(i);
     }
   }
-  static constexpr BatchKernel<T> kernel = {sums, squares, apply, backward_sums, backward};
+  static constexpr BatchKernel<T> kernel = {add, squares, apply, backward_sums, backward};
 };
 
 }  // namespace
