@@ -280,16 +280,4 @@ Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
   return x / clamp(length(x, p, dims), eps, std::numeric_limits<double>::infinity());
 }
 
-// y = x · min(1, max_norm / (‖x‖ₚ + 10⁻⁷)), PyTorch's small number included
-Tensor renorm(const Tensor& x, double p, int64_t dim, double max_norm) {
-  check_floating("renorm", x);
-  if (x.dim() < 2) throw ShapeError("renorm: needs at least two dimensions, got " + to_string(x.shape()));
-  Dims others;
-  for (int d = 0, kept = wrap_dim(dim, x.dim(), "renorm"); d < x.dim(); ++d) {
-    if (d != kept) others.push_back(d);
-  }
-  Tensor norm = length(x, p, others), one = ones({}, x.dtype(), x.device());
-  return x * where(norm > max_norm, max_norm / (norm + 1e-7), one);
-}
-
 }  // namespace cr

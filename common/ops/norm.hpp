@@ -48,7 +48,4 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha = 1e-4, d
 // x / max(‖x‖ₚ, eps), the norm being taken over `dims`.
 Tensor normalize(const Tensor& x, double p = 2, const Dims& dims = {1}, double eps = 1e-12);
 
-// x with each of its slices along d scaled down, where need be, to a p-norm of `max_norm`.
-Tensor renorm(const Tensor& x, double p, int64_t d, double max_norm);
-
 }  // namespace cr

@@ -440,44 +440,4 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   return matmul(where(blind, zero, softmax(where(blind, zero, scores), -1)), v);
 }
 
-// ## Statistics
-static void check_weights(const char* what, const Tensor& w, int64_t observations) {
-  if (w.dim() <= 1 && w.numel() == observations && !(lt(w, 0).to(DType::int64).sum().item<int64_t>() > 0)) return;
-  throw ShapeError(std::string("cov: ") + what + " " + to_string(w.shape()) + " must be " +
-                   std::to_string(observations) + " numbers, one for each observation, none negative");
-}
-
-Tensor cov(const Tensor& input, int64_t correction, const Tensor& fweights, const Tensor& aweights) {
-  if (input.dim() > 2) throw ShapeError("cov: needs a matrix or a vector, got shape " + to_string(input.shape()));
-  if (input.dtype() == DType::boolean) throw DTypeError("cov: does not take bool tensors");
-  Tensor x = input.dim() < 2 ? input.reshape({1, input.numel()}) : input;
-  int64_t observations = x.shape()[1];
-  Tensor w;
-  if (fweights.defined()) {
-    check_weights("fweights", fweights, observations);
-    if (is_floating(fweights.dtype())) throw DTypeError("cov: fweights must be whole numbers");
-    w = fweights;
-  }
-  if (aweights.defined()) {
-    check_weights("aweights", aweights, observations);
-    if (!is_floating(aweights.dtype())) throw DTypeError("cov: aweights must be floating-point numbers");
-    w = w.defined() ? w * aweights : aweights;
-  }
-  Tensor total = w.defined() ? sum(w) : Tensor(observations).to(input.device());
-  if (w.defined() && total.item() == 0) throw Error("cov: the weights sum to 0");
-  Tensor centred = x - (sum(w.defined() ? x * w : x, {1}) / total).unsqueeze(1);
-  Tensor norm = w.defined() && aweights.defined() && correction != 0 ? total - sum(w * aweights) * correction / total
-                                                                     : total - correction;
-  if (norm.item() <= 0) norm = norm * 0;
-  return (matmul(centred, (w.defined() ? centred * w : centred).t()) / norm).squeeze();
-}
-
-Tensor corrcoef(const Tensor& x) {
-  if (x.dim() > 2) throw ShapeError("corrcoef: needs a matrix or a vector, got shape " + to_string(x.shape()));
-  Tensor c = cov(x);
-  if (c.dim() == 0) return c / c;
-  Tensor deviation = sqrt(einsum("ii->i", {c}));
-  return clamp(c / deviation.unsqueeze(1) / deviation, -1, 1);
-}
-
 }  // namespace cr

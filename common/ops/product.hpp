@@ -88,12 +88,4 @@ struct AttentionOptions {
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const AttentionOptions& options = {});
 
-// ## Statistics
-//
-// Covariances between the rows of x (variables, observations) → (variables, variables), a 0-d tensor for one variable.
-// Each observation counts `fweights` times (int64) and with weight `aweights`; the sum is divided by its weight less
-// `correction`. And the same divided by both standard deviations.
-Tensor cov(const Tensor& x, int64_t correction = 1, const Tensor& fweights = {}, const Tensor& aweights = {});
-Tensor corrcoef(const Tensor& x);
-
 }  // namespace cr

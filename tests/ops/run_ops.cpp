@@ -20,9 +20,7 @@
 #include "io/safetensors.hpp"
 #include "op_cases.hpp"
 
-using namespace cr;
-using namespace cr::test;
-
+namespace cr::test {
 namespace {
 
 constexpr const char* kUsage =
@@ -116,8 +114,10 @@ int run(const std::string& cases_path, const std::string& in_path, const std::st
 }
 
 }  // namespace
+}  // namespace cr::test
 
 int main(int argc, char** argv) {
+  using namespace cr::test;
   std::vector<std::string> words(argv + 1, argv + argc);
   if (words == std::vector<std::string>{"--list"}) {
     for (auto& [name, op] : all_ops()) std::cout << name << "\n";

@@ -20,7 +20,6 @@ Table norm_ops() {
        }},
       {"local_response_norm", "input size alpha=0.0001 beta=0.75 k=1.0", local_response_norm},
       {"normalize", "input p=2.0 dim=1 eps=1e-12", normalize},
-      {"renorm", "input p dim maxnorm", renorm},
   };
 }
 

@@ -77,8 +77,6 @@ Table product_ops() {
       {"pdist", "input p=2.0", pdist},
       {"pairwise_distance", "x1 x2 p=2.0 eps=1e-06 keepdim=false", pairwise_distance},
       {"cosine_similarity", "x1 x2 dim=1 eps=1e-08", cosine_similarity},
-      {"cov", "input correction=1 fweights=null aweights=null", cov},
-      {"corrcoef", "input", unary(corrcoef)},
   };
 }
 

@@ -98,5 +98,4 @@ TEST_CASE("normalisation refuses what does not fit", "[norm]") {
   CHECK_THROWS_AS(local_response_norm(ones({2, 6}), 3), ShapeError);
   CHECK_THROWS_AS(local_response_norm(x, 0), ShapeError);
   CHECK_THROWS_AS(normalize(x, 2, {3}), IndexError);
-  CHECK_THROWS_AS(renorm(ones({3}), 2, 0, 1), ShapeError);
 }
