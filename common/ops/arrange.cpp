@@ -284,7 +284,7 @@ Tensor combinations(const Tensor& x, int64_t r, bool with_replacement) {
 Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   of_rank("pixel_shuffle", x, 3);
   int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
-  if (r <= 0 || r > c || c % (r * r) != 0) {
+  if (r <= 0 || r > (1 << 30) || c % (r * r) != 0) {
     throw ShapeError("pixel_shuffle: " + std::to_string(c) + " channels of shape " + to_string(x.shape()) +
                      " do not divide into squares of " + std::to_string(r) + " x " + std::to_string(r));
   }

@@ -190,19 +190,20 @@ std::vector<Tensor> unravel_index(const Tensor& index, const Shape& shape) {
   if (index.dtype() != DType::int64)
     throw DTypeError(std::string("unravel_index: the index must be int64, got ") + name(index.dtype()));
   Tensor at = index.detach().to(Device::cpu).contiguous();
-  int64_t count = numel(shape);
+  bool has_room = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size > 0; });
   std::vector<Tensor> coordinates;
   for (int d = 0; d < shape.size(); ++d) coordinates.push_back(empty(index.shape(), DType::int64));
   for (int64_t i = 0; i < at.numel(); ++i) {
-    int64_t rest = at.data<int64_t>()[i];
-    if (rest < 0 || rest >= count) {
-      throw IndexError("unravel_index: " + std::to_string(rest) + " is no element of a tensor of shape " + to_string(shape));
-    }
-    for (int d = shape.size() - 1; d >= 0; --d) {
+    int64_t number = at.data<int64_t>()[i], rest = has_room ? number : -1;
+    for (int d = shape.size() - 1; d >= 0 && rest >= 0; --d) {
       static_cast<int64_t*>(coordinates[static_cast<size_t>(d)].impl()->storage->data())[i] = rest % shape[d];
       rest /= shape[d];
     }
+    if (rest != 0) {
+      throw IndexError("unravel_index: " + std::to_string(number) + " is no element of a tensor of shape " + to_string(shape));
+    }
   }
+  for (Tensor& x : coordinates) x = x.to(index.device());
   return coordinates;
 }
 

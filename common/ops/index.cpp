@@ -169,13 +169,19 @@ Tensor index_copy(const Tensor& x, int64_t dim, const Tensor& index, const Tenso
   return placed("index_copy", x, d, wide, slices);
 }
 
+// Places named twice are still filled once, and the value's gradient counts them so.
 Tensor index_fill(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& value) {
   int d = wrap_dim(dim, x.dim(), "index_fill");
   if (value.dim() != 0) throw ShapeError("index_fill: the value must be a scalar, got shape " + to_string(value.shape()));
   if (x.dim() == 0) return index_fill(x.reshape({1}), 0, index, value).reshape({});
   check_index("index_fill", x, index);
-  Tensor wide = widened("index_fill", x, d, wrapped(index, x.shape()[d]));
-  return placed("index_fill", x, d, wide, value.to(x.dtype()).expand(wide.shape()));
+  if (index.dim() > 1) throw ShapeError("index_fill: the index must be a vector, got shape " + to_string(index.shape()));
+  Shape along(x.dim(), 1);
+  along[d] = x.shape()[d];
+  Tensor filled = zeros({along[d]}, DType::boolean, x.device()), yes = ones({}, DType::boolean, x.device());
+  backend::on(x.device()).scatter(filled, 0, wrapped(as_vector(index), along[d]), yes.expand({index.numel()}), Place::set,
+                                  "index_fill");
+  return where(filled.view(along), value.to(x.dtype()), x);
 }
 Tensor index_fill(const Tensor& x, int64_t d, const Tensor& index, Scalar value) {
   return index_fill(x, d, index, full({}, value, x.dtype(), x.device()));
@@ -312,7 +318,8 @@ Tensor index_reduce(const Tensor& x, int64_t dim, const Tensor& index, const Ten
 
 // ## Broadcast, flat, masked
 Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_t> dim) {
-  if (!dim) return gather(x.reshape({-1}), 0, index.reshape({-1}));
+  check_index("take_along_dim", x, index);
+  if (!dim) return take_along_dim(x.reshape({-1}), index.reshape({-1}), 0);
   if (x.dim() != index.dim()) {
     throw ShapeError("take_along_dim: index " + to_string(index.shape()) + " and input " + to_string(x.shape()) +
                      " have different ranks");
@@ -324,7 +331,7 @@ Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_
   Shape both = broadcast_shapes(of_x, of_index, "take_along_dim"), x_shape = both, index_shape = both;
   x_shape[d] = x.shape()[d];
   index_shape[d] = index.shape()[d];
-  return gather(expand_to(x, x_shape), d, expand_to(index, index_shape));
+  return gather(expand_to(x, x_shape), d, expand_to(wrapped(index, x.shape()[d]), index_shape));
 }
 
 Tensor take(const Tensor& x, const Tensor& index) {

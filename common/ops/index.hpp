@@ -44,7 +44,8 @@ Tensor scatter_add(const Tensor& x, int64_t d, const Tensor& index, const Tensor
 Tensor scatter_reduce(const Tensor& x, int64_t d, const Tensor& index, const Tensor& source, const std::string& reduce,
                       bool include_self = true);
 
-// As `gather`, but index and x broadcast against each other outside d; without d, of the elements in order.
+// As `gather`, but index and x broadcast against each other outside d, and indices may be negative; without d, of the
+// elements in order.
 Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_t> d = {});
 
 // ## Elements by their number, counting along rows. Negative ones count from the end

@@ -28,7 +28,8 @@ TEST_CASE("every operation of the public headers has a case", "[ops]") {
   std::filesystem::path common = std::string(CHAINRULE_SOURCE_DIR) + "/common";
   std::vector<std::filesystem::path> headers{common / "tensor/tensor.hpp"};
   for (auto& entry : std::filesystem::directory_iterator(common / "ops")) {
-    if (entry.path().extension() == ".hpp" && entry.path().stem() != "create") headers.push_back(entry.path());
+    bool makes = entry.path().stem() == "create" || entry.path().stem() == "random";
+    if (entry.path().extension() == ".hpp" && !makes) headers.push_back(entry.path());
   }
   for (auto& header : headers) {
     std::ifstream in(header);
