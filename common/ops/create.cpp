@@ -18,14 +18,20 @@ Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape,
 Tensor new_full(const Tensor& x, const Shape& shape, Scalar value, std::optional<DType> dtype) {
   return full(shape, value, dtype.value_or(x.dtype()), x.device());
 }
-Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 0, dtype); }
-Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 1, dtype); }
+Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
+  return new_full(x, shape, 0, dtype);
+}
+Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
+  return new_full(x, shape, 1, dtype);
+}
 Tensor new_empty(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
   return empty(shape, dtype.value_or(x.dtype()), x.device());
 }
 Tensor zeros_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 0, dtype); }
 Tensor ones_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 1, dtype); }
-Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) { return new_full(x, x.shape(), value, dtype); }
+Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) {
+  return new_full(x, x.shape(), value, dtype);
+}
 Tensor empty_like(const Tensor& x, std::optional<DType> dtype) { return new_empty(x, x.shape(), dtype); }
 Tensor scalar_tensor(Scalar value, DType dtype) { return full({}, value, dtype); }
 
@@ -90,7 +96,8 @@ static Tensor whole_linspace(int64_t start, int64_t end, int64_t steps) {
 
 // From both ends to the middle, so that it is symmetric to the last bit and ends at `end`.
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
-  if (!is_floating(dtype)) return whole_linspace(static_cast<int64_t>(start), static_cast<int64_t>(end), steps).to(dtype);
+  if (!is_floating(dtype))
+    return whole_linspace(static_cast<int64_t>(start), static_cast<int64_t>(end), steps).to(dtype);
   if (steps < 0) throw ShapeError("linspace: " + std::to_string(steps) + " steps");
   Tensor x = empty({steps}, dtype);
   int64_t half = (steps + 1) / 2;

@@ -87,8 +87,10 @@ Tensor randint_like(const Tensor& x, int64_t lo, int64_t hi, Generator& generato
 // Compared in float64, whose 53 random bits tell small probabilities apart.
 Tensor bernoulli(const Tensor& p, Generator& generator) {
   NoGrad no_gradient;
-  if (!is_floating(p.dtype())) throw DTypeError(std::string("bernoulli: needs floating-point probabilities, got ") + name(p.dtype()));
-  if (p.numel() > 0 && !(amin(p).item() >= 0 && amax(p).item() <= 1)) throw Error("bernoulli: a probability lies outside 0 … 1");
+  if (!is_floating(p.dtype()))
+    throw DTypeError(std::string("bernoulli: needs floating-point probabilities, got ") + name(p.dtype()));
+  if (p.numel() > 0 && !(amin(p).item() >= 0 && amax(p).item() <= 1))
+    throw Error("bernoulli: a probability lies outside 0 … 1");
   return (rand(p.shape(), generator, DType::float64).to(p.device()) < p.detach().to(DType::float64)).to(p.dtype());
 }
 Tensor bernoulli(const Tensor& x, double p, Generator& generator) {
@@ -115,12 +117,13 @@ Tensor multinomial(const Tensor& weights, int64_t n, bool replacement, Generator
   std::vector<int64_t> order(keys.size());
   for (int64_t r = 0; r < rows; ++r) {
     std::span<const double> row = w.span<double>().subspan(static_cast<size_t>(r * categories), keys.size());
-    std::span<const double> random = u.span<double>().subspan(static_cast<size_t>(r * draws), static_cast<size_t>(draws));
+    std::span<const double> random =
+        u.span<double>().subspan(static_cast<size_t>(r * draws), static_cast<size_t>(draws));
     int64_t positive = std::count_if(row.begin(), row.end(), [](double v) { return v > 0; });
     bool valid = std::all_of(row.begin(), row.end(), [](double v) { return v >= 0 && std::isfinite(v); });
     require(valid, "multinomial: a weight in row " + std::to_string(r) + " is negative or not finite");
-    require(positive >= (replacement ? 1 : n),
-            "multinomial: row " + std::to_string(r) + " has " + std::to_string(positive) + " weights that are not zero");
+    require(positive >= (replacement ? 1 : n), "multinomial: row " + std::to_string(r) + " has " +
+                                                   std::to_string(positive) + " weights that are not zero");
     if (replacement) {
       std::partial_sum(row.begin(), row.end(), keys.begin());
       for (double v : random) {

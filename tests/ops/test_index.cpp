@@ -13,20 +13,20 @@ TEST_CASE("an index out of range is named with its operation and the dimension's
   CHECK_THROWS_WITH(gather(x, 1, tensor({{0, 4}})), "gather: index 4 is out of range for a dimension of size 4");
   CHECK_THROWS_WITH(gather(x, 0, tensor({{-1}})), "gather: index -1 is out of range for a dimension of size 3");
   CHECK_THROWS_WITH(scatter(x, 0, tensor({{3}}), y), "scatter: index 3 is out of range for a dimension of size 3");
-  CHECK_THROWS_WITH(scatter_add(x, 0, tensor({{3}}), y), contains("scatter_add: index 3"));
-  CHECK_THROWS_WITH(scatter_reduce(x, 1, tensor({{5}}), y, "prod"), contains("scatter_reduce: index 5"));
-  CHECK_THROWS_WITH(index_select(x, 0, at(3)), contains("index_select: index 3"));
-  CHECK_THROWS_WITH(index_copy(x, 0, at(-1), y), contains("index_copy: index -1"));
-  CHECK_THROWS_WITH(index_fill(x, 1, at(4), 0), contains("index_fill: index 4"));
-  CHECK_THROWS_WITH(take(x, at(12)), contains("12 is out of range for a dimension of size 12"));
-  CHECK_THROWS_WITH(put(x, at(-13), ones({1})), contains("put: index"));
+  CHECK_THROWS_WITH(scatter_add(x, 0, tensor({{3}}), y), ContainsSubstring("scatter_add: index 3"));
+  CHECK_THROWS_WITH(scatter_reduce(x, 1, tensor({{5}}), y, "prod"), ContainsSubstring("scatter_reduce: index 5"));
+  CHECK_THROWS_WITH(index_select(x, 0, at(3)), ContainsSubstring("index_select: index 3"));
+  CHECK_THROWS_WITH(index_copy(x, 0, at(-1), y), ContainsSubstring("index_copy: index -1"));
+  CHECK_THROWS_WITH(index_fill(x, 1, at(4), 0), ContainsSubstring("index_fill: index 4"));
+  CHECK_THROWS_WITH(take(x, at(12)), ContainsSubstring("12 is out of range for a dimension of size 12"));
+  CHECK_THROWS_WITH(put(x, at(-13), ones({1})), ContainsSubstring("put: index"));
   CHECK_THROWS_WITH(x.index({at(3)}), "index: index 3 is out of range for a dimension of size 3");
   CHECK_THROWS_WITH(x.index({Slice{}, at(-5)}), "index: index -5 is out of range for a dimension of size 4");
-  CHECK_THROWS_WITH(x.clone().index_put_({at(0), at(4)}, y), contains("index_put_: index 4"));
+  CHECK_THROWS_WITH(x.clone().index_put_({at(0), at(4)}, y), ContainsSubstring("index_put_: index 4"));
   CHECK_THROWS_WITH(embedding(at(3), x), "embedding: index 3 is out of range for a dimension of size 3");
-  CHECK_THROWS_WITH(one_hot(at(3), 3), contains("one_hot: index 3"));
-  CHECK_THROWS_WITH(one_hot(at(-1)), contains("one_hot"));
-  CHECK_THROWS_WITH(unravel_index(at(12), {3, 4}), contains("12 is no element of a tensor of shape (3, 4)"));
+  CHECK_THROWS_WITH(one_hot(at(3), 3), ContainsSubstring("one_hot: index 3"));
+  CHECK_THROWS_WITH(one_hot(at(-1)), ContainsSubstring("one_hot"));
+  CHECK_THROWS_WITH(unravel_index(at(12), {3, 4}), ContainsSubstring("12 is no element of a tensor of shape (3, 4)"));
   CHECK_THROWS_AS(unravel_index(at(0), {0}), IndexError);
   CHECK_THROWS_AS(index_select(ones({0, 3}), 0, at(0)), IndexError);
   for (int64_t extreme : {INT64_MIN, INT64_MAX}) {
@@ -38,27 +38,33 @@ TEST_CASE("an index out of range is named with its operation and the dimension's
 
 TEST_CASE("shapes and types that indices do not take", "[ops][index]") {
   Tensor x = ones({3, 4}), i = tensor({{0, 1}});
-  CHECK_THROWS_WITH(gather(x, 0, ones({1, 1})), contains("gather: the index must be int64, got float32"));
-  CHECK_THROWS_WITH(gather(x, 0, zeros({1, 5}, DType::int64)), contains("gather: index (1, 5) does not fit (3, 4)"));
+  CHECK_THROWS_WITH(gather(x, 0, ones({1, 1})), ContainsSubstring("gather: the index must be int64, got float32"));
+  CHECK_THROWS_WITH(gather(x, 0, zeros({1, 5}, DType::int64)),
+                    ContainsSubstring("gather: index (1, 5) does not fit (3, 4)"));
   CHECK_THROWS_AS(gather(x, 0, tensor({0})), ShapeError);
-  CHECK_THROWS_WITH(scatter(x, 0, i, ones({1, 1})), contains("scatter: index (1, 2) is larger than source (1, 1)"));
-  CHECK_THROWS_WITH(scatter(x, 0, i, ones({1, 2}, DType::float64)), contains("scatter: float64 values into float32"));
-  CHECK_THROWS_WITH(scatter_reduce(x, 0, i, x, "median"), contains("none of sum, prod, mean, amax, amin"));
+  CHECK_THROWS_WITH(scatter(x, 0, i, ones({1, 1})),
+                    ContainsSubstring("scatter: index (1, 2) is larger than source (1, 1)"));
+  CHECK_THROWS_WITH(scatter(x, 0, i, ones({1, 2}, DType::float64)),
+                    ContainsSubstring("scatter: float64 values into float32"));
+  CHECK_THROWS_WITH(scatter_reduce(x, 0, i, x, "median"), ContainsSubstring("none of sum, prod, mean, amax, amin"));
   CHECK_THROWS_AS(index_copy(x, 0, tensor({0}), ones({2, 4})), ShapeError);
   CHECK_THROWS_AS(index_fill(x, 0, tensor({0}), ones({2})), ShapeError);
   CHECK_THROWS_AS(index_select(Tensor(1.0), 0, tensor({0, 0})), ShapeError);
   CHECK_THROWS_AS(put(x, i, ones({3})), ShapeError);
-  CHECK_THROWS_WITH(masked_select(x, ones({3, 4})), contains("masked_select: the mask must be bool, got float32"));
+  CHECK_THROWS_WITH(masked_select(x, ones({3, 4})),
+                    ContainsSubstring("masked_select: the mask must be bool, got float32"));
   CHECK_THROWS_AS(masked_select(x, ones({5}, DType::boolean)), ShapeError);
-  CHECK_THROWS_WITH(masked_scatter(x, x > 0, ones({5})), contains("masked_scatter: 5 values for 12 places"));
-  CHECK_THROWS_WITH(x.index({i, i, i}), contains("index: 3 indices for a tensor of shape (3, 4)"));
-  CHECK_THROWS_WITH(x.index({ones({4}, DType::boolean)}), contains("a mask of shape (4,) does not fit dimension 0 of shape (3, 4)"));
-  CHECK_THROWS_WITH(x.index({ones({1})}), contains("int64 or bool, got float32"));
+  CHECK_THROWS_WITH(masked_scatter(x, x > 0, ones({5})), ContainsSubstring("masked_scatter: 5 values for 12 places"));
+  CHECK_THROWS_WITH(x.index({i, i, i}), ContainsSubstring("index: 3 indices for a tensor of shape (3, 4)"));
+  CHECK_THROWS_WITH(x.index({ones({4}, DType::boolean)}),
+                    ContainsSubstring("a mask of shape (4,) does not fit dimension 0 of shape (3, 4)"));
+  CHECK_THROWS_WITH(x.index({ones({1})}), ContainsSubstring("int64 or bool, got float32"));
   CHECK_THROWS_AS(x.index({tensor({0, 1}), tensor({0, 1, 2})}), ShapeError);
-  CHECK_THROWS_WITH(x.clone().index_put_({tensor({0, 1})}, ones({3, 4})), contains("values of shape (3, 4) for places of shape (2, 4)"));
+  CHECK_THROWS_WITH(x.clone().index_put_({tensor({0, 1})}, ones({3, 4})),
+                    ContainsSubstring("index_put_: shapes (3, 4) and (2, 4) do not broadcast"));
   CHECK_THROWS_AS(x.clone().index_put_({tensor({0})}, arange(4)), DTypeError);
   CHECK_THROWS_AS(one_hot(zeros({0}, DType::int64)), ShapeError);
-  CHECK_THROWS_WITH(embedding(ones({1}), x), contains("embedding: the input must be int64"));
+  CHECK_THROWS_WITH(embedding(ones({1}), x), ContainsSubstring("embedding: the input must be int64"));
   CHECK_THROWS_AS(embedding(tensor({0}), x, {.padding_idx = 3}), IndexError);
   CHECK_THROWS_AS(embedding_bag(tensor({0}), x), ShapeError);
   CHECK_THROWS_AS(embedding_bag(tensor({0, 1}), x, tensor({0, 3})), IndexError);
@@ -123,7 +129,8 @@ TEST_CASE("a row-sparse gradient is the dense one", "[ops][index]") {
   Generator g(4);
   Tensor table = randn({6, 3}, g), words = tensor({{4, 1}, {4, 0}}), scale = randn({2, 2, 3}, g);
   auto leaf = [&] { return table.clone().requires_grad_(); };
-  for (EmbeddingOptions o : {EmbeddingOptions{}, EmbeddingOptions{.padding_idx = 4}, EmbeddingOptions{.scale_grad_by_freq = true}}) {
+  for (EmbeddingOptions o :
+       {EmbeddingOptions{}, EmbeddingOptions{.padding_idx = 4}, EmbeddingOptions{.scale_grad_by_freq = true}}) {
     Tensor dense = leaf(), sparse = leaf();
     sum(embedding(words, dense, o) * scale).backward();
     o.sparse = true;
@@ -160,7 +167,8 @@ TEST_CASE("where rows will not do the gradient is dense", "[ops][index]") {
   auto y = [&](bool sparse) { return sum(square(embedding(words, w, {.sparse = sparse}))); };
   CHECK(difference(grad(y(true), w), grad(y(false), w)) == "");
   Tensor first = grad(y(true), w, {.create_graph = true});
-  CHECK(difference(grad(sum(square(first)), w), 8 * grad(y(false), w) * one_hot(words, 5, DType::float64).sum({0}).unsqueeze(1)) == "");
+  CHECK(difference(grad(sum(square(first)), w),
+                   4 * grad(y(false), w) * one_hot(words, 5, DType::float64).sum({0}).unsqueeze(1)) == "");
   Tensor doubled = w * 2;  // no leaf
   sum(embedding(words, doubled, {.sparse = true})).backward();
   CHECK_FALSE(sparse_grad(w));

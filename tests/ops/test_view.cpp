@@ -8,12 +8,14 @@ using namespace cr::test;
 
 TEST_CASE("views look at the same numbers, copies do not", "[ops][view]") {
   Tensor x = arange(12.0).reshape({3, 4});
-  for (Tensor v : {x.T(), x.diagonal(), x.unfold(1, 2, 2), unflatten(x, 1, {2, 2}), movedim(x, {0}, {1}), split(x, 2)[0],
-                   chunk(x, 2, 1)[1], unbind(x)[2], x.as_strided({2, 2}, {4, 1}), x[{Ellipsis{}, None{}, 0}], atleast_3d(x),
-                   x.squeeze(Dims{}), hsplit(x, 2)[0], tensor_split(x, Dims{1})[1]}) {
+  for (Tensor v :
+       {x.T(), x.diagonal(), x.unfold(1, 2, 2), unflatten(x, 1, {2, 2}), movedim(x, {0}, {1}), split(x, 2)[0],
+        chunk(x, 2, 1)[1], unbind(x)[2], x.as_strided({2, 2}, {4, 1}), x[{Ellipsis{}, None{}, 0}], atleast_3d(x),
+        x.squeeze(Dims{}), hsplit(x, 2)[0], tensor_split(x, Dims{1})[1]}) {
     CHECK(v.impl()->storage.get() == x.impl()->storage.get());
   }
-  for (Tensor c : {flip(x, {0}), roll(x, {0}), repeat(x, {1, 1}), tril(x), diag_embed(x), rot90(x, 0), pad(x, {0, 0})}) {
+  for (Tensor c :
+       {flip(x, {0}), roll(x, {0}), repeat(x, {1, 1}), tril(x), diag_embed(x), rot90(x, 0), pad(x, {0, 0})}) {
     CHECK(c.impl()->storage.get() != x.impl()->storage.get());
   }
 }
@@ -32,7 +34,7 @@ TEST_CASE("views whose elements share memory cannot be written", "[ops][view]") 
   Tensor x = zeros({6});
   CHECK_THROWS_AS(x.unfold(0, 3, 1).fill_(1), ShapeError);
   CHECK_THROWS_AS(x.as_strided({2, 2}, {1, 1}).add_(1), ShapeError);
-  CHECK_THROWS_AS(x.unsqueeze(0).expand({2, 6}).index_put_({0}, Tensor(1.0)), ShapeError);
+  CHECK_THROWS_AS(x.unsqueeze(0).expand({2, 6}).index_put_({tensor({0})}, Tensor(1.0)), ShapeError);
   CHECK_NOTHROW(x.unfold(0, 3, 3).fill_(1));
   CHECK_NOTHROW(x.as_strided({2, 3}, {1, 2}).fill_(2));
   CHECK(numbers_of(x) == std::vector<double>(6, 2));
@@ -44,7 +46,8 @@ TEST_CASE("as_strided stays within what it is a view of", "[ops][view]") {
   CHECK(numbers_of(part.as_strided({2}, {2}, 0)) == std::vector<double>{0, 2});
   CHECK_THROWS_AS(alone.as_strided({4}, {1}), IndexError);
   CHECK_THROWS_AS(alone.as_strided({1}, {1}, 0), IndexError);
-  CHECK_THROWS_WITH(x.as_strided({3}, {5}), contains("as_strided: shape (3,) with strides (5,) from 0 leaves the 10"));
+  CHECK_THROWS_WITH(x.as_strided({3}, {5}),
+                    ContainsSubstring("as_strided: shape (3,) with strides (5,) from 0 leaves the 10"));
   CHECK_THROWS_AS(x.as_strided({2}, {-1}, 5), IndexError);
   CHECK_THROWS_AS(x.as_strided({2, 2}, {INT64_MAX, INT64_MAX}), IndexError);
   CHECK_THROWS_AS(x.as_strided({2}, {1}, INT64_MAX), IndexError);
@@ -53,43 +56,48 @@ TEST_CASE("as_strided stays within what it is a view of", "[ops][view]") {
 
 TEST_CASE("shape errors name the operation, the shapes and what would fit", "[ops][view]") {
   Tensor x = ones({3, 4}), s = Tensor(1.0);
-  CHECK_THROWS_WITH(unflatten(x, 1, {3, -1}), contains("unflatten: 4 elements of shape (3, 4) do not fit shape (3, -1)"));
-  CHECK_THROWS_WITH(split(x, {1, 1}), contains("split: pieces (1, 1) do not make up dimension 0 of shape (3, 4)"));
+  CHECK_THROWS_WITH(unflatten(x, 1, {3, -1}),
+                    ContainsSubstring("unflatten: 4 elements of shape (3, 4) do not fit shape (3, -1)"));
+  CHECK_THROWS_WITH(split(x, {1, 1}),
+                    ContainsSubstring("split: pieces (1, 1) do not make up dimension 0 of shape (3, 4)"));
   CHECK_THROWS_AS(split(x, 0), ShapeError);
   CHECK_THROWS_AS(split(x, {INT64_MAX, INT64_MAX, 5}), ShapeError);
   CHECK_THROWS_AS(chunk(x, 0), ShapeError);
   CHECK_THROWS_AS(tensor_split(x, 0), ShapeError);
-  CHECK_THROWS_WITH(hsplit(x, 3), contains("hsplit: dimension 1 of shape (3, 4) does not divide into 3"));
-  CHECK_THROWS_WITH(vsplit(ones({3}), 1), contains("vsplit: needs 2 dimensions"));
+  CHECK_THROWS_WITH(hsplit(x, 3), ContainsSubstring("hsplit: dimension 1 of shape (3, 4) does not divide into 3"));
+  CHECK_THROWS_WITH(vsplit(ones({3}), 1), ContainsSubstring("vsplit: needs 2 dimensions"));
   CHECK_THROWS_AS(unbind(s), ShapeError);
-  CHECK_THROWS_WITH(x.diagonal(0, 1, -1), contains("diagonal: needs two different dimensions"));
-  CHECK_THROWS_WITH(x.unfold(1, 5, 1), contains("unfold: windows of 5"));
+  CHECK_THROWS_WITH(x.diagonal(0, 1, -1), ContainsSubstring("diagonal: needs two different dimensions"));
+  CHECK_THROWS_WITH(x.unfold(1, 5, 1), ContainsSubstring("unfold: windows of 5"));
   CHECK_THROWS_AS(x.unfold(1, 2, 0), ShapeError);
-  CHECK_THROWS_WITH(movedim(x, {0, 0}, {0, 1}), contains("movedim: dimension 0 is named twice"));
-  CHECK_THROWS_WITH(x.squeeze(Dims{0, -2}), contains("squeeze: dimension 0 is named twice"));
-  CHECK_THROWS_WITH(broadcast_to(x, {3, 5}), contains("broadcast_to"));
-  CHECK_THROWS_WITH(broadcast_to(x, {4}), contains("broadcast_to: shape (3, 4) does not expand to (4,)"));
-  CHECK_THROWS_WITH((x[{Ellipsis{}, 0, Ellipsis{}}]), contains("Ellipsis"));
-  CHECK_THROWS_WITH((x[{0, None{}, 0, 0}]), contains("3 indices for a tensor of shape (3, 4)"));
-  CHECK_THROWS_WITH(repeat(x, {2}), contains("repeat: 1 counts for a tensor of shape (3, 4)"));
+  CHECK_THROWS_WITH(movedim(x, {0, 0}, {0, 1}), ContainsSubstring("movedim: dimension 0 is named twice"));
+  CHECK_THROWS_WITH(x.squeeze(Dims{0, -2}), ContainsSubstring("squeeze: dimension 0 is named twice"));
+  CHECK_THROWS_WITH(broadcast_to(x, {3, 5}), ContainsSubstring("broadcast_to"));
+  CHECK_THROWS_WITH(broadcast_to(x, {4}), ContainsSubstring("broadcast_to: shape (3, 4) does not expand to (4,)"));
+  CHECK_THROWS_WITH((x[{Ellipsis{}, 0, Ellipsis{}}]), ContainsSubstring("Ellipsis"));
+  CHECK_THROWS_WITH((x[{0, None{}, 0, 0}]), ContainsSubstring("3 indices for a tensor of shape (3, 4)"));
+  CHECK_THROWS_WITH(repeat(x, {2}), ContainsSubstring("repeat: 1 counts for a tensor of shape (3, 4)"));
   CHECK_THROWS_AS(repeat(x, {int64_t{1} << 40, int64_t{1} << 40}), ShapeError);
   CHECK_THROWS_AS(repeat(x, {-1, 1}), ShapeError);
   CHECK_THROWS_AS(repeat_interleave(x, tensor({1, -1, 2}), 0), ShapeError);
   CHECK_THROWS_AS(repeat_interleave(x, tensor({1, 2}), 0), ShapeError);
-  CHECK_THROWS_WITH(repeat_interleave(x, tensor({1, 1, 2}), 0, 5), contains("output_size is 5, the repeats add up to 4"));
-  CHECK_THROWS_WITH(flip(x, {0, -2}), contains("flip: dimension 0 is named twice"));
-  CHECK_THROWS_WITH(roll(x, {1, 2}, {0}), contains("roll: 2 shifts for 1 dimensions"));
+  CHECK_THROWS_WITH(repeat_interleave(x, tensor({1, 1, 2}), 0, 5),
+                    ContainsSubstring("output_size is 5, the repeats add up to 4"));
+  CHECK_THROWS_WITH(flip(x, {0, -2}), ContainsSubstring("flip: dimension 0 is named twice"));
+  CHECK_THROWS_WITH(roll(x, {1, 2}, {0}), ContainsSubstring("roll: 2 shifts for 1 dimensions"));
   CHECK_THROWS_AS(rot90(x, 1, {0, 0}), IndexError);
-  CHECK_THROWS_WITH(tril(ones({3})), contains("tril: needs 2 dimensions or more, got shape (3,)"));
+  CHECK_THROWS_WITH(tril(ones({3})), ContainsSubstring("tril: needs 2 dimensions or more, got shape (3,)"));
   CHECK_THROWS_AS(diag_embed(x, INT64_MAX), ShapeError);
   CHECK_THROWS_AS(diag(ones({1, 1, 1})), ShapeError);
-  CHECK_THROWS_WITH(diagonal_scatter(x, ones({4})), contains("diagonal_scatter: the part has shape (3,), the source (4,)"));
+  CHECK_THROWS_WITH(diagonal_scatter(x, ones({4})),
+                    ContainsSubstring("diagonal_scatter: the part has shape (3,), the source (4,)"));
   CHECK_THROWS_AS(meshgrid({x}), ShapeError);
   CHECK_THROWS_AS(meshgrid({ones({2})}, "yx"), Error);
-  CHECK_THROWS_WITH(pixel_shuffle(ones({6, 2, 2}), 2), contains("pixel_shuffle: 6 channels"));
+  CHECK_THROWS_WITH(pixel_shuffle(ones({6, 2, 2}), 2), ContainsSubstring("pixel_shuffle: 6 channels"));
   CHECK_THROWS_AS(pixel_unshuffle(ones({1, 3, 2}), 2), ShapeError);
   CHECK_THROWS_AS(channel_shuffle(ones({1, 4, 2}), 3), ShapeError);
-  CHECK_THROWS_WITH(cat({x, ones({2, 3})}), contains("cat: shapes (3, 4) and (2, 3) differ outside dimension 0"));
+  CHECK_THROWS_WITH(cat({x, ones({2, 3})}),
+                    ContainsSubstring("cat: shapes (3, 4) and (2, 3) differ outside dimension 0"));
   CHECK_THROWS_AS(cat({s, s}), ShapeError);
   CHECK_THROWS_AS(stack({}), ShapeError);
 }
@@ -97,7 +105,8 @@ TEST_CASE("shape errors name the operation, the shapes and what would fit", "[op
 TEST_CASE("a transposed copy is exact for every size and type", "[ops][view]") {
   Generator g(3);
   for (DType type : {DType::boolean, DType::int64, DType::float32, DType::float64}) {
-    for (Shape shape : {Shape{16, 16}, Shape{17, 33}, Shape{300, 280}, Shape{70, 1000}, Shape{3, 70, 65}, Shape{40, 3, 50}}) {
+    for (Shape shape :
+         {Shape{16, 16}, Shape{17, 33}, Shape{300, 280}, Shape{70, 1000}, Shape{3, 70, 65}, Shape{40, 3, 50}}) {
       Tensor x = randint(0, 100, shape, g).to(type), y = x.transpose(0, -1).contiguous();
       bool same = true;
       for (int64_t i = 0; i < x.size(0); i += 7) {
@@ -131,16 +140,16 @@ TEST_CASE("properties of copies in another order", "[ops][view]") {
 
 TEST_CASE("bad borders and windows", "[ops][view]") {
   Tensor x = ones({1, 3, 4});
-  CHECK_THROWS_WITH(pad(x, {1}), contains("1 borders for shape (1, 3, 4)"));
+  CHECK_THROWS_WITH(pad(x, {1}), ContainsSubstring("1 borders for shape (1, 3, 4)"));
   CHECK_THROWS_AS(pad(x, {-3, -2}), ShapeError);
   CHECK_THROWS_AS(pad(x, {INT64_MAX, 1}), ShapeError);
-  CHECK_THROWS_WITH(pad(x, {4, 0}, "reflect"), contains("too wide to reflect dimension 2 of shape (1, 3, 4)"));
+  CHECK_THROWS_WITH(pad(x, {4, 0}, "reflect"), ContainsSubstring("too wide to reflect dimension 2 of shape (1, 3, 4)"));
   CHECK_THROWS_AS(pad(x, {5, 0}, "circular"), ShapeError);
   CHECK_THROWS_AS(pad(ones({1, 0}), {1, 1}, "replicate"), ShapeError);
-  CHECK_THROWS_WITH(pad(x, {1, 1}, "mirror"), contains("none of constant, reflect, replicate, circular"));
-  CHECK_THROWS_WITH(unfold(x, {5, 1}), contains("unfold: a window that spans 5 does not fit"));
+  CHECK_THROWS_WITH(pad(x, {1, 1}, "mirror"), ContainsSubstring("none of constant, reflect, replicate, circular"));
+  CHECK_THROWS_WITH(unfold(x, {5, 1}), ContainsSubstring("unfold: a window that spans 5 does not fit"));
   CHECK_THROWS_AS(unfold(x, {0}), ShapeError);
   CHECK_THROWS_AS(unfold(x, {1, 1, 1}), ShapeError);
   CHECK_THROWS_AS(unfold(ones({3}), {1}), ShapeError);
-  CHECK_THROWS_WITH(fold(ones({1, 4, 5}), {3, 3}, {2}), contains("fold: columns of shape (1, 4, 5)"));
+  CHECK_THROWS_WITH(fold(ones({1, 4, 5}), {3, 3}, {2}), ContainsSubstring("fold: columns of shape (1, 4, 5)"));
 }

@@ -36,7 +36,8 @@ bool inside(int64_t i, int64_t size) { return static_cast<uint64_t>(i) < static_
 // bits tell, and the loop has no branch.
 void check_run(const int64_t* i, int64_t n, int64_t step, int64_t size, const char* op) {
   uint64_t signs = 0, last = static_cast<uint64_t>(size - 1);
-  for (int64_t k = 0; k < n; ++k) signs |= static_cast<uint64_t>(i[k * step]) | (last - static_cast<uint64_t>(i[k * step]));
+  for (int64_t k = 0; k < n; ++k)
+    signs |= static_cast<uint64_t>(i[k * step]) | (last - static_cast<uint64_t>(i[k * step]));
   for (int64_t k = 0; k < n && signs >> 63; ++k) {
     if (!inside(i[k * step], size)) out_of_range(i[k * step], size, op);
   }
