@@ -1,9 +1,9 @@
 // # Python's brackets
 //
-// `x.index({…})` takes integers, slices, `None`, `Ellipsis` and tensors. Everything but tensors makes a view first, which
-// leaves some dimensions of that view to be indexed by tensors. Together those name places: the tensors are broadcast
-// against each other and joined to one index that counts along the rows of just these dimensions. Then reading is an
-// `index_select`, and writing puts slices at that index.
+// `x.index({…})` takes integers, slices, `None`, `Ellipsis` and tensors. Everything but tensors makes a view first,
+// which leaves some dimensions of that view to be indexed by tensors. Together those name places: the tensors are
+// broadcast against each other and joined to one index that counts along the rows of just these dimensions. Then
+// reading is an `index_select`, and writing puts slices at that index.
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
@@ -101,7 +101,8 @@ Places find_places(const char* op, const Tensor& x, const std::vector<AnyIndex>&
   return p;
 }
 
-// The view with its indexed dimensions brought together at `at` and made one; a copy where the memory does not allow that.
+// The view with its indexed dimensions brought together at `at` and made one; a copy where the memory does not allow
+// that.
 Tensor joined(const Places& p) {
   int n = p.dims.size();
   if (n == 1) return p.view;

@@ -91,8 +91,8 @@ Tensor pad(const Tensor& x, const Dims& pad, const std::string& mode, Scalar val
 
 // ## Images as columns
 //
-// With strides alone, an image (n, c, h, w) looks like (n, c, kernel h, kernel w, rows, columns) of overlapping patches.
-// `as_strided` reads them, and its adjoint adds them up.
+// With strides alone, an image (n, c, h, w) looks like (n, c, kernel h, kernel w, rows, columns) of overlapping
+// patches. `as_strided` reads them, and its adjoint adds them up.
 namespace {
 
 int64_t either(const char* op, const char* what, const Dims& both, int i, int64_t least) {

@@ -12,8 +12,8 @@
 
 namespace cr {
 
-// A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on its
-// own place only, so threads may fill in any order.
+// A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on
+// its own place only, so threads may fill in any order.
 template <class Words>
 static Tensor random(const Shape& shape, DType dtype, backend::Random kind, Generator& generator, Words&& words,
                      int64_t lo = 0, int64_t hi = 0) {
@@ -98,8 +98,9 @@ Tensor bernoulli(const Tensor& x, double p, Generator& generator) {
   return (rand(x.shape(), generator, DType::float64) < p).to(x.dtype()).to(x.device());
 }
 
-// With replacement: where a uniform number falls among the running sums of the weights. Without: every category waits for
-// a time that is exponential with its weight as rate, and the first n to come are taken (Efraimidis and Spirakis 2006).
+// With replacement: where a uniform number falls among the running sums of the weights. Without: every category waits
+// for a time that is exponential with its weight as rate, and the first n to come are taken (Efraimidis and Spirakis
+// 2006).
 Tensor multinomial(const Tensor& weights, int64_t n, bool replacement, Generator& generator) {
   if (weights.dim() != 1 && weights.dim() != 2) {
     throw ShapeError("multinomial: needs a vector or rows of weights, got shape " + to_string(weights.shape()));

@@ -1,8 +1,8 @@
 // # Reading and placing at computed indices
 //
 // Both primitives walk the index. The tensor it points into stands still along dimension d, where the index decides;
-// along the others the two go together. An index expanded from a vector, as `index_select` gives it, has stride 0 in all
-// dimensions but one: whole runs then share one index, and are copied or added as runs.
+// along the others the two go together. An index expanded from a vector, as `index_select` gives it, has stride 0 in
+// all dimensions but one: whole runs then share one index, and are copied or added as runs.
 #include <cstring>
 #include <vector>
 
