@@ -222,7 +222,8 @@ class Backward {
   const Dims& dims(int i) { return std::get<Dims>(node_.attributes()[static_cast<size_t>(i)]); }
   bool needs(int input) const { return wanted_(context_, input); }
   bool create_graph() const { return create_graph_; }
-  // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be dense.
+  // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be
+  // dense.
   bool collect_rows(int input, RowSparse rows) { return collect_ && collect_(context_, input, rows); }
 
  private:

@@ -96,12 +96,13 @@ class Backend {
   virtual void distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) = 0;
 
   // out[i][j] = x[index[i][j]][j] for d = 0 and likewise for other d; out[index[i][j]][j] is combined with x[i][j], in
-  // order, as `how` says. `index` is int64 and has the rank of both; negative ones are not allowed here. An index out of
-  // range throws IndexError naming `op`, and nothing is written by `scatter`.
+  // order, as `how` says. `index` is int64 and has the rank of both; negative ones are not allowed here. An index out
+  // of range throws IndexError naming `op`, and nothing is written by `scatter`.
   virtual void gather(const Tensor& out, const Tensor& x, int d, const Tensor& index, const char* op) = 0;
   virtual void scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) = 0;
 
-  // The coordinates of what is not 0 in contiguous x, in order: (n, rank of x), int64. Made here, since only now is n known.
+  // The coordinates of what is not 0 in contiguous x, in order: (n, rank of x), int64. Made here, since only now is n
+  // known.
   virtual Tensor nonzero(const Tensor& x) = 0;
 
   // out[i] += x[i] one element after another: `out` may be a view in which several elements share memory.

@@ -51,8 +51,8 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t
 
 Tensor repeat_interleave(const Tensor& repeats) {
   if (repeats.dim() != 1 || repeats.dtype() != DType::int64) {
-    throw ShapeError("repeat_interleave: the repeats must be an int64 vector, got " + std::string(name(repeats.dtype())) +
-                     " " + to_string(repeats.shape()));
+    throw ShapeError("repeat_interleave: the repeats must be an int64 vector, got " +
+                     std::string(name(repeats.dtype())) + " " + to_string(repeats.shape()));
   }
   Tensor counts = repeats.detach().to(Device::cpu).contiguous();
   int64_t total = 0;
@@ -71,8 +71,8 @@ Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, std::optional<i
   if (!dim || x.dim() == 0) return repeat_interleave(x.reshape({-1}), repeats, 0, output_size);
   int d = wrap_dim(*dim, x.dim(), "repeat_interleave");
   if (repeats.dim() > 1 || (repeats.numel() != 1 && repeats.numel() != x.shape()[d])) {
-    throw ShapeError("repeat_interleave: repeats " + to_string(repeats.shape()) + " for dimension " + std::to_string(d) +
-                     " of shape " + to_string(x.shape()));
+    throw ShapeError("repeat_interleave: repeats " + to_string(repeats.shape()) + " for dimension " +
+                     std::to_string(d) + " of shape " + to_string(x.shape()));
   }
   Tensor index = repeat_interleave(repeats.reshape({-1}).expand({x.shape()[d]}));
   if (output_size && *output_size != index.numel()) {
@@ -151,7 +151,8 @@ static Tensor triangle(const char* op, const Tensor& x, int64_t k, bool below) {
   of_rank(op, x, 2);
   int64_t rows = x.size(-2), columns = x.size(-1);
   k = std::clamp(k, -rows - 1, columns + 1);
-  Tensor i = (arange(rows) + k).unsqueeze(1).to(x.device()), j = arange(columns).to(x.device());  // (rows, 1), (columns,)
+  Tensor i = (arange(rows) + k).unsqueeze(1).to(x.device()),
+         j = arange(columns).to(x.device());  // (rows, 1), (columns,)
   return where(below ? j <= i : j >= i, x, zeros({}, x.dtype(), x.device()));
 }
 Tensor tril(const Tensor& x, int64_t diagonal) { return triangle("tril", x, diagonal, true); }
@@ -161,7 +162,8 @@ Tensor triu(const Tensor& x, int64_t diagonal) { return triangle("triu", x, diag
 Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   of_rank("diag_embed", x, 1);
   int rank = x.dim() + 1, i = wrap_dim(dim1, rank, "diag_embed"), j = wrap_dim(dim2, rank, "diag_embed");
-  if (i == j) throw IndexError("diag_embed: dimensions " + std::to_string(dim1) + " and " + std::to_string(dim2) + " are one");
+  if (i == j)
+    throw IndexError("diag_embed: dimensions " + std::to_string(dim1) + " and " + std::to_string(dim2) + " are one");
   int64_t n = 0;
   if (offset == INT64_MIN || __builtin_add_overflow(x.shape().back(), std::abs(offset), &n))
     throw ShapeError("diag_embed: offset " + std::to_string(offset) + " is too large");
@@ -179,7 +181,8 @@ Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
 }
 
 Tensor diag(const Tensor& x, int64_t diagonal) {
-  if (x.dim() != 1 && x.dim() != 2) throw ShapeError("diag: needs a vector or a matrix, got shape " + to_string(x.shape()));
+  if (x.dim() != 1 && x.dim() != 2)
+    throw ShapeError("diag: needs a vector or a matrix, got shape " + to_string(x.shape()));
   return x.dim() == 1 ? diag_embed(x, diagonal) : x.diagonal(diagonal);
 }
 Tensor diagflat(const Tensor& x, int64_t offset) { return diag_embed(x.reshape({-1}), offset); }
@@ -230,7 +233,8 @@ Tensor as_strided_scatter(const Tensor& x, const Tensor& source, const Shape& sh
 
 // ## Grids
 std::vector<Tensor> meshgrid(const std::vector<Tensor>& vectors, const std::string& indexing) {
-  if (indexing != "ij" && indexing != "xy") throw Error("meshgrid: indexing is \"ij\" or \"xy\", not \"" + indexing + "\"");
+  if (indexing != "ij" && indexing != "xy")
+    throw Error("meshgrid: indexing is \"ij\" or \"xy\", not \"" + indexing + "\"");
   if (vectors.empty()) throw ShapeError("meshgrid: no tensors");
   Shape shape;
   for (const Tensor& x : vectors) {
@@ -284,7 +288,7 @@ Tensor combinations(const Tensor& x, int64_t r, bool with_replacement) {
 Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   of_rank("pixel_shuffle", x, 3);
   int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
-  if (r <= 0 || r > c || c % (r * r) != 0) {
+  if (r <= 0 || r > (1 << 30) || c % (r * r) != 0) {
     throw ShapeError("pixel_shuffle: " + std::to_string(c) + " channels of shape " + to_string(x.shape()) +
                      " do not divide into squares of " + std::to_string(r) + " x " + std::to_string(r));
   }

@@ -1,7 +1,7 @@
 // # Copies in another order
 //
-// Repeated, reversed, shifted, cut along a diagonal, or spread out on a grid: new tensors whose numbers are x's. All take
-// any element type. ShapeError for sizes that do not fit, IndexError for a dimension that does not exist.
+// Repeated, reversed, shifted, cut along a diagonal, or spread out on a grid: new tensors whose numbers are x's. All
+// take any element type. ShapeError for sizes that do not fit, IndexError for a dimension that does not exist.
 #pragma once
 
 #include <optional>
@@ -19,9 +19,9 @@ namespace cr {
 Tensor repeat(const Tensor& x, const Dims& times);
 Tensor tile(const Tensor& x, const Dims& times);
 
-// Each slice along d `repeats` times, or slice i repeats[i] times; without d, of the elements in order. `repeats` is int64,
-// with one element or one for each slice; if `output_size` is given it must be their sum. The last form repeats the
-// numbers 0, 1, ….
+// Each slice along d `repeats` times, or slice i repeats[i] times; without d, of the elements in order. `repeats` is
+// int64, with one element or one for each slice; if `output_size` is given it must be their sum. The last form repeats
+// the numbers 0, 1, ….
 Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> d = {});
 Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, std::optional<int64_t> d = {},
                          std::optional<int64_t> output_size = {});

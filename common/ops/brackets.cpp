@@ -1,9 +1,9 @@
 // # Python's brackets
 //
-// `x.index({…})` takes integers, slices, `None`, `Ellipsis` and tensors. Everything but tensors makes a view first, which
-// leaves some dimensions of that view to be indexed by tensors. Together those name places: the tensors are broadcast
-// against each other and joined to one index that counts along the rows of just these dimensions. Then reading is an
-// `index_select`, and writing puts slices at that index.
+// `x.index({…})` takes integers, slices, `None`, `Ellipsis` and tensors. Everything but tensors makes a view first,
+// which leaves some dimensions of that view to be indexed by tensors. Together those name places: the tensors are
+// broadcast against each other and joined to one index that counts along the rows of just these dimensions. Then
+// reading is an `index_select`, and writing puts slices at that index.
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
@@ -17,10 +17,10 @@ namespace cr {
 namespace {
 
 struct Places {
-  Tensor view;    // x after integers, slices, None and Ellipsis
-  Dims dims;      // its dimensions that tensors index, in order
-  Tensor index;   // along these, as one: int64, in the shape the tensors broadcast to
-  int at = 0;     // where that shape stands in the result
+  Tensor view;   // x after integers, slices, None and Ellipsis
+  Dims dims;     // its dimensions that tensors index, in order
+  Tensor index;  // along these, as one: int64, in the shape the tensors broadcast to
+  int at = 0;    // where that shape stands in the result
 };
 
 // One dimension's indices, those below 0 counted from the end. The range is looked at here: joined, an index too large
@@ -45,7 +45,8 @@ Places find_places(const char* op, const Tensor& x, const std::vector<AnyIndex>&
   }
   if (used > x.dim() || ellipses > 1) {
     throw IndexError(std::string(op) + ": " + std::to_string(used) + " indices" +
-                     (ellipses > 1 ? " and more than one Ellipsis" : "") + " for a tensor of shape " + to_string(x.shape()));
+                     (ellipses > 1 ? " and more than one Ellipsis" : "") + " for a tensor of shape " +
+                     to_string(x.shape()));
   }
   Places p{x, {}, {}};
   std::vector<Tensor> tensors;
@@ -74,7 +75,8 @@ Places find_places(const char* op, const Tensor& x, const std::vector<AnyIndex>&
       for (int k = 0; k < i.tensor.dim(); ++k) {
         if (i.tensor.shape()[k] != p.view.shape()[d + k]) {
           throw IndexError(std::string(op) + ": a mask of shape " + to_string(i.tensor.shape()) +
-                           " does not fit dimension " + std::to_string(d + k) + " of shape " + to_string(p.view.shape()));
+                           " does not fit dimension " + std::to_string(d + k) + " of shape " +
+                           to_string(p.view.shape()));
         }
       }
       for (const Tensor& at : nonzero_as_tuple(i.tensor)) {
@@ -99,7 +101,8 @@ Places find_places(const char* op, const Tensor& x, const std::vector<AnyIndex>&
   return p;
 }
 
-// The view with its indexed dimensions brought together at `at` and made one; a copy where the memory does not allow that.
+// The view with its indexed dimensions brought together at `at` and made one; a copy where the memory does not allow
+// that.
 Tensor joined(const Places& p) {
   int n = p.dims.size();
   if (n == 1) return p.view;
@@ -113,7 +116,8 @@ Shape replace_dim(const Shape& a, int d, const Shape& shape) {
   Shape out;
   for (int i = 0; i < a.size(); ++i) {
     if (i != d) out.push_back(a[i]);
-    else for (int64_t size : shape) out.push_back(size);
+    else
+      for (int64_t size : shape) out.push_back(size);
   }
   return out;
 }
@@ -128,14 +132,14 @@ void put_slices(const Tensor& x, int d, const Tensor& index, const Tensor& sourc
     backend::Place how = accumulate ? backend::Place::add : backend::Place::set;
     backend::on(x.device()).scatter(x, d, wide, source, how, "index_put_");
   };
-  record_in_place("index_put_", x, inputs(x, source), saved(constant(index)),
-                  attributes(int64_t{d}, int64_t{accumulate}),
-                  [](Backward& b) {
-                    bool added = b.integer(1) != 0;
-                    return Grads{added || !b.needs(0) ? b.dy() : index_fill(b.dy(), b.integer(0), b[0], 0),
-                                 b.needs(1) ? index_select(b.dy(), b.integer(0), b[0]) : Tensor()};
-                  },
-                  write);
+  record_in_place(
+      "index_put_", x, inputs(x, source), saved(constant(index)), attributes(int64_t{d}, int64_t{accumulate}),
+      [](Backward& b) {
+        bool added = b.integer(1) != 0;
+        return Grads{added || !b.needs(0) ? b.dy() : index_fill(b.dy(), b.integer(0), b[0], 0),
+                     b.needs(1) ? index_select(b.dy(), b.integer(0), b[0]) : Tensor()};
+      },
+      write);
 }
 
 }  // namespace
@@ -190,19 +194,21 @@ std::vector<Tensor> unravel_index(const Tensor& index, const Shape& shape) {
   if (index.dtype() != DType::int64)
     throw DTypeError(std::string("unravel_index: the index must be int64, got ") + name(index.dtype()));
   Tensor at = index.detach().to(Device::cpu).contiguous();
-  int64_t count = numel(shape);
+  bool has_room = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size > 0; });
   std::vector<Tensor> coordinates;
   for (int d = 0; d < shape.size(); ++d) coordinates.push_back(empty(index.shape(), DType::int64));
   for (int64_t i = 0; i < at.numel(); ++i) {
-    int64_t rest = at.data<int64_t>()[i];
-    if (rest < 0 || rest >= count) {
-      throw IndexError("unravel_index: " + std::to_string(rest) + " is no element of a tensor of shape " + to_string(shape));
-    }
-    for (int d = shape.size() - 1; d >= 0; --d) {
+    int64_t number = at.data<int64_t>()[i], rest = has_room ? number : -1;
+    for (int d = shape.size() - 1; d >= 0 && rest >= 0; --d) {
       static_cast<int64_t*>(coordinates[static_cast<size_t>(d)].impl()->storage->data())[i] = rest % shape[d];
       rest /= shape[d];
     }
+    if (rest != 0) {
+      throw IndexError("unravel_index: " + std::to_string(number) + " is no element of a tensor of shape " +
+                       to_string(shape));
+    }
   }
+  for (Tensor& x : coordinates) x = x.to(index.device());
   return coordinates;
 }
 

@@ -18,14 +18,20 @@ Tensor ones(const Shape& shape, DType dtype, Device device) { return full(shape,
 Tensor new_full(const Tensor& x, const Shape& shape, Scalar value, std::optional<DType> dtype) {
   return full(shape, value, dtype.value_or(x.dtype()), x.device());
 }
-Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 0, dtype); }
-Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype) { return new_full(x, shape, 1, dtype); }
+Tensor new_zeros(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
+  return new_full(x, shape, 0, dtype);
+}
+Tensor new_ones(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
+  return new_full(x, shape, 1, dtype);
+}
 Tensor new_empty(const Tensor& x, const Shape& shape, std::optional<DType> dtype) {
   return empty(shape, dtype.value_or(x.dtype()), x.device());
 }
 Tensor zeros_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 0, dtype); }
 Tensor ones_like(const Tensor& x, std::optional<DType> dtype) { return new_full(x, x.shape(), 1, dtype); }
-Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) { return new_full(x, x.shape(), value, dtype); }
+Tensor full_like(const Tensor& x, Scalar value, std::optional<DType> dtype) {
+  return new_full(x, x.shape(), value, dtype);
+}
 Tensor empty_like(const Tensor& x, std::optional<DType> dtype) { return new_empty(x, x.shape(), dtype); }
 Tensor scalar_tensor(Scalar value, DType dtype) { return full({}, value, dtype); }
 
@@ -35,6 +41,11 @@ namespace {
 template <class N> [[noreturn]] void does_not_go(N start, N end, N step) {
   throw Error("arange: from " + std::to_string(start) + " to " + std::to_string(end) + " does not go in steps of " +
               std::to_string(step));
+}
+
+int64_t checked_count(double count) {
+  if (!(count < 0x1p62)) throw ShapeError("arange: the numbers are too many");
+  return static_cast<int64_t>(count);
 }
 
 Tensor whole_range(int64_t start, int64_t end, int64_t step) {
@@ -49,13 +60,13 @@ Tensor whole_range(int64_t start, int64_t end, int64_t step) {
   return x;
 }
 
-Tensor real_range(double start, double end, double step, DType dtype) {
-  if (step == 0 || (end > start && step < 0) || (end < start && step > 0) || !std::isfinite(end - start) || std::isnan(step))
-    does_not_go(start, end, step);
-  double count = std::ceil((end - start) / step);
-  if (!(count < 0x1p62)) throw ShapeError("arange: the numbers are too many");
-  Tensor x = empty({static_cast<int64_t>(count)}, dtype);
-  backend::on(x.device()).arange(x, start, step);
+// Real limits decide how many; the numbers of an integer type then start and step by whole ones.
+Tensor real_range(Scalar start, Scalar end, Scalar step, DType dtype) {
+  double a = start.value, b = end.value, s = step.value;
+  if (s == 0 || (b > a && s < 0) || (b < a && s > 0) || !std::isfinite(b - a) || std::isnan(s)) does_not_go(a, b, s);
+  Tensor x = empty({checked_count(std::ceil((b - a) / s))}, dtype);
+  if (is_floating(dtype)) backend::on(x.device()).arange(x, a, s);
+  else backend::on(x.device()).arange(x, start.as<int64_t>(), step.as<int64_t>());
   return x;
 }
 
@@ -65,15 +76,28 @@ Tensor arange(Scalar end) { return arange(0, end); }
 Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype) {
   bool real = is_floating(start.kind) || is_floating(end.kind) || is_floating(step.kind);
   DType type = dtype.value_or(real ? DType::float32 : DType::int64);
-  if (!is_floating(type)) {
-    return whole_range(start.as<int64_t>(), end.as<int64_t>(), step.as<int64_t>()).to(type);
+  if (type == DType::boolean) return arange(start, end, step, DType::int64).to(type);
+  if (!real && !is_floating(type)) return whole_range(start.integer, end.integer, step.integer);
+  return real_range(start, end, step, type);
+}
+
+// PyTorch steps through integers in float32, and cuts off: which one is next to a whole number depends on that.
+static Tensor whole_linspace(int64_t start, int64_t end, int64_t steps) {
+  Tensor x = empty({steps}, DType::int64);
+  auto* p = x.mutable_data<int64_t>();
+  float step = steps > 1 ? static_cast<float>(end - start) / static_cast<float>(steps - 1) : 0.f;
+  for (int64_t i = 0; i < steps; ++i) {
+    p[i] = static_cast<int64_t>(i < steps / 2 || steps == 1
+                                    ? static_cast<float>(start) + step * static_cast<float>(i)
+                                    : static_cast<float>(end) - step * static_cast<float>(steps - i - 1));
   }
-  return real_range(start.value, end.value, step.value, type);
+  return x;
 }
 
 // From both ends to the middle, so that it is symmetric to the last bit and ends at `end`.
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
-  if (!is_floating(dtype)) return linspace(start, end, steps, DType::float64).to(dtype);
+  if (!is_floating(dtype))
+    return whole_linspace(static_cast<int64_t>(start), static_cast<int64_t>(end), steps).to(dtype);
   if (steps < 0) throw ShapeError("linspace: " + std::to_string(steps) + " steps");
   Tensor x = empty({steps}, dtype);
   int64_t half = (steps + 1) / 2;

@@ -60,7 +60,8 @@ void shorten_rows(const Tensor& weight, const Tensor& index, double max_norm, do
 // What each row that was read adds to its row of the weight: dy (n, …) but for padding and, if wanted, frequency.
 Tensor row_gradients(Tensor dy, const Tensor& index, int64_t rows, int64_t padding, bool by_frequency) {
   if (by_frequency) {
-    Tensor count = index_add(zeros({rows}, dy.dtype(), dy.device()), 0, index, ones(index.shape(), dy.dtype(), dy.device()));
+    Tensor count =
+        index_add(zeros({rows}, dy.dtype(), dy.device()), 0, index, ones(index.shape(), dy.dtype(), dy.device()));
     dy = dy / as_column(index_select(count, 0, index), dy.dim());
   }
   if (padding < 0) return dy;
@@ -140,7 +141,8 @@ Tensor embedding_bag(const Tensor& input, const Tensor& weight, const Tensor& of
                      to_string(input.shape()) + ", got " + to_string(sample_weights.shape()));
   }
   int64_t n = input.numel(), bags = offsets.defined() ? offsets.numel() - o.include_last_offset : input.size(0);
-  Tensor starts = offsets.defined() ? offsets.detach().to(Device::cpu).contiguous() : arange(bags) * (bags ? n / bags : 0);
+  Tensor starts =
+      offsets.defined() ? offsets.detach().to(Device::cpu).contiguous() : arange(bags) * (bags ? n / bags : 0);
   std::vector<int64_t> bag(static_cast<size_t>(n));
   std::span<const int64_t> first = starts.span<int64_t>();
   for (int64_t i = 0; i < bags; ++i) {
@@ -155,7 +157,8 @@ Tensor embedding_bag(const Tensor& input, const Tensor& weight, const Tensor& of
   if (sample_weights.defined()) sample_weights = sample_weights.reshape({-1});
   EmbeddingOptions options = o.embedding;
   if (int64_t rows = weight.size(0); options.padding_idx) {
-    Tensor kept = nonzero(words != (*options.padding_idx < 0 ? *options.padding_idx + rows : *options.padding_idx)).reshape({-1});
+    Tensor kept =
+        nonzero(words != (*options.padding_idx < 0 ? *options.padding_idx + rows : *options.padding_idx)).reshape({-1});
     words = index_select(words, 0, kept);
     bag_of = index_select(bag_of, 0, kept);
     if (sample_weights.defined()) sample_weights = index_select(sample_weights, 0, kept);

@@ -1,8 +1,8 @@
 // # Embedding
 //
 // A table of vectors, one for each word, and reading from it by number. Forward that is `index_select`; what differs is
-// the gradient, which is zero for every row not read. For a large vocabulary a step then spends its time on zeros, so the
-// gradient can be kept as the rows alone.
+// the gradient, which is zero for every row not read. For a large vocabulary a step then spends its time on zeros, so
+// the gradient can be kept as the rows alone.
 #pragma once
 
 #include <optional>
@@ -21,21 +21,21 @@ struct EmbeddingOptions {
   bool sparse = false;              // keep the gradient of a leaf as rows: `sparse_grad`
 };
 
-// input (…) int64, weight (rows, …) → weight[input]: (…, …). IndexError for a number that is no row, DTypeError unless the
-// input is int64.
+// input (…) int64, weight (rows, …) → weight[input]: (…, …). IndexError for a number that is no row, DTypeError unless
+// the input is int64.
 Tensor embedding(const Tensor& input, const Tensor& weight, const EmbeddingOptions& options = {});
 
-// After `backward()`, the gradient of a leaf that only `sparse` embeddings have read: indices ascending, each once, and a
-// row of values for each. Nothing if there is none or part of it is dense. Then, and for whoever does not ask, `grad()`
-// has the same gradient in full. An update that touches no other row:
+// After `backward()`, the gradient of a leaf that only `sparse` embeddings have read: indices ascending, each once, and
+// a row of values for each. Nothing if there is none or part of it is dense. Then, and for whoever does not ask,
+// `grad()` has the same gradient in full. An update that touches no other row:
 //
 //     NoGrad update;
 //     if (auto rows = sparse_grad(weight)) weight.index_put_({rows->indices}, rows->values * -lr, true);
 std::optional<RowSparse> sparse_grad(const Tensor& leaf);
 
 // The sum, mean or maximum of embeddings in bags. input (bags, n), or a vector in which bag i begins at offsets[i] (and
-// with `include_last_offset` ends at offsets[i + 1]) → (bags, size). Words that are `padding_idx` do not count; an empty bag is
-// zero. `per_sample_weights`, of input's shape, multiplies embeddings before they are summed.
+// with `include_last_offset` ends at offsets[i + 1]) → (bags, size). Words that are `padding_idx` do not count; an
+// empty bag is zero. `per_sample_weights`, of input's shape, multiplies embeddings before they are summed.
 struct EmbeddingBagOptions {
   std::string mode = "mean";  // "sum", "mean", "max"
   Tensor per_sample_weights = {};

@@ -169,13 +169,21 @@ Tensor index_copy(const Tensor& x, int64_t dim, const Tensor& index, const Tenso
   return placed("index_copy", x, d, wide, slices);
 }
 
+// Places named twice are still filled once, and the value's gradient counts them so.
 Tensor index_fill(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& value) {
   int d = wrap_dim(dim, x.dim(), "index_fill");
-  if (value.dim() != 0) throw ShapeError("index_fill: the value must be a scalar, got shape " + to_string(value.shape()));
+  if (value.dim() != 0)
+    throw ShapeError("index_fill: the value must be a scalar, got shape " + to_string(value.shape()));
   if (x.dim() == 0) return index_fill(x.reshape({1}), 0, index, value).reshape({});
   check_index("index_fill", x, index);
-  Tensor wide = widened("index_fill", x, d, wrapped(index, x.shape()[d]));
-  return placed("index_fill", x, d, wide, value.to(x.dtype()).expand(wide.shape()));
+  if (index.dim() > 1)
+    throw ShapeError("index_fill: the index must be a vector, got shape " + to_string(index.shape()));
+  Shape along(x.dim(), 1);
+  along[d] = x.shape()[d];
+  Tensor filled = zeros({along[d]}, DType::boolean, x.device()), yes = ones({}, DType::boolean, x.device());
+  backend::on(x.device())
+      .scatter(filled, 0, wrapped(as_vector(index), along[d]), yes.expand({index.numel()}), Place::set, "index_fill");
+  return where(filled.view(along), value.to(x.dtype()), x);
 }
 Tensor index_fill(const Tensor& x, int64_t d, const Tensor& index, Scalar value) {
   return index_fill(x, d, index, full({}, value, x.dtype(), x.device()));
@@ -200,8 +208,10 @@ Tensor neutral(Reduce how, const Tensor& x) {
   auto number = [&]() -> Scalar {
     switch (how) {
       case Reduce::prod: return 1;
-      case Reduce::amax: return x.dtype() == DType::boolean ? Scalar(false) : whole ? Scalar(INT64_MIN) : Scalar(-HUGE_VAL);
-      case Reduce::amin: return x.dtype() == DType::boolean ? Scalar(true) : whole ? Scalar(INT64_MAX) : Scalar(HUGE_VAL);
+      case Reduce::amax:
+        return x.dtype() == DType::boolean ? Scalar(false) : whole ? Scalar(INT64_MIN) : Scalar(-HUGE_VAL);
+      case Reduce::amin:
+        return x.dtype() == DType::boolean ? Scalar(true) : whole ? Scalar(INT64_MAX) : Scalar(HUGE_VAL);
       default: return 0;
     }
   };
@@ -239,16 +249,18 @@ Grads reduced_rule(Backward& b) {
       Tensor x_nonzero = where(x == 0, one(x), x);
       dx = dy * reduced("scatter_reduce", x_nonzero, static_cast<int>(d), index, source, how, include_self) / x_nonzero;
       Tensor zero = source == 0;
-      Tensor zeros_there = gather(scatter_add(zeros(x.shape(), x.dtype(), x.device()), d, index, zero.to(x.dtype())), d, index);
+      Tensor zeros_there =
+          gather(scatter_add(zeros(x.shape(), x.dtype(), x.device()), d, index, zero.to(x.dtype())), d, index);
       Tensor single = zero * (zeros_there == 1);
-      Tensor others = reduced("scatter_reduce", x, static_cast<int>(d), index, where(single, one(x), source), how, include_self);
-      dsource = where(single, gather(dy * others, d, index),
-                      gather(dy * y, d, index) / where(zero, one(x), source));
+      Tensor others =
+          reduced("scatter_reduce", x, static_cast<int>(d), index, where(single, one(x), source), how, include_self);
+      dsource = where(single, gather(dy * others, d, index), gather(dy * y, d, index) / where(zero, one(x), source));
       break;
     }
     default: {  // the largest, or smallest, ones share the gradient
       Tensor y = b[2].detach();
-      Tensor x_wins = (x.detach() == y).to(x.dtype()), source_wins = (source.detach() == gather(y, d, index)).to(x.dtype());
+      Tensor x_wins = (x.detach() == y).to(x.dtype()),
+             source_wins = (source.detach() == gather(y, d, index)).to(x.dtype());
       Tensor share = dy / scatter_add(x_wins, d, index, source_wins);
       dx = x_wins * share;
       dsource = source_wins * gather(share, d, index);
@@ -312,7 +324,8 @@ Tensor index_reduce(const Tensor& x, int64_t dim, const Tensor& index, const Ten
 
 // ## Broadcast, flat, masked
 Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_t> dim) {
-  if (!dim) return gather(x.reshape({-1}), 0, index.reshape({-1}));
+  check_index("take_along_dim", x, index);
+  if (!dim) return take_along_dim(x.reshape({-1}), index.reshape({-1}), 0);
   if (x.dim() != index.dim()) {
     throw ShapeError("take_along_dim: index " + to_string(index.shape()) + " and input " + to_string(x.shape()) +
                      " have different ranks");
@@ -324,7 +337,7 @@ Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_
   Shape both = broadcast_shapes(of_x, of_index, "take_along_dim"), x_shape = both, index_shape = both;
   x_shape[d] = x.shape()[d];
   index_shape[d] = index.shape()[d];
-  return gather(expand_to(x, x_shape), d, expand_to(index, index_shape));
+  return gather(expand_to(x, x_shape), d, expand_to(wrapped(index, x.shape()[d]), index_shape));
 }
 
 Tensor take(const Tensor& x, const Tensor& index) {
@@ -373,7 +386,8 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source)
 Tensor one_hot(const Tensor& labels, int64_t classes, DType dtype) {
   check_index("one_hot", labels, labels);
   if (classes < -1 || classes == 0 || (classes == -1 && labels.numel() == 0)) {
-    throw ShapeError("one_hot: " + std::to_string(classes) + " classes for labels of shape " + to_string(labels.shape()));
+    throw ShapeError("one_hot: " + std::to_string(classes) + " classes for labels of shape " +
+                     to_string(labels.shape()));
   }
   if (classes == -1) classes = amax(labels).item<int64_t>() + 1;
   Shape shape = labels.shape();

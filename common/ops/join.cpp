@@ -7,7 +7,8 @@
 namespace cr {
 namespace {
 
-// Of tensors that take part as equals, those of a higher rank decide together; a scalar counts only if its kind is higher.
+// Of tensors that take part as equals, those of a higher rank decide together; a scalar counts only if its kind is
+// higher.
 std::vector<Tensor> of_one_type(const char* op, const std::vector<Tensor>& tensors) {
   DType type = DType::boolean, scalars = DType::boolean;
   bool any = false;

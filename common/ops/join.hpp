@@ -1,7 +1,7 @@
 // # Joining
 //
-// Several tensors in one. Different element types meet at the largest, as in arithmetic. ShapeError if the shapes do not
-// fit, or for no tensors.
+// Several tensors in one. Different element types meet at the largest, as in arithmetic. ShapeError if the shapes do
+// not fit, or for no tensors.
 #pragma once
 
 #include <vector>
@@ -15,8 +15,8 @@ namespace cr {
 Tensor cat(const std::vector<Tensor>& tensors, int64_t d = 0);
 Tensor stack(const std::vector<Tensor>& tensors, int64_t d = 0);
 
-// Side by side (dimension 1, of vectors 0), one below the other (0, vectors being rows), one behind the other (2); vectors
-// as the columns of a matrix.
+// Side by side (dimension 1, of vectors 0), one below the other (0, vectors being rows), one behind the other (2);
+// vectors as the columns of a matrix.
 Tensor hstack(const std::vector<Tensor>& tensors);
 Tensor vstack(const std::vector<Tensor>& tensors);
 Tensor dstack(const std::vector<Tensor>& tensors);

@@ -11,8 +11,8 @@ namespace {
 
 void check_pad(const char* op, const Tensor& x, const Dims& pad) {
   if (pad.size() % 2 != 0 || pad.size() > 2 * x.dim()) {
-    throw ShapeError(std::string(op) + ": " + std::to_string(pad.size()) + " borders for shape " + to_string(x.shape()) +
-                     "; each dimension has two");
+    throw ShapeError(std::string(op) + ": " + std::to_string(pad.size()) + " borders for shape " +
+                     to_string(x.shape()) + "; each dimension has two");
   }
 }
 
@@ -72,7 +72,8 @@ Tensor pad(const Tensor& x, const Dims& pad, const std::string& mode, Scalar val
     int64_t size = padded_size("pad", x, d, before, after), most = std::max(before, after);
     if (n == 0 || (mode == "reflect" && most >= n) || (mode == "circular" && most > n)) {
       throw ShapeError("pad: borders " + std::to_string(before) + " and " + std::to_string(after) +
-                       " are too wide to " + mode + " dimension " + std::to_string(d) + " of shape " + to_string(x.shape()));
+                       " are too wide to " + mode + " dimension " + std::to_string(d) + " of shape " +
+                       to_string(x.shape()));
     }
     int64_t cut = 0;
     if (mode == "circular") {  // what is cut off does not come back at the other end
@@ -90,8 +91,8 @@ Tensor pad(const Tensor& x, const Dims& pad, const std::string& mode, Scalar val
 
 // ## Images as columns
 //
-// With strides alone, an image (n, c, h, w) looks like (n, c, kernel h, kernel w, rows, columns) of overlapping patches.
-// `as_strided` reads them, and its adjoint adds them up.
+// With strides alone, an image (n, c, h, w) looks like (n, c, kernel h, kernel w, rows, columns) of overlapping
+// patches. `as_strided` reads them, and its adjoint adds them up.
 namespace {
 
 int64_t either(const char* op, const char* what, const Dims& both, int i, int64_t least) {
@@ -138,7 +139,8 @@ struct Patches {
 
 Tensor unfold(const Tensor& x, const Dims& kernel_size, const Window& window) {
   if (x.dim() == 3) return unfold(x.unsqueeze(0), kernel_size, window).squeeze(0);
-  if (x.dim() != 4) throw ShapeError("unfold: needs images (n, c, h, w) or (c, h, w), got shape " + to_string(x.shape()));
+  if (x.dim() != 4)
+    throw ShapeError("unfold: needs images (n, c, h, w) or (c, h, w), got shape " + to_string(x.shape()));
   Patches p("unfold", x.size(0), x.size(1), {x.size(2), x.size(3)}, kernel_size, window);
   Tensor padded = p.top || p.left ? constant_pad_nd(x, {p.left, p.left, p.top, p.top}) : x;
   return as_strided(padded, p.shape, p.strides, 0).reshape({x.size(0), p.rows(), p.columns()});
@@ -146,7 +148,8 @@ Tensor unfold(const Tensor& x, const Dims& kernel_size, const Window& window) {
 
 Tensor fold(const Tensor& x, const Dims& output_size, const Dims& kernel_size, const Window& window) {
   if (x.dim() == 2) return fold(x.unsqueeze(0), output_size, kernel_size, window).squeeze(0);
-  if (x.dim() != 3) throw ShapeError("fold: needs columns (n, c · k, patches) or (c · k, patches), got shape " + to_string(x.shape()));
+  if (x.dim() != 3)
+    throw ShapeError("fold: needs columns (n, c · k, patches) or (c · k, patches), got shape " + to_string(x.shape()));
   int64_t area = either("fold", "kernel_size", kernel_size, 0, 1) * either("fold", "kernel_size", kernel_size, 1, 1);
   Dims size = {either("fold", "output_size", output_size, 0, 1), either("fold", "output_size", output_size, 1, 1)};
   Patches p("fold", x.size(0), x.size(1) / area, size, kernel_size, window);

@@ -10,17 +10,18 @@
 
 namespace cr {
 
-// x with borders. `pad` is (before, after) of the last dimension, then of the one before it, and so on; negative numbers
-// cut off. The border holds `value`; or the tensor mirrored at its edge ("reflect"), its edge repeated ("replicate"), or
-// the other end ("circular"). ShapeError if the tensor is too small for a mirror, or a size would be negative.
+// x with borders. `pad` is (before, after) of the last dimension, then of the one before it, and so on; negative
+// numbers cut off. The border holds `value`; or the tensor mirrored at its edge ("reflect"), its edge repeated
+// ("replicate"), or the other end ("circular"). ShapeError if the tensor is too small for a mirror, or a size would be
+// negative.
 Tensor pad(const Tensor& x, const Dims& pad, const std::string& mode = "constant", Scalar value = 0);
 Tensor constant_pad_nd(const Tensor& x, const Dims& pad, Scalar value = 0);
 
 // ## Images as columns ("im2col")
 //
-// x (n, c, h, w) or (c, h, w) → (n, c · kernel h · kernel w, patches): each patch that a sliding window sees is a column.
-// `fold` is the adjoint: patches put back at their places in an image of `output_size`, added where they overlap. A size
-// is one number for both directions or (height, width).
+// x (n, c, h, w) or (c, h, w) → (n, c · kernel h · kernel w, patches): each patch that a sliding window sees is a
+// column. `fold` is the adjoint: patches put back at their places in an image of `output_size`, added where they
+// overlap. A size is one number for both directions or (height, width).
 struct Window {
   Dims dilation = {1};
   Dims padding = {0};

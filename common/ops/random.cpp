@@ -12,8 +12,8 @@
 
 namespace cr {
 
-// A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on its
-// own place only, so threads may fill in any order.
+// A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on
+// its own place only, so threads may fill in any order.
 template <class Words>
 static Tensor random(const Shape& shape, DType dtype, backend::Random kind, Generator& generator, Words&& words,
                      int64_t lo = 0, int64_t hi = 0) {
@@ -87,8 +87,10 @@ Tensor randint_like(const Tensor& x, int64_t lo, int64_t hi, Generator& generato
 // Compared in float64, whose 53 random bits tell small probabilities apart.
 Tensor bernoulli(const Tensor& p, Generator& generator) {
   NoGrad no_gradient;
-  if (!is_floating(p.dtype())) throw DTypeError(std::string("bernoulli: needs floating-point probabilities, got ") + name(p.dtype()));
-  if (p.numel() > 0 && !(amin(p).item() >= 0 && amax(p).item() <= 1)) throw Error("bernoulli: a probability lies outside 0 … 1");
+  if (!is_floating(p.dtype()))
+    throw DTypeError(std::string("bernoulli: needs floating-point probabilities, got ") + name(p.dtype()));
+  if (p.numel() > 0 && !(amin(p).item() >= 0 && amax(p).item() <= 1))
+    throw Error("bernoulli: a probability lies outside 0 … 1");
   return (rand(p.shape(), generator, DType::float64).to(p.device()) < p.detach().to(DType::float64)).to(p.dtype());
 }
 Tensor bernoulli(const Tensor& x, double p, Generator& generator) {
@@ -96,8 +98,9 @@ Tensor bernoulli(const Tensor& x, double p, Generator& generator) {
   return (rand(x.shape(), generator, DType::float64) < p).to(x.dtype()).to(x.device());
 }
 
-// With replacement: where a uniform number falls among the running sums of the weights. Without: every category waits for
-// a time that is exponential with its weight as rate, and the first n to come are taken (Efraimidis and Spirakis 2006).
+// With replacement: where a uniform number falls among the running sums of the weights. Without: every category waits
+// for a time that is exponential with its weight as rate, and the first n to come are taken (Efraimidis and Spirakis
+// 2006).
 Tensor multinomial(const Tensor& weights, int64_t n, bool replacement, Generator& generator) {
   if (weights.dim() != 1 && weights.dim() != 2) {
     throw ShapeError("multinomial: needs a vector or rows of weights, got shape " + to_string(weights.shape()));
@@ -115,12 +118,13 @@ Tensor multinomial(const Tensor& weights, int64_t n, bool replacement, Generator
   std::vector<int64_t> order(keys.size());
   for (int64_t r = 0; r < rows; ++r) {
     std::span<const double> row = w.span<double>().subspan(static_cast<size_t>(r * categories), keys.size());
-    std::span<const double> random = u.span<double>().subspan(static_cast<size_t>(r * draws), static_cast<size_t>(draws));
+    std::span<const double> random =
+        u.span<double>().subspan(static_cast<size_t>(r * draws), static_cast<size_t>(draws));
     int64_t positive = std::count_if(row.begin(), row.end(), [](double v) { return v > 0; });
     bool valid = std::all_of(row.begin(), row.end(), [](double v) { return v >= 0 && std::isfinite(v); });
     require(valid, "multinomial: a weight in row " + std::to_string(r) + " is negative or not finite");
-    require(positive >= (replacement ? 1 : n),
-            "multinomial: row " + std::to_string(r) + " has " + std::to_string(positive) + " weights that are not zero");
+    require(positive >= (replacement ? 1 : n), "multinomial: row " + std::to_string(r) + " has " +
+                                                   std::to_string(positive) + " weights that are not zero");
     if (replacement) {
       std::partial_sum(row.begin(), row.end(), keys.begin());
       for (double v : random) {

@@ -1,7 +1,7 @@
 // # Random tensors
 //
-// All take their numbers from a `Generator`, which they move on: the same seed gives the same tensors, for any number of
-// threads and on every machine. None of them has a gradient.
+// All take their numbers from a `Generator`, which they move on: the same seed gives the same tensors, for any number
+// of threads and on every machine. None of them has a gradient.
 #pragma once
 
 #include <optional>
@@ -32,14 +32,14 @@ Tensor rand_like(const Tensor& x, Generator& generator, std::optional<DType> dty
 Tensor randn_like(const Tensor& x, Generator& generator, std::optional<DType> dtype = {});
 Tensor randint_like(const Tensor& x, int64_t lo, int64_t hi, Generator& generator, std::optional<DType> dtype = {});
 
-// 1 with the probability that p says for each element, else 0, in p's type; or with one probability, in x's shape and type.
-// Throws Error for what is no probability.
+// 1 with the probability that p says for each element, else 0, in p's type; or with one probability, in x's shape and
+// type. Throws Error for what is no probability.
 Tensor bernoulli(const Tensor& p, Generator& generator);
 Tensor bernoulli(const Tensor& x, double p, Generator& generator);
 
-// n numbers of categories, drawn with the probabilities that a row's weights have to each other: (n,) from (categories,),
-// (rows, n) from (rows, categories), int64. Without `replacement` no category comes twice. Throws Error for weights that are
-// negative or not finite or all zero, or fewer than n that are not zero.
+// n numbers of categories, drawn with the probabilities that a row's weights have to each other: (n,) from
+// (categories,), (rows, n) from (rows, categories), int64. Without `replacement` no category comes twice. Throws Error
+// for weights that are negative or not finite or all zero, or fewer than n that are not zero.
 Tensor multinomial(const Tensor& weights, int64_t n, bool replacement, Generator& generator);
 
 }  // namespace cr

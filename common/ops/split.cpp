@@ -32,7 +32,8 @@ std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
   int d = wrap_dim(dim, x.dim(), "split");
   int64_t total = x.shape()[d];
   if (size < 0 || (size == 0 && total > 0)) {
-    throw ShapeError("split: pieces of " + std::to_string(size) + " along a dimension of size " + std::to_string(total));
+    throw ShapeError("split: pieces of " + std::to_string(size) + " along a dimension of size " +
+                     std::to_string(total));
   }
   Dims sizes;
   for (int64_t left = total; left > 0; left -= size) sizes.push_back(std::min(size, left));
@@ -110,12 +111,8 @@ std::vector<Tensor> dsplit(const Tensor& x, int64_t sections) {
 std::vector<Tensor> hsplit(const Tensor& x, const Dims& at) {
   return tensor_split(x, at, at_least("hsplit", x, 1, x.dim() > 1));
 }
-std::vector<Tensor> vsplit(const Tensor& x, const Dims& at) {
-  return tensor_split(x, at, at_least("vsplit", x, 2, 0));
-}
-std::vector<Tensor> dsplit(const Tensor& x, const Dims& at) {
-  return tensor_split(x, at, at_least("dsplit", x, 3, 2));
-}
+std::vector<Tensor> vsplit(const Tensor& x, const Dims& at) { return tensor_split(x, at, at_least("vsplit", x, 2, 0)); }
+std::vector<Tensor> dsplit(const Tensor& x, const Dims& at) { return tensor_split(x, at, at_least("dsplit", x, 3, 2)); }
 
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   if (x.dim() == 0) throw ShapeError("unbind: a scalar has no dimension to take apart");

@@ -199,9 +199,10 @@ Tensor Tensor::expand(Shape wanted) const {
 template <class F> static Tensor part(const char* op, const Tensor& x, const Shape& shape, F&& window_in) {
   auto [strides, start] = window_in(x.strides());
   auto [dense_strides, dense_start] = window_in(contiguous_strides(x.shape()));
-  return record_view(
-      op, window(x, shape, strides, x.impl()->offset + start), x, attributes(shape, dense_strides, int64_t{dense_start}),
-      [](Backward& b) { return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))}; });
+  return record_view(op, window(x, shape, strides, x.impl()->offset + start), x,
+                     attributes(shape, dense_strides, int64_t{dense_start}), [](Backward& b) {
+                       return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))};
+                     });
 }
 
 Tensor Tensor::select(int64_t d, int64_t at) const {
@@ -308,8 +309,8 @@ Tensor Tensor::as_strided(const Shape& shape, const Strides& strides, std::optio
   bool any = cr::numel(shape) > 0;
   if (!fits || first < 0 || (any && (first < begin || last >= end))) {
     throw IndexError("as_strided: shape " + to_string(shape) + " with strides " + to_string(strides) + " from " +
-                     std::to_string(first) + " leaves the " + std::to_string(end - begin) + " elements of a tensor of shape " +
-                     to_string(this->shape()));
+                     std::to_string(first) + " leaves the " + std::to_string(end - begin) +
+                     " elements of a tensor of shape " + to_string(this->shape()));
   }
   if (!any) first = begin;
   if (requires_grad() && grad_enabled() && may_overlap(this->shape(), this->strides())) {

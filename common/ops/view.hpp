@@ -54,14 +54,14 @@ Tensor atleast_3d(const Tensor& x);
 
 // ## In pieces along a dimension
 //
-// Of `size` each, the last perhaps smaller; of the given sizes, which must add up; so many of about one size: `chunk` may
-// return fewer.
+// Of `size` each, the last perhaps smaller; of the given sizes, which must add up; so many of about one size: `chunk`
+// may return fewer.
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t d = 0);
 std::vector<Tensor> split(const Tensor& x, const Dims& sizes, int64_t d = 0);
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t d = 0);
 
-// Exactly `sections` pieces, the first ones larger by one where it does not divide; or pieces that begin at 0 and at the
-// places `at`. `hsplit`, `vsplit` and `dsplit` cut dimension 1 (of a vector: 0), 0 and 2, into equal parts.
+// Exactly `sections` pieces, the first ones larger by one where it does not divide; or pieces that begin at 0 and at
+// the places `at`. `hsplit`, `vsplit` and `dsplit` cut dimension 1 (of a vector: 0), 0 and 2, into equal parts.
 std::vector<Tensor> tensor_split(const Tensor& x, int64_t sections, int64_t d = 0);
 std::vector<Tensor> tensor_split(const Tensor& x, const Dims& at, int64_t d = 0);
 std::vector<Tensor> hsplit(const Tensor& x, int64_t sections);

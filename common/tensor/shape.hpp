@@ -25,7 +25,8 @@ Strides contiguous_strides(const Shape& shape);
 // Do these strides walk memory row by row without gaps? Dimensions of size 1 do not matter, nor do empty tensors.
 bool is_contiguous(const Shape& shape, const Strides& strides);
 
-// May two elements lie at one place of memory? Exact for every view but odd ones of `as_strided`, where "yes" may be wrong.
+// May two elements lie at one place of memory? Exact for every view but odd ones of `as_strided`, where "yes" may be
+// wrong.
 bool may_overlap(const Shape& shape, const Strides& strides);
 
 // **Broadcasting** (NumPy's and PyTorch's rule): align shapes at their last dimension; sizes must be equal, or one of

@@ -365,11 +365,10 @@ TEST_CASE("errors say what does not fit", "[tensor]") {
   check_error<ShapeError>([&] { index_add(x, 0, tensor({0}), ones({2, 4})); }, {"index_add", "(2, 4)"});
   check_error<IndexError>([&] { gather(x, 1, full({3, 1}, 4, DType::int64)); }, {"gather", "4"});
   check_error<ShapeError>([&] { gather(x, 1, zeros({4, 1}, DType::int64)); }, {"gather", "(4, 1)"});
-  check_error<ShapeError>([&] { scatter_add(x, 1, zeros({3, 1}, DType::int64), ones({3, 2})); }, {"scatter_add"});
+  check_error<ShapeError>([&] { scatter_add(x, 1, zeros({3, 1}, DType::int64), ones({2, 1})); }, {"scatter_add", "(3, 1)", "(2, 1)"});
   check_error<IndexError>([&] { one_hot(tensor({5}), 5); }, {"one_hot", "5"});
   check_error<ShapeError>([&] { cat({x, ones({3, 5})}); }, {"cat", "(3, 4)", "(3, 5)"});
   check_error<ShapeError>([&] { cat({}); }, {"cat"});
-  check_error<DTypeError>([&] { cat({x, n.reshape({3, 1})}, 1); }, {"cat", "int64"});
   check_error<ShapeError>([&] { stack({x, ones({4, 3})}); }, {"stack", "(4, 3)"});
   check_error<ShapeError>([&] { x.item(); }, {"item", "(3, 4)"});
   check_error<DTypeError>([&] { x.data<double>(); }, {"data", "float32", "float64"});

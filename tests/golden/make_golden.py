@@ -200,6 +200,10 @@ def call(op, args, kwargs):
         args = [a.int() if torch.is_tensor(a) and a.dtype == torch.int64 else a for a in args]
     if op == "getitem":
         return args[0][index_of(args[1])]
+    if op == "__getitem__":
+        return args[0][index_of(args[1]) if any(not isinstance(i, int) for i in args[1]) else args[1]]
+    if op == "slice":
+        return torch.ops.aten.slice.Tensor(*args, **kwargs)
     if op == "setitem":
         y = args[0].clone()
         y[index_of(args[1])] = args[2]
@@ -216,7 +220,7 @@ def call(op, args, kwargs):
     for part in op.split(".")[:-1]:  # linalg.svd
         place = getattr(place, part)
     for place in (place,) if "." in op else (F, torch, torch.special):
-        if hasattr(place, op.split(".")[-1]):
+        if callable(getattr(place, op.split(".")[-1], None)):  # torch.float is a type
             return getattr(place, op.split(".")[-1])(*args, **kwargs)
     member = getattr(args[0], op)  # x.T is no function
     return member(*args[1:], **kwargs) if callable(member) else member
@@ -238,7 +242,7 @@ def make_ops(family):
                 given = {**line.get("kwargs", {}), **kwargs}
 
                 def named(a, put):
-                    if isinstance(a, list) and op in ("getitem", "setitem"):
+                    if isinstance(a, list) and op in ("getitem", "setitem", "__getitem__"):
                         return [named(v, put) for v in a]
                     if isinstance(a, list) and any(isinstance(v, str) and v.startswith("$") for v in a):
                         return {"tensors": [v and f"{id}/{v[1:]}" for v in a]} if put is None else [v and put[v[1:]] for v in a]

@@ -72,20 +72,26 @@ Table create_ops() {
       {"randn_like", "input " CR_MADE,
        [](Tensor x, Type t, Made, Made, Made, Made, Made) { return randn_like(x, generator, t); }},
       {"randint", "low high=null size=null " CR_MADE,
-       [](int64_t low, Json high, Json size, Type t, Made, Made, Made, Made, Made) {  // (high, size) or (low, high, size)
+       [](int64_t low, Json high, Json size, Type t, Made, Made, Made, Made,
+          Made) {  // (high, size) or (low, high, size)
          Dims shape;
          read(high.is_array() ? high : size, {}, shape);
          bool both = high.is_number();
-         return randint(both ? low : 0, both ? high.get<int64_t>() : low, shape, generator).to(t.value_or(DType::int64));
+         return randint(both ? low : 0, both ? high.get<int64_t>() : low, shape, generator)
+             .to(t.value_or(DType::int64));
        }},
       {"randint_like", "input low=0 high=null " CR_MADE,
        [](Tensor x, int64_t low, std::optional<int64_t> high, Type t, Made, Made, Made, Made, Made) {
          return randint_like(x, high ? low : 0, high.value_or(low), generator, t);
        }},
       {"randperm", "n " CR_MADE,
-       [](int64_t n, Type t, Made, Made, Made, Made, Made) { return randperm(n, generator).to(t.value_or(DType::int64)); }},
+       [](int64_t n, Type t, Made, Made, Made, Made, Made) {
+         return randperm(n, generator).to(t.value_or(DType::int64));
+       }},
       {"bernoulli", "input p=null generator=null",
-       [](Tensor x, std::optional<double> p, Made) { return p ? bernoulli(x, *p, generator) : bernoulli(x, generator); }},
+       [](Tensor x, std::optional<double> p, Made) {
+         return p ? bernoulli(x, *p, generator) : bernoulli(x, generator);
+       }},
       {"multinomial", "input num_samples replacement=false generator=null",
        [](Tensor x, int64_t n, bool replacement, Made) { return multinomial(x, n, replacement, generator); }},
       {"normal", "mean=0 std=1 size=null generator=null " CR_MADE,

@@ -9,7 +9,9 @@ struct Item {
 };
 void read(const Json& j, const Tensors& tensors, Item& out) {
   if (j.is_object() && j.contains("slice")) {
-    auto part = [&](size_t i, int64_t otherwise) { return j["slice"][i].is_null() ? otherwise : j["slice"][i].get<int64_t>(); };
+    auto part = [&](size_t i, int64_t otherwise) {
+      return j["slice"][i].is_null() ? otherwise : j["slice"][i].get<int64_t>();
+    };
     out.index = Slice{part(0, 0), part(1, INT64_MAX), part(2, 1)};
   } else if (j.is_null()) {
     out.index = None{};
@@ -44,7 +46,8 @@ void read(const Json& j, const Tensors& tensors, Item& out) {
 // One item, or several. A list of plain integers is one item in Python, a tensor of indices.
 struct Items : std::vector<AnyIndex> {};
 void read(const Json& j, const Tensors& tensors, Items& out) {
-  bool several = j.is_array() && std::any_of(j.begin(), j.end(), [](const Json& i) { return !i.is_number() && !i.is_boolean(); });
+  bool several =
+      j.is_array() && std::any_of(j.begin(), j.end(), [](const Json& i) { return !i.is_number() && !i.is_boolean(); });
   if (j.is_object() && j.contains("tensors")) {
     for (const Json& name : j["tensors"]) {
       Item i;
@@ -82,8 +85,8 @@ Tensor as_tensor(const Operand& o, const Tensor& like) {
   return o.is_tensor() ? o.tensor() : full({}, o.scalar(), like.dtype());
 }
 
-EmbeddingOptions options(std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type, bool by_frequency,
-                         bool sparse) {
+EmbeddingOptions options(std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type,
+                         bool by_frequency, bool sparse) {
   return {padding, max_norm, norm_type, by_frequency, sparse};
 }
 
@@ -151,8 +154,8 @@ Table index_ops() {
       {"embedding_bag",
        "input weight offsets=null max_norm=null norm_type=2 scale_grad_by_freq=false mode=\"mean\" sparse=false "
        "per_sample_weights=null include_last_offset=false padding_idx=null",
-       [](Tensor input, Tensor weight, Tensor offsets, std::optional<double> max_norm, double norm_type, bool by_frequency,
-          std::string mode, bool sparse, Tensor weights, bool last, std::optional<int64_t> padding) {
+       [](Tensor input, Tensor weight, Tensor offsets, std::optional<double> max_norm, double norm_type,
+          bool by_frequency, std::string mode, bool sparse, Tensor weights, bool last, std::optional<int64_t> padding) {
          if (is_floating(input.dtype())) std::swap(input, weight);
          return embedding_bag(input, weight, offsets,
                               {mode, weights, last, options(padding, max_norm, norm_type, by_frequency, sparse)});

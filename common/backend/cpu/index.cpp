@@ -1,8 +1,8 @@
 // # Reading and placing at computed indices
 //
 // Both primitives walk the index. The tensor it points into stands still along dimension d, where the index decides;
-// along the others the two go together. An index expanded from a vector, as `index_select` gives it, has stride 0 in all
-// dimensions but one: whole runs then share one index, and are copied or added as runs.
+// along the others the two go together. An index expanded from a vector, as `index_select` gives it, has stride 0 in
+// all dimensions but one: whole runs then share one index, and are copied or added as runs.
 #include <cstring>
 #include <vector>
 
@@ -32,6 +32,17 @@ template <class F> void dispatch_size(DType t, F&& f) {
 }
 bool inside(int64_t i, int64_t size) { return static_cast<uint64_t>(i) < static_cast<uint64_t>(size); }
 
+// Looks at n indices before any is used. i and size - 1 - i are both non-negative exactly if i lies inside, so the sign
+// bits tell, and the loop has no branch.
+void check_run(const int64_t* i, int64_t n, int64_t step, int64_t size, const char* op) {
+  uint64_t signs = 0, last = static_cast<uint64_t>(size - 1);
+  for (int64_t k = 0; k < n; ++k)
+    signs |= static_cast<uint64_t>(i[k * step]) | (last - static_cast<uint64_t>(i[k * step]));
+  for (int64_t k = 0; k < n && signs >> 63; ++k) {
+    if (!inside(i[k * step], size)) out_of_range(i[k * step], size, op);
+  }
+}
+
 // Before anything is written: all indices, each once however often it is repeated by a stride of 0.
 void check_all(const Tensor& index, int64_t size, const char* op) {
   Shape once = index.shape();
@@ -41,11 +52,7 @@ void check_all(const Tensor& index, int64_t size, const char* op) {
   Tensor seen = window(index, once, index.strides(), index.impl()->offset);
   const auto* p = elements<int64_t>(index);
   Nest<1>(once, {&seen}).parallel([&](int64_t n, const auto& offset, const auto& step) {
-    bool fits = true;
-    for (int64_t i = 0; i < n; ++i) fits &= inside(p[offset[0] + i * step[0]], size);
-    for (int64_t i = 0; i < n && !fits; ++i) {
-      if (int64_t at = p[offset[0] + i * step[0]]; !inside(at, size)) out_of_range(at, size, op);
-    }
+    check_run(p + offset[0], n, step[0], size, op);
   });
 }
 
@@ -81,11 +88,11 @@ void Cpu::gather(const Tensor& out, const Tensor& x, int d, const Tensor& index,
         }
         return;
       }
-      for (int64_t k = 0; k < n; ++k) {
-        int64_t index_k = i[k * step[2]];
-        if (!inside(index_k, size)) [[unlikely]]
-          out_of_range(index_k, size, op);
-        to[k * step[0]] = from[k * step[1] + index_k * stride];
+      check_run(i, n, step[2], size, op);
+      if (step[0] == 1 && step[2] == 1 && step[1] == 0 && stride == 1) {
+        for (int64_t k = 0; k < n; ++k) to[k] = from[i[k]];
+      } else {
+        for (int64_t k = 0; k < n; ++k) to[k * step[0]] = from[k * step[1] + i[k * step[2]] * stride];
       }
     });
   });
@@ -140,7 +147,7 @@ void scatter_typed(const Tensor& out, int d, const Tensor& index, const Tensor& 
       }
     });
   };
-  int64_t length = cut < 0 ? 1 : index.shape()[cut], shortest = cut == index.dim() - 1 ? 16 : 1;
+  int64_t length = cut < 0 ? 1 : index.shape()[cut], shortest = cut == index.dim() - 1 ? 32 : 1;
   int64_t tiles = std::clamp<int64_t>(length / shortest, 1, 16);
   if (index.numel() < kParallelElements || tiles == 1) return place(0, length);
   parallel_for(tiles, [&](int64_t t) { place(t * length / tiles, (t + 1) * length / tiles); });

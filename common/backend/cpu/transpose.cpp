@@ -2,32 +2,36 @@
 //
 // A transposed copy reads along one dimension of memory and writes along another. Whichever the inner loop follows, the
 // other side touches a new cache line for every number, and at sizes that are powers of two these lines even fight for
-// the same places of the cache. So we move blocks of 16 x 16: whole lines in, turned in a small buffer, whole lines out.
+// the same places of the cache. So we move square blocks: whole lines in, turned in a small buffer, whole lines out.
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/nest.hpp"
 
 namespace cr::backend::cpu {
 namespace {
 
-constexpr int64_t kBlock = 16;
+// A cache line and a tile of them: within a tile both sides stay in the caches and in few pages.
+template <class T> constexpr int64_t kBlock = sizeof(T) <= 2 ? 32 : 16;
+constexpr int64_t kTileRows = 64, kTileColumns = 256;
 
 // out[i + j * so] = x[j + i * sx] for i < n, j < m
 template <class T> void turn(T* out, int64_t so, const T* x, int64_t sx, int64_t n, int64_t m) {
-  T block[kBlock][kBlock];
-  for (int64_t i0 = 0; i0 < n; i0 += kBlock) {
-    int64_t rows = std::min(kBlock, n - i0);
-    for (int64_t j0 = 0; j0 < m; j0 += kBlock) {
-      int64_t columns = std::min(kBlock, m - j0);
-      if (rows == kBlock && columns == kBlock) {
-        for (int64_t i = 0; i < kBlock; ++i) {
-          for (int64_t j = 0; j < kBlock; ++j) block[j][i] = x[(i0 + i) * sx + j0 + j];
+  constexpr int64_t size = kBlock<T>;
+  T block[size][size];
+  for (int64_t i0 = 0; i0 < n; i0 += size) {
+    for (int64_t j0 = 0; j0 < m; j0 += size) {
+      const T* from = x + i0 * sx + j0;
+      T* to = out + j0 * so + i0;
+      int64_t rows = std::min(size, n - i0), columns = std::min(size, m - j0);
+      if (rows == size && columns == size) {
+        for (int64_t i = 0; i < size; ++i) {
+          for (int64_t j = 0; j < size; ++j) block[j][i] = from[i * sx + j];
         }
-        for (int64_t j = 0; j < kBlock; ++j) {
-          for (int64_t i = 0; i < kBlock; ++i) out[(j0 + j) * so + i0 + i] = block[j][i];
+        for (int64_t j = 0; j < size; ++j) {
+          for (int64_t i = 0; i < size; ++i) to[j * so + i] = block[j][i];
         }
       } else {
         for (int64_t j = 0; j < columns; ++j) {
-          for (int64_t i = 0; i < rows; ++i) out[(j0 + j) * so + i0 + i] = x[(i0 + i) * sx + j0 + j];
+          for (int64_t i = 0; i < rows; ++i) to[j * so + i] = from[i * sx + j];
         }
       }
     }
@@ -40,7 +44,7 @@ bool copy_transposed(const Tensor& out, const Tensor& x) {
   Nest<2> nest(out.shape(), {&out, &x});
   int along_out = -1, along_x = -1;
   for (int d = 0; d < nest.sizes.size(); ++d) {
-    if (nest.sizes[d] < kBlock) continue;
+    if (nest.sizes[d] < 16) continue;
     if (nest.strides[0][d] == 1) along_out = d;
     if (nest.strides[1][d] == 1) along_x = d;
   }
@@ -48,29 +52,29 @@ bool copy_transposed(const Tensor& out, const Tensor& x) {
   int64_t n = nest.sizes[along_out], m = nest.sizes[along_x];
   int64_t so = nest.strides[0][along_x], sx = nest.strides[1][along_out];
 
-  // What is left are the other dimensions, and strips of the longer side.
+  // What is left are the other dimensions.
   Shape others = nest.sizes;
   others[along_out] = others[along_x] = 1;
   Tensor o = window(out, others, nest.strides[0], 0), p = window(x, others, nest.strides[1], 0);
   Nest<2> outer(others, {&o, &p});
-  int64_t strip = std::max(kBlock, kTileElements / m / kBlock * kBlock), strips = (n + strip - 1) / strip;
-  int64_t count = outer.runs() * outer.run();
+  int64_t down = (n + kTileRows - 1) / kTileRows, across = (m + kTileColumns - 1) / kTileColumns;
+  int64_t tiles = outer.runs() * outer.run() * down * across;
   auto move = [&](auto t) {
     using T = decltype(t);
     T* to = static_cast<T*>(out.impl()->storage->data()) + out.impl()->offset;
     const T* from = static_cast<const T*>(x.impl()->storage->data()) + x.impl()->offset;
     auto one = [&](int64_t tile) {
-      int64_t item = tile / strips, begin = tile % strips * strip, length = std::min(strip, n - begin);
-      int64_t run = outer.run();
+      int64_t item = tile / (down * across), i = tile / across % down * kTileRows, j = tile % across * kTileColumns;
+      int64_t run = outer.run(), k = item % run;
       outer.walk(item / run, item / run + 1, [&](int64_t, const auto& offset, const auto& step) {
-        int64_t k = item % run;
-        turn(to + offset[0] + k * step[0] + begin, so, from + offset[1] + k * step[1] + begin * sx, sx, length, m);
+        turn(to + offset[0] + k * step[0] + i + j * so, so, from + offset[1] + k * step[1] + j + i * sx, sx,
+             std::min(kTileRows, n - i), std::min(kTileColumns, m - j));
       });
     };
     if (out.numel() < kParallelElements) {
-      for (int64_t tile = 0; tile < count * strips; ++tile) one(tile);
+      for (int64_t tile = 0; tile < tiles; ++tile) one(tile);
     } else {
-      parallel_for(count * strips, one);
+      parallel_for(tiles, one);
     }
   };
   switch (size_of(out.dtype())) {
