@@ -92,7 +92,7 @@ template <class T, int N> constexpr Dual<T, N> operator/(dual::Number auto c, co
   return dual::chain(z, x, -z / x.value);
 }
 
-// ## Comparisons: of values, giving bool
+// ## Comparisons: of values, giving bool; `&` and `|` join two, as for tensors
 template <class T, int N> constexpr bool operator==(const Dual<T, N>& x, const Dual<T, N>& y) {
   return x.value == y.value;
 }
@@ -194,6 +194,12 @@ template <class T, int N> constexpr Dual<T, N> minimum(const Dual<T, N>& x, cons
 }
 template <class T, int N> constexpr Dual<T, N> where(bool condition, const Dual<T, N>& x, const Dual<T, N>& y) {
   return dual::make<T, N>(condition ? x.value : y.value, [&](size_t k) { return condition ? x.slope[k] : y.slope[k]; });
+}
+template <class T, int N> constexpr Dual<T, N> where(bool condition, const Dual<T, N>& x, dual::Number auto c) {
+  return where(condition, x, Dual<T, N>{static_cast<T>(c)});
+}
+template <class T, int N> constexpr Dual<T, N> where(bool condition, dual::Number auto c, const Dual<T, N>& y) {
+  return where(condition, Dual<T, N>{static_cast<T>(c)}, y);
 }
 
 }  // namespace cr
