@@ -1,9 +1,10 @@
 // # Dual numbers
 //
-// Derivatives can be computed along with values, without a graph. A **dual number** is a value together with its slopes: its
-// derivatives with respect to the N arguments of a formula. Argument k starts with slope 1 in place k and 0 elsewhere, and
-// every function carries the slopes on by the chain rule. For $z = x \cdot y$ that is $z' = y\,x' + x\,y'$, and so on for the
-// short list below; it is the elementwise vocabulary of tensors, so one generic lambda takes either.
+// Derivatives can be computed along with values, without a graph. A **dual number** is a value together with its
+// slopes: its derivatives with respect to the N arguments of a formula. Argument k starts with slope 1 in place k and
+// 0 elsewhere, and every function carries the slopes on by the chain rule. For $z = x \cdot y$ that is $z' = y\,x' +
+// x\,y'$, and so on for the short list below; it is the elementwise vocabulary of tensors, so one generic lambda takes
+// either.
 //
 //     auto f = [](auto a, auto b) { return relu(a * b + a); };
 //     f(Dual<float, 2>{3, {1, 0}}, Dual<float, 2>{2, {0, 1}});  // value 9, slopes {3, 3}

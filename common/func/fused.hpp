@@ -1,17 +1,17 @@
 // # One pass over memory
 //
-// `relu(a * b + a)` on four million numbers is three operations, and each reads its inputs from memory and writes its result
-// back: the processor mostly waits. Said as
+// `relu(a * b + a)` on four million numbers is three operations, and each reads its inputs from memory and writes its
+// result back: the processor mostly waits. Said as
 //
 //     Tensor y = fused([](auto a, auto b) { return relu(a * b + a); }, a, b);
 //
 // the formula is compiled, by your compiler, into one loop that reads a and b and writes y, and one node in the graph.
-// Backward is one loop as well: the lambda is called on dual numbers (`func/dual.hpp`), which give y's slope for every argument,
-// and nothing but the inputs is kept. Derivatives of higher order, and devices for which the lambda was never compiled, call the
-// same lambda on tensors.
+// Backward is one loop as well: the lambda is called on dual numbers (`func/dual.hpp`), which give y's slope for every
+// argument, and nothing but the inputs is kept. Derivatives of higher order, and devices for which the lambda was
+// never compiled, call the same lambda on tensors.
 //
-// The lambda captures nothing; numbers that change are arguments (`fused(f, a, 0.5)`), and count as constants. It works element by
-// element, in the vocabulary of `func/dual.hpp`.
+// The lambda captures nothing; numbers that change are arguments (`fused(f, a, 0.5)`), and count as constants. It
+// works element by element, in the vocabulary of `func/dual.hpp`.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +31,8 @@ namespace detail {
 // The tensors' common floating-point type. Throws DTypeError, DeviceError.
 DType fused_type(std::span<const Tensor* const> tensors);
 
-// Gradients for the arguments that need one, f being called on tensors that stand in for them, each with a place of its own in
-// the graph: with the arguments themselves, `fused(f, x, x)` would count each of the two gradients twice.
+// Gradients for the arguments that need one, f being called on tensors that stand in for them, each with a place of
+// its own in the graph: with the arguments themselves, `fused(f, x, x)` would count each of the two gradients twice.
 Grads fused_composed(Backward& b, int count, Tensor (*f)(const Tensor*, Backward&));
 
 inline void* first_element(const Tensor& x) {
@@ -48,9 +48,9 @@ template <class F, class... A> struct Fused {
   static constexpr int number_at(size_t i) { return int(i) - tensor_at(i); }
   using Each = std::index_sequence_for<A...>;
 
-  // Elements come in blocks of a fixed size, so that compilers turn the loop over one into vector instructions without having to
-  // prove anything. Inputs that are strided or broadcast, and the last few, are brought into a block of their own first. Fewer than
-  // kFew are not worth a block.
+  // Elements come in blocks of a fixed size, so that compilers turn the loop over one into vector instructions without
+  // having to prove anything. Inputs that are strided or broadcast, and the last few, are brought into a block of
+  // their own first. Fewer than kFew are not worth a block.
   static constexpr int64_t kBlock = 64, kFew = 12;
   template <class T> using Inputs = std::array<const T*, kTensors + 1>;
 
@@ -180,8 +180,8 @@ template <class F, class... A> struct Fused {
 
 }  // namespace detail
 
-// f(arguments…), element by element: tensors of float32 or float64, which broadcast and promote as in any operation, and C++
-// numbers. Throws DTypeError for other types, ShapeError for shapes that do not broadcast.
+// f(arguments…), element by element: tensors of float32 or float64, which broadcast and promote as in any operation,
+// and C++ numbers. Throws DTypeError for other types, ShapeError for shapes that do not broadcast.
 template <class F, class... A> Tensor fused(F f, const A&... arguments) {
   using Loop = detail::Fused<F, A...>;
   static_assert(std::is_empty_v<F>, "fused: the lambda may capture nothing; pass numbers and tensors as arguments");
