@@ -1,8 +1,8 @@
 // # Where did the NaN come from?
 //
 // A NaN in a loss or gradient says nothing about its origin: by the time it is seen, it has passed through everything.
-// While a `DetectAnomaly` lives, the engine looks at every gradient as it is made, on this thread, and the first bad one
-// throws, naming the operation whose rule produced it and what it had computed from what.
+// While a `DetectAnomaly` lives, the engine looks at every gradient as it is made, on this thread, and the first bad
+// one throws, naming the operation whose rule produced it and what it had computed from what.
 //
 //     DetectAnomaly watch;
 //     loss.backward();  // AutogradError: sqrt (3,): its rule gives input 0 (square (3,)) a gradient with inf at (1,)

@@ -159,9 +159,9 @@ void record_in_place(const char* name, const Tensor& x, std::span<const Tensor* 
 
 // ## Values that are not kept
 //
-// `func/checkpoint.hpp` drops what a graph saved and computes it again when it is needed. It can, because a slot knows its
-// place in the graph apart from its numbers: while a `KeepSlots` lives, this thread's slots are shown to its keeper as
-// they are filled, which may take the storage out and leave itself instead. A rule that reads the slot asks it back.
+// `func/checkpoint.hpp` drops what a graph saved and computes it again when it is needed. It can, because a slot knows
+// its place in the graph apart from its numbers: while a `KeepSlots` lives, this thread's slots are shown to its keeper
+// as they are filled, which may take the storage out and leave itself instead. A rule that reads the slot asks it back.
 struct SlotKeeper : Counted<SlotKeeper> {
   virtual ~SlotKeeper() = default;
   virtual void keep(Node::Slot& slot) = 0;

@@ -73,17 +73,17 @@ class Generator {
 
 // ## The same numbers once more
 //
-// A computation that is done twice (`func/checkpoint.hpp`) must draw the same random numbers twice. While a tape records,
-// it writes down where each draw of this thread began, from whatever generator; while it plays, draws get those numbers
-// again, one after another, and the generators themselves stay where they are.
+// A computation that is done twice (`func/checkpoint.hpp`) must draw the same random numbers twice. While a tape
+// records, it writes down where each draw of this thread began, from whatever generator; while it plays, draws get
+// those numbers again, one after another, and the generators themselves stay where they are.
 struct RandomDraw {
   RandomState from;
   uint64_t words;
 };
 using RandomTape = std::vector<RandomDraw>;
 
-// Recording or playing lasts as long as the scope. Scopes nest: what is drawn in an inner one is noted by those around it,
-// up to one that plays. A tape must outlive its scope. Playing on past the end of the tape throws Error.
+// Recording or playing lasts as long as the scope. Scopes nest: what is drawn in an inner one is noted by those around
+// it, up to one that plays. A tape must outlive its scope. Playing on past the end of the tape throws Error.
 class RandomTapeScope {
  public:
   enum Mode { record, play };

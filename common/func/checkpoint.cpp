@@ -14,8 +14,8 @@ namespace {
       "; it must do the same both times, and tensors that it captures must not be written to in between");
 }
 
-// Stands in the slots of the nodes that f recorded. Its own arguments are slots too, so that a checkpoint around this one
-// can take them away in turn.
+// Stands in the slots of the nodes that f recorded. Its own arguments are slots too, so that a checkpoint around this
+// one can take them away in turn.
 class Recomputed : public SlotKeeper {
  public:
   Recomputed(const TensorFunction& f, const Tensors& inputs) : f_(f) {

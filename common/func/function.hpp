@@ -1,7 +1,7 @@
 // # Functions of tensors
 //
-// What `jvp`, `jacobian`, `gradcheck` and the others take: anything that can be called with one to four tensors, or with a
-// vector of them, and returns a tensor or a vector of them.
+// What `jvp`, `jacobian`, `gradcheck` and the others take: anything that can be called with one to four tensors, or
+// with a vector of them, and returns a tensor or a vector of them.
 #pragma once
 
 #include <functional>

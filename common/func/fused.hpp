@@ -1,17 +1,17 @@
 // # One pass over memory
 //
-// `relu(a * b + a)` on four million numbers is three operations, and each reads its inputs from memory and writes its result
-// back: the processor mostly waits. Said as
+// `relu(a * b + a)` on four million numbers is three operations, and each reads its inputs from memory and writes its
+// result back: the processor mostly waits. Said as
 //
 //     Tensor y = fused([](auto a, auto b) { return relu(a * b + a); }, a, b);
 //
 // the formula is compiled, by your compiler, into one loop that reads a and b and writes y, and one node in the graph.
-// Backward is one loop as well: the lambda is called on dual numbers (`func/dual.hpp`), which give y's slope for every argument,
-// and nothing but the inputs is kept. Derivatives of higher order, and devices for which the lambda was never compiled, call the
-// same lambda on tensors.
+// Backward is one loop as well: the lambda is called on dual numbers (`func/dual.hpp`), which give y's slope for every
+// argument, and nothing but the inputs is kept. Derivatives of higher order, and devices for which the lambda was
+// never compiled, call the same lambda on tensors.
 //
-// The lambda captures nothing; numbers that change are arguments (`fused(f, a, 0.5)`), and count as constants. It works element by
-// element, in the vocabulary of `func/dual.hpp`.
+// The lambda captures nothing; numbers that change are arguments (`fused(f, a, 0.5)`), and count as constants. It
+// works element by element, in the vocabulary of `func/dual.hpp`.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +31,8 @@ namespace detail {
 // The tensors' common floating-point type. Throws DTypeError, DeviceError.
 DType fused_type(std::span<const Tensor* const> tensors);
 
-// Gradients for the arguments that need one, f being called on tensors that stand in for them, each with a place of its own in
-// the graph: with the arguments themselves, `fused(f, x, x)` would count each of the two gradients twice.
+// Gradients for the arguments that need one, f being called on tensors that stand in for them, each with a place of
+// its own in the graph: with the arguments themselves, `fused(f, x, x)` would count each of the two gradients twice.
 Grads fused_composed(Backward& b, int count, Tensor (*f)(const Tensor*, Backward&));
 
 inline void* first_element(const Tensor& x) {
@@ -47,11 +47,12 @@ template <class F, class... A> struct Fused {
   static constexpr int tensor_at(size_t i) { return int(std::count(kIsTensor.begin(), kIsTensor.begin() + i, true)); }
   static constexpr int number_at(size_t i) { return int(i) - tensor_at(i); }
   using Each = std::index_sequence_for<A...>;
-  template <class T> using Inputs = std::array<const T*, kTensors>;
 
-  // Elements come in blocks of a fixed size, so that compilers turn the loop over one into vector instructions without having to
-  // prove anything. Inputs that are strided or broadcast, and the last few, are brought into a block of their own first.
-  static constexpr int64_t kBlock = 64;
+  // Elements come in blocks of a fixed size, so that compilers turn the loop over one into vector instructions without
+  // having to prove anything. Inputs that are strided or broadcast, and the last few, are brought into a block of
+  // their own first. Fewer than kFew are not worth a block.
+  static constexpr int64_t kBlock = 64, kFew = 12;
+  template <class T> using Inputs = std::array<const T*, kTensors + 1>;
 
   struct Job {
     std::array<double, kArguments - kTensors + 1> numbers;
@@ -59,8 +60,7 @@ template <class F, class... A> struct Fused {
   };
 
   // Argument i of the lambda for element j.
-  template <class T, int N, size_t i>
-  static auto argument(const Job& job, const std::array<const T*, kTensors + 1>& in, int64_t j) {
+  template <class T, int N, size_t i> static auto argument(const Job& job, const Inputs<T>& in, int64_t j) {
     if constexpr (kIsTensor[i]) {
       constexpr auto own = static_cast<size_t>(tensor_at(i));
       return dual::make<T, N>(in[own][j], [](size_t k) { return T(k == own); });
@@ -70,84 +70,78 @@ template <class F, class... A> struct Fused {
   }
 
   template <class T, int N, size_t... i>
-  static Dual<T, N> call(const Job& job, const std::array<const T*, kTensors + 1>& in, int64_t j,
-                         std::index_sequence<i...>) {
+  [[gnu::always_inline]] static Dual<T, N> call(const Job& job, const Inputs<T>& in, int64_t j,
+                                                std::index_sequence<i...>) {
     return F{}(argument<T, N, i>(job, in, j)...);
   }
 
-  // Walks a run in blocks: `work(in, out)` computes kBlock results from kInputs inputs, out[k] going to data[kInputs + k].
-  template <class T, int kInputs, int kOutputs, class Work>
-  static void blocks(const Job& job, int64_t n, const int64_t* offset, const int64_t* step, Work&& work) {
-    T copies[kInputs][kBlock] = {}, results[kOutputs][kBlock];
+  // What is computed for element j: y, or dx = dy · slope for every argument.
+  template <class T> struct Values {
+    static constexpr int kInputs = kTensors, kOutputs = 1;
+    [[gnu::always_inline]] static void at(const Job& job, const Inputs<T>& in, int64_t j, T (&y)[1][kBlock]) {
+      y[0][j] = call<T, 0>(job, in, j, Each()).value;
+    }
+  };
+  template <class T> struct Slopes {
+    static constexpr int kInputs = kTensors + 1, kOutputs = kTensors;
+    [[gnu::always_inline]] static void at(const Job& job, const Inputs<T>& in, int64_t j, T (&dx)[kTensors][kBlock]) {
+      Dual<T, kTensors> y = call<T, kTensors>(job, in, j, Each());
+      T dy = in[kTensors][j];
+      [&]<size_t... k>(std::index_sequence<k...>) { ((dx[k][j] = dy * y.slope[k]), ...); }
+      (std::make_index_sequence<kTensors>());
+    }
+  };
+
+  // Walks a run in blocks; output k goes to data[kInputs + k].
+  template <class T, class What>
+  static void run(const void* context, int64_t n, const int64_t* offset, const int64_t* step) {
+    constexpr int kInputs = What::kInputs, kOutputs = What::kOutputs;
+    const Job& job = *static_cast<const Job*>(context);
+    T copies[kInputs][kBlock], results[kOutputs][kBlock];
     for (int64_t begin = 0; begin < n; begin += kBlock) {
       int64_t count = std::min(kBlock, n - begin);
-      std::array<const T*, kTensors + 1> in{};
+      Inputs<T> in{};
       for (size_t k = 0; k < kInputs; ++k) {
         const T* x = static_cast<const T*>(job.data[k]) + offset[k] + begin * step[k];
         if (step[k] == 1 && count == kBlock) {
           in[k] = x;
         } else {
           for (int64_t j = 0; j < count; ++j) copies[k][j] = x[j * step[k]];
+          if (count >= kFew) std::fill(copies[k] + count, copies[k] + kBlock, T(0));
           in[k] = copies[k];
         }
       }
-      work(in, results);
+      if (count < kFew) {
+        for (int64_t j = 0; j < count; ++j) What::at(job, in, j, results);
+      } else {
+        for (int64_t j = 0; j < kBlock; ++j) What::at(job, in, j, results);
+      }
       for (size_t k = 0; k < kOutputs; ++k) {
         T* y = static_cast<T*>(job.data[kInputs + k]);
+        int64_t gap = step[kInputs + k];  // 1, but for runs of one
         if (!y) continue;
-        y += offset[kInputs + k] + begin;
-        if (count == kBlock) std::copy_n(results[k], kBlock, y);
-        else std::copy_n(results[k], count, y);
+        y += offset[kInputs + k] + begin * gap;
+        if (gap == 1 && count == kBlock) std::copy_n(results[k], kBlock, y);
+        else
+          for (int64_t j = 0; j < count; ++j) y[j * gap] = results[k][j];
       }
     }
   }
 
-  template <class T>
-  static void forward_run(const void* context, int64_t n, const int64_t* offset, const int64_t* step) {
-    const Job& job = *static_cast<const Job*>(context);
-    blocks<T, kTensors, 1>(job, n, offset, step, [&](const auto& in, T(&y)[1][kBlock]) {
-      for (int64_t j = 0; j < kBlock; ++j) y[0][j] = call<T, 0>(job, in, j, Each()).value;
-    });
-  }
-
-  // dx = dy · slope
-  template <class T>
-  static void backward_run(const void* context, int64_t n, const int64_t* offset, const int64_t* step) {
-    const Job& job = *static_cast<const Job*>(context);
-    blocks<T, kTensors + 1, kTensors>(job, n, offset, step, [&](const auto& in, T(&dx)[kTensors][kBlock]) {
-      for (int64_t j = 0; j < kBlock; ++j) {
-        Dual<T, kTensors> y = call<T, kTensors>(job, in, j, Each());
-        T dy = in[kTensors][j];
-        [&]<size_t... k>(std::index_sequence<k...>) { ((dx[k][j] = dy * y.slope[k]), ...); }
-        (std::make_index_sequence<kTensors>());
-      }
-    });
-  }
-
   // The same float32 loops once more in wider instructions, for machines that have them: the bits are the same.
 #if CHAINRULE_X86_DISPATCH
-  [[gnu::target("avx2"), gnu::flatten]] static void forward_wide(const void* context, int64_t n, const int64_t* offset,
-                                                                 const int64_t* step) {
-    forward_run<float>(context, n, offset, step);
-  }
-  [[gnu::target("avx2"), gnu::flatten]] static void backward_wide(const void* context, int64_t n, const int64_t* offset,
-                                                                  const int64_t* step) {
-    backward_run<float>(context, n, offset, step);
+  template <class What>
+  [[gnu::target("avx2"), gnu::flatten]] static void run_wide(const void* context, int64_t n, const int64_t* offset,
+                                                             const int64_t* step) {
+    run<float, What>(context, n, offset, step);
   }
 #endif
-  static backend::Run forward(DType type) {
-    if (type == DType::float64) return forward_run<double>;
+  template <template <class> class What> static backend::Run run_for(DType type) {
+    if (type == DType::float64) return run<double, What<double>>;
 #if CHAINRULE_X86_DISPATCH
-    if (backend::cpu::isa() >= backend::cpu::Isa::avx2) return forward_wide;
+    if (backend::cpu::isa() >= backend::cpu::Isa::avx2) return run_wide<What<float>>;
 #endif
-    return forward_run<float>;
-  }
-  static backend::Run backward(DType type) {
-    if (type == DType::float64) return backward_run<double>;
-#if CHAINRULE_X86_DISPATCH
-    if (backend::cpu::isa() >= backend::cpu::Isa::avx2) return backward_wide;
-#endif
-    return backward_run<float>;
+    return run<float, What<float>>;
   }
 
   static Tensor on_tensors(const Tensor* x, Backward& b) {
@@ -176,7 +170,7 @@ template <class F, class... A> struct Fused {
     }
     operands[kTensors] = &dy;
     for (size_t k = 0; k < operands.size(); ++k) job.data[k] = operands[k] ? first_element(*operands[k]) : nullptr;
-    backend::for_each_run(dy.shape(), operands, backward(dy.dtype()), &job);
+    backend::for_each_run(dy.shape(), operands, run_for<Slopes>(dy.dtype()), &job);
     Grads grads;
     grads.resize(kTensors);
     for (size_t k = 0; k < kTensors; ++k) grads[int(k)] = dx[k];
@@ -186,8 +180,8 @@ template <class F, class... A> struct Fused {
 
 }  // namespace detail
 
-// f(arguments…), element by element: tensors of float32 or float64, which broadcast and promote as in any operation, and C++
-// numbers. Throws DTypeError for other types, ShapeError for shapes that do not broadcast.
+// f(arguments…), element by element: tensors of float32 or float64, which broadcast and promote as in any operation,
+// and C++ numbers. Throws DTypeError for other types, ShapeError for shapes that do not broadcast.
 template <class F, class... A> Tensor fused(F f, const A&... arguments) {
   using Loop = detail::Fused<F, A...>;
   static_assert(std::is_empty_v<F>, "fused: the lambda may capture nothing; pass numbers and tensors as arguments");
@@ -226,7 +220,7 @@ template <class F, class... A> Tensor fused(F f, const A&... arguments) {
   operands[tensors] = &y;
   job.data[tensors] = detail::first_element(y);
   for (size_t i = 0; i < scalars; ++i) attributes[i] = job.numbers[i] = numbers[i];
-  backend::for_each_run(shape, operands, Loop::forward(type), &job);
+  backend::for_each_run(shape, operands, Loop::template run_for<Loop::template Values>(type), &job);
   return record("fused", y, {operands.data(), tensors}, saved, {attributes.data(), scalars}, Loop::rule);
 }
 

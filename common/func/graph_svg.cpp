@@ -1,7 +1,8 @@
 // # Laying out a graph
 //
-// In four steps, after Sugiyama (1981): give every box a layer, so that arrows point down; let long arrows pass through a bend in each
-// layer between; order the layers so that few arrows cross; and move boxes sideways until arrows are nearly straight.
+// In four steps, after Sugiyama (1981): give every box a layer, so that arrows point down; let long arrows pass
+// through a bend in each layer between; order the layers so that few arrows cross; and move boxes sideways until
+// arrows are nearly straight.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -155,8 +156,9 @@ class Layout {
     }
   }
 
-  // Moves every box of a layer as near to its neighbours' average as order and gaps allow. With the gaps subtracted, that is the
-  // nearest non-decreasing sequence: wherever two wishes are in the wrong order, both get the mean of theirs.
+  // Moves every box of a layer as near to its neighbours' average as order and gaps allow. With the gaps subtracted,
+  // that is the nearest non-decreasing sequence: wherever two wishes are in the wrong order, both get the mean of
+  // theirs.
   void straighten(bool downwards) {
     for (size_t k = 1; k < layers_.size(); ++k) {
       auto& layer = layers_[downwards ? layers_.size() - 1 - k : k];

@@ -1,6 +1,6 @@
 // # The graph drawn
-#include <fstream>
-#include <regex>
+#include <algorithm>
+#include <cctype>
 
 #include "catch.hpp"
 #include "chainrule.hpp"
@@ -11,31 +11,57 @@ using namespace cr;
 
 namespace {
 
-// Is this well-formed XML of the kind we write: matching tags, quoted attributes, no bare < or &?
+// Is this well-formed XML of the kind we write? Tags match, attributes are quoted, and < and & stand for nothing else.
 std::string xml_fault(const std::string& text) {
   std::vector<std::string> open;
-  std::regex tag("<(/?)([a-z]+)((?: [a-zA-Z-]+=\"[^\"<&]*\")*)(/?)>"), entity("&(amp|lt|gt|quot);");
-  for (size_t i = 0; i < text.size();) {
-    std::smatch m;
-    std::string rest = text.substr(i, text.find_first_of(">;", i + 1) - i + 1);
-    auto at_start = std::regex_constants::match_continuous;
-    if (text[i] == '<') {
-      if (!std::regex_search(rest, m, tag, at_start)) return "a bad tag: " + rest.substr(0, 80);
-      if (m[1].length()) {
-        if (open.empty() || open.back() != m[2].str()) return "an unexpected end: " + m[2].str();
-        open.pop_back();
-      } else if (!m[4].length()) {
-        open.push_back(m[2]);
-      }
-      i += static_cast<size_t>(m[0].length());
-    } else if (text[i] == '&') {
-      if (!std::regex_search(rest, m, entity, at_start)) return "a bad entity: " + rest.substr(0, 20);
-      i += static_cast<size_t>(m[0].length());
+  size_t at = 0;
+  auto starts = [&](const std::string& part) { return text.compare(at, part.size(), part) == 0; };
+  auto word = [&] {
+    size_t begin = at;
+    while (at < text.size() && (std::isalnum(static_cast<unsigned char>(text[at])) || text[at] == '-')) ++at;
+    return text.substr(begin, at - begin);
+  };
+  auto fault = [&](const std::string& what) { return what + ": " + text.substr(at, 60); };
+  auto entity = [&] {
+    for (const char* e : {"&amp;", "&lt;", "&gt;", "&quot;"}) {
+      if (starts(e)) return at += std::string(e).size(), true;
+    }
+    return false;
+  };
+  while (at < text.size()) {
+    if (text[at] == '&') {
+      if (!entity()) return fault("a bare &");
+    } else if (text[at] != '<') {
+      ++at;
+    } else if (starts("</")) {
+      at += 2;
+      std::string name = word();
+      if (open.empty() || open.back() != name || !starts(">")) return fault("an unexpected end of " + name);
+      open.pop_back();
     } else {
-      ++i;
+      ++at;
+      std::string name = word();
+      if (name.empty()) return fault("a bare <");
+      while (starts(" ")) {
+        ++at;
+        if (word().empty() || !starts("=\"")) return fault("a bad attribute");
+        for (at += 2; at < text.size() && text[at] != '"';) {
+          if (text[at] == '<' || (text[at] == '&' && !entity())) return fault("a bad value");
+          if (text[at] != '"') ++at;
+        }
+        ++at;
+      }
+      if (starts("/>")) ++at;
+      else open.push_back(name);
+      if (!starts(">")) return fault("a bad tag");
     }
   }
   return open.empty() ? "" : "not closed: " + open.back();
+}
+
+// The number after `name="`.
+double value_of(const std::string& box, const std::string& name) {
+  return std::stod(box.substr(box.find(name + "=\"") + name.size() + 2, 20));
 }
 
 size_t count(const std::string& text, const std::string& part) {
@@ -105,10 +131,10 @@ TEST_CASE("boxes of a layer do not overlap", "[func]") {
   Tensor x = randn({4, 4}, g).requires_grad_();
   Tensor a = exp(x), b = tanh(x), c = sin(x) * a, d = cos(b) + c;
   std::string svg = graph_svg(sum(matmul(c, d) + a * b + sqrt(exp(d))));
-  std::regex box("<rect x=\"([0-9.]+)\" y=\"([0-9.]+)\" width=\"([0-9.]+)\"");
   std::map<double, std::vector<std::pair<double, double>>> rows;
-  for (std::sregex_iterator i(svg.begin(), svg.end(), box), end; i != end; ++i) {
-    rows[std::stod((*i)[2])].emplace_back(std::stod((*i)[1]), std::stod((*i)[3]));
+  for (size_t at = svg.find("<rect"); at != std::string::npos; at = svg.find("<rect", at + 1)) {
+    std::string box = svg.substr(at, svg.find('>', at) - at);
+    rows[value_of(box, " y")].emplace_back(value_of(box, " x"), value_of(box, " width"));
   }
   CHECK(rows.size() >= 5);
   for (auto& [y, boxes] : rows) {
