@@ -148,7 +148,8 @@ constexpr int64_t c_remainder(int64_t x, int64_t y) { return y == 0 || y == -1 ?
 template <class F> struct ByRemainder : Elementwise<2, kNumbers> {
   template <class T> constexpr T operator()(T x, T y) const { return F::of(c_remainder(x, y), x, y); }
   static bool fits(float x, float y) {
-    return (vabs(static_cast<double>(x) / y) < 0x1p28) & (vabs(y) < __builtin_inff());
+    double q = static_cast<double>(x) / y;
+    return vabs(q) + 0 * vabs(y) < 0x1p28;  // 0 · ∞ is NaN: an infinite y does not fit
   }
   static float fast(float x, float y) {
     double a = x, b = y;
@@ -161,7 +162,7 @@ struct Fmod : ByRemainder<Fmod> {
 };
 struct Remainder : ByRemainder<Remainder> {
   static constexpr const char* kName = "remainder";
-  template <class T> static constexpr T of(T r, T, T y) { return (r != 0) & ((r < 0) != (y < 0)) ? plus(r, y) : r; }
+  template <class T> static constexpr T of(T r, T, T y) { return ((r != 0) & ((r < 0) != (y < 0))) ? plus(r, y) : r; }
 };
 // Rounded towards zero.
 struct DivTrunc : Elementwise<2, kNumbers> {
@@ -296,8 +297,8 @@ struct Lcm : Elementwise<2, kIntegers> {
 struct Clamp : Elementwise<3, kNumbers> {
   static constexpr const char* kName = "clamp";
   template <class T> constexpr T operator()(T x, T lo, T hi) const {
-    T y = (x < lo) | (lo != lo) ? lo : x;
-    return (y > hi) | (hi != hi) ? hi : y;
+    T y = ((x < lo) | (lo != lo)) ? lo : x;
+    return ((y > hi) | (hi != hi)) ? hi : y;
   }
 };
 // Both formulas are x + w (y - x); each is exact at its own end.

@@ -159,7 +159,7 @@ inline float vpow(float x, float y) {
   bool whole = __builtin_floorf(y) == y, odd = whole & (__builtin_floorf(0.5f * y) * 2 != y);
   bool one = (y == 0) | (x == 1) | ((x == -1) & (vabs(y) == inf));
   p = odd ? __builtin_copysignf(p, x) : p;
-  p = (x < 0) & (x != -inf) & !whole ? __builtin_nanf("") : p;
+  p = ((x < 0) & (x != -inf) & !whole) ? __builtin_nanf("") : p;
   return one ? 1.f : p;
 }
 inline double vpow(double x, double y) { return ::pow(x, y); }

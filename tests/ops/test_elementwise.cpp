@@ -163,7 +163,16 @@ TEST_CASE("comparisons of results: equal, allclose", "[elementwise]") {
   CHECK(!allclose(tensor({1.0 * INFINITY}), tensor({0.0}), 1e30));
 }
 
-// A view of a number's own input: results are new tensors, also where nothing was to be done.
+TEST_CASE("in place, a result must fit", "[elementwise]") {
+  Tensor i = ints({4, 9}), x = ones({2});
+  CHECK_THROWS_WITH(i.sqrt_(), ContainsSubstring("sqrt_") && ContainsSubstring("float32"));
+  CHECK_THROWS_WITH(i.clamp_(0.5), ContainsSubstring("clamp_"));
+  CHECK_THROWS_WITH(x.masked_fill_(zeros({3, 2}, DType::boolean), 1), ContainsSubstring("masked_fill_"));
+  CHECK(numbers(i.clamp_(5)) == Numbers{5, 9});
+  CHECK_THROWS_AS(ones({2}).requires_grad_().exp_(), AutogradError);
+}
+
+// Results are new tensors, also where nothing was to be done.
 TEST_CASE("what leaves the numbers as they are still returns a new tensor", "[elementwise]") {
   Tensor i = ints({1, 2});
   for (const Tensor& y : {floor(i), round(i), trunc(i), nan_to_num(i)}) {
