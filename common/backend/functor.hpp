@@ -137,46 +137,57 @@ struct Pow : Elementwise<2, kNumbers> {
 
 // ## Division with a remainder
 //
-// C's remainder has the sign of x (fmod), Python's that of y. For integers y is not 0, which is checked before; and -1 is
-// taken apart because the smallest int64 has no negative.
+// C's remainder has the sign of x (fmod), Python's that of y. Two integer divisions would stop the processor: that by 0, which
+// the operations refuse, and that of the smallest int64, which has no negative, by -1.
+//
+// The C library subtracts bit by bit. If the quotient stays below $2^{28}$, float64 has its whole part exactly: a quotient
+// that is not whole is $2^{-24}$ away from the next whole number or more, and rounding moves it less.
 inline float c_remainder(float x, float y) { return ::fmodf(x, y); }
 inline double c_remainder(double x, double y) { return ::fmod(x, y); }
-constexpr int64_t c_remainder(int64_t x, int64_t y) { return y == -1 ? 0 : x % y; }
-struct Fmod : Elementwise<2, kNumbers> {
-  static constexpr const char* kName = "fmod";
-  template <class T> constexpr T operator()(T x, T y) const { return c_remainder(x, y); }
-};
-struct Remainder : Elementwise<2, kNumbers> {
-  static constexpr const char* kName = "remainder";
-  template <class T> constexpr T operator()(T x, T y) const {
-    T r = c_remainder(x, y);
-    return r != 0 && (r < 0) != (y < 0) ? plus(r, y) : r;
+constexpr int64_t c_remainder(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
+template <class F> struct ByRemainder : Elementwise<2, kNumbers> {
+  template <class T> constexpr T operator()(T x, T y) const { return F::of(c_remainder(x, y), x, y); }
+  static bool fits(float x, float y) {
+    double q = static_cast<double>(x) / y;
+    return vabs(q) + 0 * vabs(y) < 0x1p28;  // 0 · ∞ is NaN: an infinite y does not fit
   }
+  static float fast(float x, float y) {
+    double a = x, b = y;
+    return F::of(with_sign_of(static_cast<float>(a - __builtin_trunc(a / b) * b), x), x, y);
+  }
+};
+struct Fmod : ByRemainder<Fmod> {
+  static constexpr const char* kName = "fmod";
+  template <class T> static constexpr T of(T r, T, T) { return r; }
+};
+struct Remainder : ByRemainder<Remainder> {
+  static constexpr const char* kName = "remainder";
+  template <class T> static constexpr T of(T r, T, T y) { return ((r != 0) & ((r < 0) != (y < 0))) ? plus(r, y) : r; }
 };
 // Rounded towards zero.
 struct DivTrunc : Elementwise<2, kNumbers> {
   static constexpr const char* kName = "div";
   template <class T> constexpr T operator()(T x, T y) const {
-    if constexpr (__is_same(T, int64_t)) return y == -1 ? minus(T(0), x) : x / y;
+    if constexpr (__is_same(T, int64_t)) return y == 0 || y == -1 ? times(x, y) : x / y;
     else if constexpr (__is_same(T, float)) return __builtin_truncf(x / y);
     else return __builtin_trunc(x / y);
   }
 };
 // Rounded down. x / y itself may be rounded up to a whole number that y does not go into; x less the remainder is a multiple
 // of y, and its quotient at most a last bit away from a whole number.
-struct FloorDivide : Elementwise<2, kNumbers> {
+struct FloorDivide : ByRemainder<FloorDivide> {
   static constexpr const char* kName = "floor_divide";
-  template <class T> constexpr T operator()(T x, T y) const {
+  template <class T> static constexpr T of(T r, T x, T y) {
+    bool other_sign = (r != 0) & ((r < 0) != (y < 0));
     if constexpr (__is_same(T, int64_t)) {
-      T q = DivTrunc{}(x, y), r = c_remainder(x, y);
-      return r != 0 && (r < 0) != (y < 0) ? q - 1 : q;
+      return DivTrunc{}(x, y) - other_sign;
     } else {
-      if (y == 0) return x / y;
-      T r = c_remainder(x, y), q = (x - r) / y;
-      q = r != 0 && (r < 0) != (y < 0) ? q - 1 : q;
+      T q = (x - r) / y;
+      q = other_sign ? q - 1 : q;
       T down = static_cast<T>(__builtin_floor(q));
       down = q - down > T(0.5) ? down + 1 : down;
-      return q == 0 ? with_sign_of(T(0), x / y) : down;
+      down = q == 0 ? with_sign_of(T(0), x / y) : down;
+      return y == 0 ? x / y : down;
     }
   }
 };
@@ -285,7 +296,10 @@ struct Lcm : Elementwise<2, kIntegers> {
 // NaN wins, as in `Maximum`.
 struct Clamp : Elementwise<3, kNumbers> {
   static constexpr const char* kName = "clamp";
-  template <class T> constexpr T operator()(T x, T lo, T hi) const { return Minimum{}(Maximum{}(x, lo), hi); }
+  template <class T> constexpr T operator()(T x, T lo, T hi) const {
+    T y = ((x < lo) | (lo != lo)) ? lo : x;
+    return ((y > hi) | (hi != hi)) ? hi : y;
+  }
 };
 // Both formulas are x + w (y - x); each is exact at its own end.
 struct Lerp : Elementwise<3, kFloating> {

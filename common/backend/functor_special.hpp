@@ -82,8 +82,8 @@ struct Rsqrt : Elementwise<1, kFloating> {
   template <class T> constexpr T operator()(T x) const { return T(1) / vsqrt(x); }
 };
 
-// `fast` is right where `fits`; beyond, angles of float32 go through the C library's float64. A loop looks ahead, a block at
-// a time, and nearly always finds that all fit.
+// `fast` is right where `fits`; beyond, angles of float32 go through the C library's float64. Loops over many numbers look
+// ahead, and nearly always find that all fit.
 template <class F> struct OfAngle : Elementwise<1, kFloating> {
   static constexpr bool fits(float x) { return x < kLargestAngle && x > -kLargestAngle; }
   float operator()(float x) const { return fits(x) ? F::fast(x) : static_cast<float>(F::far(x)); }
@@ -129,19 +129,19 @@ struct Xlog1py : Elementwise<2, kFloating> {
   static constexpr const char* kName = "xlog1py";
   template <class T> constexpr T operator()(T x, T y) const { return x == 0 && y == y ? T(0) : x * vlog1p(y); }
 };
-// ln(eˣ + eʸ) = max + ln(1 + e^-|x - y|). Equal infinities would have no difference.
+// ln(eˣ + eʸ) = max + ln(1 + e^-|x - y|). Equal infinities have no difference; there the sum says it all.
 struct Logaddexp : Elementwise<2, kFloating> {
   static constexpr const char* kName = "logaddexp";
   template <class T> constexpr T operator()(T x, T y) const {
     T z = (x > y ? x : y) + vlog1p(vexp(-vabs(x - y)));
-    return x == y && x - y != 0 ? x : z;
+    return x - y == x - y ? z : x + y;
   }
 };
 struct Logaddexp2 : Elementwise<2, kFloating> {
   static constexpr const char* kName = "logaddexp2";
   template <class T> constexpr T operator()(T x, T y) const {
     T z = (x > y ? x : y) + vlog1p(vexp2(-vabs(x - y))) * T(1.44269504088896340736);
-    return x == y && x - y != 0 ? x : z;
+    return x - y == x - y ? z : x + y;
   }
 };
 struct Zeta : Elementwise<2, kFloating> {

@@ -60,11 +60,17 @@ Tensor signbit(const Tensor& x) {
 }
 
 // ## Logic
+//
+// The logic of numbers is that of the bits of their truths.
 static Tensor truth(const Tensor& x) { return x.dtype() == DType::boolean ? x : x != 0; }
+template <class F> static Tensor of_truths(const char* op, const Tensor& x, const Tensor& y) {
+  broadcast_shapes(x.shape(), y.shape(), op);  // throws in the name of the operation
+  return backend::map(truth(x), truth(y), F{});
+}
 Tensor logical_not(const Tensor& x) { return x == 0; }
-Tensor logical_and(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitAnd{}); }
-Tensor logical_or(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitOr{}); }
-Tensor logical_xor(const Tensor& x, const Tensor& y) { return backend::map(truth(x), truth(y), functor::BitXor{}); }
+Tensor logical_and(const Tensor& x, const Tensor& y) { return of_truths<functor::BitAnd>("logical_and", x, y); }
+Tensor logical_or(const Tensor& x, const Tensor& y) { return of_truths<functor::BitOr>("logical_or", x, y); }
+Tensor logical_xor(const Tensor& x, const Tensor& y) { return of_truths<functor::BitXor>("logical_xor", x, y); }
 
 // ## Bits
 //

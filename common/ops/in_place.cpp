@@ -40,6 +40,12 @@ Tensor operand_for(const char* op, const Tensor& x, const Tensor& y) {
   return shares ? z.clone() : z;
 }
 
+// y, a new value for x, if it has a place there.
+const Tensor& fitting(const char* op, const Tensor& x, const Tensor& y) {
+  check_fits(op, x, y.shape(), y.dtype());
+  return y;
+}
+
 }  // namespace
 
 static void add_in_place(const char* op, const Tensor& x, const Tensor& y, double alpha) {
@@ -115,6 +121,18 @@ const Tensor& Tensor::fill_(Scalar s) const {
       "fill_", *this, inputs(*this), {}, {}, [](Backward&) { return Grads{Tensor()}; },
       [&] { backend::on(device()).fill(*this, s); });
   return *this;
+}
+
+// The others compute a new tensor and copy it: what they spare is the memory that would stay occupied, not the pass.
+const Tensor& Tensor::neg_() const { return copy_(neg(*this)); }
+const Tensor& Tensor::exp_() const { return copy_(fitting("exp_", *this, exp(*this))); }
+const Tensor& Tensor::sqrt_() const { return copy_(fitting("sqrt_", *this, sqrt(*this))); }
+const Tensor& Tensor::relu_() const { return copy_(relu(*this)); }
+const Tensor& Tensor::clamp_(std::optional<Scalar> min, std::optional<Scalar> max) const {
+  return copy_(fitting("clamp_", *this, clamp(*this, min, max)));
+}
+const Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) const {
+  return copy_(fitting("masked_fill_", *this, masked_fill(*this, mask, value)));
 }
 
 Tensor& Tensor::operator=(const Tensor& values) && {

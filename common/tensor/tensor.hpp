@@ -185,6 +185,12 @@ class Tensor {
   const Tensor& copy_(const Tensor& y) const;
   const Tensor& fill_(Scalar y) const;
   const Tensor& zero_() const { return fill_(0); }
+  const Tensor& neg_() const;
+  const Tensor& exp_() const;
+  const Tensor& sqrt_() const;
+  const Tensor& relu_() const;
+  const Tensor& clamp_(std::optional<Scalar> min, std::optional<Scalar> max = std::nullopt) const;
+  const Tensor& masked_fill_(const Tensor& mask, Scalar value) const;
 
   // ## Gradients
   //

@@ -8,8 +8,8 @@
 
 #include "catch.hpp"
 #include "chainrule.hpp"
-#include "contains.hpp"
 #include "compare.hpp"
+#include "contains.hpp"
 
 using namespace cr;
 using cr::test::dtype_named;
@@ -137,8 +137,8 @@ TEST_CASE("integers, booleans and numbers", "[tensor]") {
   CHECK_THROWS_AS(n.add_(ones({3})), DTypeError);
   CHECK_THROWS_AS(add(n, n, 0.5), DTypeError);
   CHECK_THROWS_AS(tensor({true}) - tensor({true}), DTypeError);
-  CHECK(clamp(n, -INFINITY, 5).dtype() == DType::int64);
-  CHECK(numbers_of(clamp(n, -INFINITY, 5)) == std::vector<double>{5, -7, 3});
+  CHECK(clamp(n, std::nullopt, 5).dtype() == DType::int64);
+  CHECK(numbers_of(clamp(n, std::nullopt, 5)) == std::vector<double>{5, -7, 3});
   CHECK(numbers_of(clamp(n, 0, INFINITY)) == std::vector<double>{7, 0, 3});
   CHECK(clamp(n, 0.5, 5).dtype() == DType::float32);
   CHECK(numbers_of(where(tensor({0, 1, 0}), n, tensor({1.5, 2.5, 3.5}))) == std::vector<double>{1.5, -7, 3.5});

@@ -250,6 +250,14 @@ Table elementwise_ops() {
       {"div_", "input other", in_place(&Tensor::div_, &Tensor::div_)},
       {"copy_", "input src", [](Tensor x, Tensor y) { return x.clone().copy_(y); }},
       {"fill_", "input value", [](Tensor x, Scalar s) { return x.clone().fill_(s); }},
+      {"neg_", "input", [](Tensor x) { return x.clone().neg_(); }},
+      {"exp_", "input", [](Tensor x) { return x.clone().exp_(); }},
+      {"sqrt_", "input", [](Tensor x) { return x.clone().sqrt_(); }},
+      {"relu_", "input", [](Tensor x) { return x.clone().relu_(); }},
+      {"clamp_", "input min max",
+       [](Tensor x, Operand min, Operand max) { return x.clone().clamp_(min.scalar(), max.scalar()); }},
+      {"masked_fill_", "input mask value",
+       [](Tensor x, Tensor mask, Scalar value) { return x.clone().masked_fill_(mask, value); }},
       {"zero_", "input", [](Tensor x) { return x.clone().zero_(); }},
   };
 }

@@ -24,78 +24,71 @@ template <> struct Element<5> { using T = BFloat16; };
 
 // ## Elementwise
 //
-// Two layouts get a loop of their own: everything contiguous, and inputs that are a repeated number. The rest takes strides.
-//
-// Functions of angles vectorise as long as no angle is huge, so a block is looked over before it is computed.
-template <class F> void map_angles(int64_t n, float* out, const float* x) {
-  for (int64_t begin = 0; begin < n; begin += 1024) {
-    int64_t count = n - begin < 1024 ? n - begin : 1024;
-    float* o = out + begin;
-    const float* a = x + begin;
-    int huge = 0;
-    for (int64_t i = 0; i < count; ++i) huge |= !F::fits(a[i]);
-    if (huge) {
-      for (int64_t i = 0; i < count; ++i) o[i] = F{}(a[i]);
-    } else {
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < count; ++i) o[i] = F::fast(a[i]);
-    }
-  }
-}
+// Inputs without gaps get a loop that vectorises, the rest takes strides. A number in place of an input is spread over a
+// block first, so that one loop serves for both. Some functors are `fast` where their arguments fit: then a block is looked
+// over before it is computed.
+constexpr int64_t kBlock = 1024;
 
-// Of three inputs the first is never a number; which of the others are?
-template <class F, class T, bool b_steps, bool c_steps, class R>
-void map_three(int64_t n, R* out, const T* a, const T* b, const T* c) {
-  constexpr F f{};
-  T b0 = b[0], c0 = c[0];
-  CR_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b_steps ? b[i] : b0, c_steps ? c[i] : c0);
+template <class F, class T, class... X>
+concept HasFastPath = __is_same(T, float) && requires(X... x) {
+  F::fits(x...);
+};
+
+template <class F, class T, class R, class... X> void map_run(int64_t n, R* out, const X*... in) {
+  if constexpr (HasFastPath<F, T, X...>) {
+    for (int64_t begin = 0; begin < n; begin += kBlock) {
+      int64_t end = n - begin < kBlock ? n : begin + kBlock;
+      int misfits = 0;
+      for (int64_t i = begin; i < end; ++i) misfits |= !F::fits(in[i]...);
+      if (misfits) {
+        for (int64_t i = begin; i < end; ++i) out[i] = F{}(in[i]...);
+      } else {
+        CR_INDEPENDENT
+        for (int64_t i = begin; i < end; ++i) out[i] = F::fast(in[i]...);
+      }
+    }
+  } else {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = F{}(in[i]...);
+  }
 }
 
 template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const void* const* in, const int64_t* s) {
   constexpr F f{};
+  auto input = [&](int k) { return static_cast<const T*>(in[k]); };
   if constexpr (F::kArity == 1) {
-    using R = decltype(f(T()));
-    auto* out = static_cast<R*>(out_bytes);
-    auto* a = static_cast<const T*>(in[0]);
-    if (s[0] == 1 && s[1] == 1) {
-      if constexpr (__is_same(T, float) && __is_base_of(functor::OfAngle<F>, F)) return map_angles<F>(n, out, a);
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
-    } else {
-      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]]);
-    }
-  } else if constexpr (F::kArity == 2) {
-    using R = decltype(f(T(), T()));
-    auto* out = static_cast<R*>(out_bytes);
-    auto* a = static_cast<const T*>(in[0]);
-    auto* b = static_cast<const T*>(in[1]);
-    if (s[0] == 1 && s[1] == 1 && s[2] == 1) {
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
-    } else if (s[0] == 1 && s[1] == 1 && s[2] == 0) {
-      T number = b[0];
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], number);
-    } else if (s[0] == 1 && s[1] == 0 && s[2] == 1) {
-      T number = a[0];
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = f(number, b[i]);
-    } else {
-      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]]);
-    }
+    auto* out = static_cast<decltype(f(T()))*>(out_bytes);
+    auto* a = input(0);
+    if (s[0] == 1 && s[1] == 1) return map_run<F, T>(n, out, a);
+    for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]]);
   } else {
-    using R = decltype(f(T(), T(), T()));
-    auto* out = static_cast<R*>(out_bytes);
-    auto* a = static_cast<const T*>(in[0]);
-    auto* b = static_cast<const T*>(in[1]);
-    auto* c = static_cast<const T*>(in[2]);
-    bool plain = n > 0 && s[0] == 1 && s[1] == 1 && (s[2] == 0 || s[2] == 1) && (s[3] == 0 || s[3] == 1);
-    if (plain) {
-      auto* run = s[2] ? (s[3] ? map_three<F, T, true, true, R> : map_three<F, T, true, false, R>)
-                       : (s[3] ? map_three<F, T, false, true, R> : map_three<F, T, false, false, R>);
-      run(n, out, a, b, c);
+    bool dense = s[0] == 1, numbers = false;
+    for (int k = 1; k <= F::kArity; ++k) {
+      dense = dense && (s[k] == 0 || s[k] == 1);
+      numbers = numbers || s[k] == 0;
+    }
+    // The inputs of a block: where they are, or copies of a number.
+    T copies[F::kArity][kBlock];
+    for (int k = 0; k < F::kArity && dense; ++k) {
+      for (int64_t i = 0; s[k + 1] == 0 && i < n && i < kBlock; ++i) copies[k][i] = *input(k);
+    }
+    auto at = [&](int k, int64_t i) { return s[k + 1] == 0 ? copies[k] : input(k) + i; };
+    int64_t block = numbers ? kBlock : n;
+    if constexpr (F::kArity == 2) {
+      auto* out = static_cast<decltype(f(T(), T()))*>(out_bytes);
+      for (int64_t i = 0; dense && i < n; i += block) {
+        map_run<F, T>(n - i < block ? n - i : block, out + i, at(0, i), at(1, i));
+      }
+      if (dense) return;
+      auto *a = input(0), *b = input(1);
+      for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]]);
     } else {
+      auto* out = static_cast<decltype(f(T(), T(), T()))*>(out_bytes);
+      for (int64_t i = 0; dense && i < n; i += block) {
+        map_run<F, T>(n - i < block ? n - i : block, out + i, at(0, i), at(1, i), at(2, i));
+      }
+      if (dense) return;
+      auto *a = input(0), *b = input(1), *c = input(2);
       for (int64_t i = 0; i < n; ++i) out[i * s[0]] = f(a[i * s[1]], b[i * s[2]], c[i * s[3]]);
     }
   }
