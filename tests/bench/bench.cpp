@@ -18,52 +18,13 @@
 
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/parallel.hpp"
-#include "chainrule.hpp"
+#include "tensor/error.hpp"
+#include "workloads.hpp"
 
 using namespace cr;
+using cr::bench::Workload;
 
 namespace {
-
-// ## The workloads
-struct Mlp {
-  nn::Linear hidden{784, 256}, out{256, 10};
-  Tensor operator()(const Tensor& x) const { return out(relu(hidden(x))); }
-  CR_FIELDS(hidden, out)
-};
-
-// One training step: forward, loss, backward, update.
-std::function<void()> mlp(int64_t batch) {
-  Generator generator(1);
-  Mlp model;
-  auto optimizer = std::make_shared<optim::SGD>(parameters(model), optim::SgdOptions{.lr = 0.01});
-  Tensor x = randn({batch, 784}, generator), y = randint(0, 10, {batch}, generator);
-  return [=] {
-    optimizer->zero_grad();
-    cross_entropy(model(x), y).backward();
-    optimizer->step();
-  };
-}
-
-struct Workload {
-  std::string name, what;
-  std::function<std::function<void()>()> make;
-  int64_t operations = 1;  // in one step; times are given for one operation
-};
-
-std::vector<Workload> workloads() {
-  return {
-      {"mlp_b64", "training step of Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64", [] { return mlp(64); }},
-      {"mlp_b1", "the same with batch 1", [] { return mlp(1); }},
-      {"tiny_op", "x * x for a tensor of one element that requires a gradient: forward and record",
-       [] {
-         Tensor x = ones({1}).requires_grad_();
-         return [x] {
-           for (int i = 0; i < 1000; ++i) Tensor y = x * x;
-         };
-       },
-       1000},
-  };
-}
 
 // ## Timing
 struct Timing {
@@ -183,14 +144,14 @@ Row measure(const Workload& w, double seconds, int threads, TorchWorker* torch) 
 }  // namespace
 
 int main(int argc, char** argv) try {
-  std::vector<Workload> all = workloads();
+  std::vector<Workload> all = bench::workloads();
   std::vector<std::string> names;
   double seconds = 2;
   int threads = 0;
   bool only_ours = false;
   std::string json_file;
   CLI::App app(
-      "Times training steps of this library, beside PyTorch's if Python can import torch\n"
+      "Times training steps and operations of this library, beside PyTorch's if Python can import torch\n"
       "(python3 -m venv venv && venv/bin/pip install torch, then CHAINRULE_PYTHON=venv/bin/python ./run bench).\n"
       "Prints a table, then one JSON line per workload: median and smallest milliseconds over n samples.");
   std::vector<std::string> known;
@@ -206,7 +167,7 @@ int main(int argc, char** argv) try {
   app.add_option("--json", json_file, "write the JSON lines to this file instead");
   std::string list;
   for (const Workload& w : all)
-    list += "  " + w.name + std::string(10 - std::min<size_t>(w.name.size(), 9), ' ') + w.what + "\n";
+    list += "  " + w.name + std::string(14 - std::min<size_t>(w.name.size(), 13), ' ') + w.what + "\n";
   app.footer("Workloads:\n" + list);
   try {
     app.parse(argc, argv);
@@ -231,14 +192,14 @@ int main(int argc, char** argv) try {
   if (!only_ours) torch = TorchWorker::start(why_not);
   printf("%d threads, %s%s%s\n\n", backend::num_threads(), backend::cpu::isa_name(backend::cpu::isa()),
          torch ? ", PyTorch " : "; PyTorch: ", torch ? torch->version.c_str() : why_not.c_str());
-  printf("%-10s %12s %12s %12s %12s   %s\n", "", "ours ms", "min", "PyTorch ms", "min",
+  printf("%-13s %12s %12s %12s %12s   %s\n", "", "ours ms", "min", "PyTorch ms", "min",
          "times faster (median, range of 5 rounds)");
 
   std::string lines;
   for (const Workload& w : all) {
     if (!names.empty() && std::find(names.begin(), names.end(), w.name) == names.end()) continue;
     Row row = measure(w, seconds, backend::num_threads(), torch.get());
-    printf("%-10s %12.5g %12.5g", w.name.c_str(), row.ours.ms, row.ours.min_ms);
+    printf("%-13s %12.5g %12.5g", w.name.c_str(), row.ours.ms, row.ours.min_ms);
     if (!row.ratios.empty()) {
       printf(" %12.5g %12.5g   %.2f  (%.2f to %.2f)", row.theirs.ms, row.theirs.min_ms,
              row.ratios[row.ratios.size() / 2], row.ratios.front(), row.ratios.back());

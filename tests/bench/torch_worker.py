@@ -34,7 +34,33 @@ def tiny_op():
     return step, 1000
 
 
-WORKLOADS = {"mlp_b64": lambda: mlp(64), "mlp_b1": lambda: mlp(1), "tiny_op": tiny_op}
+def kernel(f, gradient=False, shapes=((4096, 1024),)):
+    torch.manual_seed(1)
+    inputs = [torch.randn(shape, requires_grad=gradient) for shape in shapes]
+    if not gradient:
+        return lambda: f(*inputs), 1
+    ones = torch.ones_like(f(*inputs))
+    return lambda: torch.autograd.grad(f(*inputs), inputs, ones), 1
+
+
+def gather():
+    x, index = torch.randn(4096, 1024), torch.randint(0, 1024, (4096, 1024))
+    return lambda: x.gather(1, index), 1
+
+
+F = nn.functional
+WORKLOADS = {
+    "mlp_b64": lambda: mlp(64), "mlp_b1": lambda: mlp(1), "tiny_op": tiny_op,
+    "relu_ab_a": lambda: kernel(lambda a, b: torch.relu(a * b + a), shapes=((4 << 20,), (4 << 20,))),
+    "gather": gather,
+    **{f"matmul_{n}": lambda n=n: kernel(torch.matmul, shapes=((n, n), (n, n))) for n in (64, 256, 512, 1024, 2048)},
+    "gelu": lambda: kernel(F.gelu), "gelu_grad": lambda: kernel(F.gelu, True),
+    "softmax": lambda: kernel(lambda x: x.softmax(-1)), "softmax_grad": lambda: kernel(lambda x: x.softmax(-1), True),
+    "layer_norm": lambda: kernel(lambda x: F.layer_norm(x, (1024,))),
+    "norm_grad": lambda: kernel(lambda x: F.layer_norm(x, (1024,)), True),
+    "row_sums": lambda: kernel(lambda x: x.sum(1)), "col_sums": lambda: kernel(lambda x: x.sum(0)),
+    "transpose": lambda: kernel(lambda x: x.t().contiguous()), "cumsum": lambda: kernel(lambda x: x.cumsum(1)),
+    "sort": lambda: kernel(lambda x: x.sort(1))}
 
 
 def samples(step, seconds, operations):

@@ -59,7 +59,7 @@ static Tensor signs(const Tensor& got, const Tensor& want) {
   return where(s < 0, full({}, -1, got.dtype(), got.device()), ones({}, got.dtype(), got.device()));
 }
 
-Outputs OpCase::call(const Tensors& tensors) const {
+Outputs OpCase::call(const NamedTensors& tensors) const {
   Outputs ys = call_op(op, line["args"], line["kwargs"], tensors);
   bool is_svd = op == "linalg.svd" || op == "svd", is_eigh = op == "linalg.eigh";
   if (large || (!is_svd && !is_eigh)) return ys;
@@ -125,8 +125,8 @@ Tensor with_layout(const Tensor& x, const std::string& layout) {
   throw Error("no layout is called " + layout);
 }
 
-Tensors make_inputs(const OpCase& c, bool layouts) {
-  Tensors inputs;
+NamedTensors make_inputs(const OpCase& c, bool layouts) {
+  NamedTensors inputs;
   for (const std::string& name : c.inputs) {
     auto found = c.layout.find(name);
     inputs[name] = with_layout(c.numbers(name), layouts && found != c.layout.end() ? found->second : "contiguous");

@@ -27,7 +27,7 @@ struct OpCase {
 
   Tensor numbers(const std::string& input) const;
   // The results, with the signs of singular vectors and eigenvectors, which nothing determines, as PyTorch chose them.
-  Outputs call(const Tensors& tensors) const;
+  Outputs call(const NamedTensors& tensors) const;
 };
 
 // All cases, family by family, in the order of their files.
@@ -41,7 +41,7 @@ const Tensor& golden(const OpCase& c, const std::string& name);
 Tensor with_layout(const Tensor& x, const std::string& layout);
 
 // The inputs of a case, in its layouts (or contiguous), as leaves that require gradients where the case wants them.
-Tensors make_inputs(const OpCase& c, bool layouts = true);
+NamedTensors make_inputs(const OpCase& c, bool layouts = true);
 
 // Those of the results that have a gradient, in order: cotangent j belongs to the j-th.
 Outputs differentiable(const Outputs& ys);

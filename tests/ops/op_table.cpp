@@ -22,27 +22,27 @@ double number(const Json& j) {
   return j.is_boolean() ? j.get<bool>() : j.get<double>();
 }
 
-void read(const Json& j, const Tensors&, Json& out) { out = j; }
-void read(const Json& j, const Tensors&, double& out) { out = number(j); }
-void read(const Json& j, const Tensors&, int64_t& out) {
+void read(const Json& j, const NamedTensors&, Json& out) { out = j; }
+void read(const Json& j, const NamedTensors&, double& out) { out = number(j); }
+void read(const Json& j, const NamedTensors&, int64_t& out) {
   if (!j.is_number_integer() && !j.is_boolean() && !(j.is_number() && j.get<double>() == std::floor(j.get<double>())))
     not_a("a whole number", j);
   out = j.is_boolean() ? j.get<bool>() : j.get<int64_t>();
 }
-void read(const Json& j, const Tensors&, bool& out) {
+void read(const Json& j, const NamedTensors&, bool& out) {
   if (!j.is_boolean() && !j.is_number_integer()) not_a("true or false", j);
   out = j.is_boolean() ? j.get<bool>() : j.get<int64_t>() != 0;
 }
-void read(const Json& j, const Tensors&, std::string& out) {
+void read(const Json& j, const NamedTensors&, std::string& out) {
   if (!j.is_string()) not_a("a word", j);
   out = j.get<std::string>();
 }
-void read(const Json& j, const Tensors&, Scalar& out) {
+void read(const Json& j, const NamedTensors&, Scalar& out) {
   if (j.is_boolean()) out = Scalar(j.get<bool>());
   else if (j.is_number_integer()) out = Scalar(j.get<int64_t>());
   else out = Scalar(number(j));
 }
-void read(const Json& j, const Tensors&, DType& out) {
+void read(const Json& j, const NamedTensors&, DType& out) {
   if (!j.is_string()) not_a("a dtype", j);
   try {
     out = dtype_named(j.get<std::string>());
@@ -50,7 +50,7 @@ void read(const Json& j, const Tensors&, DType& out) {
     throw Unsupported(e.what());
   }
 }
-void read(const Json& j, const Tensors& tensors, Dims& out) {
+void read(const Json& j, const NamedTensors& tensors, Dims& out) {
   if (j.is_null()) return;
   if (!j.is_array()) {
     int64_t d;
@@ -64,14 +64,14 @@ void read(const Json& j, const Tensors& tensors, Dims& out) {
     out.push_back(d);
   }
 }
-void read(const Json& j, const Tensors& tensors, Tensor& out) {
+void read(const Json& j, const NamedTensors& tensors, Tensor& out) {
   if (j.is_null()) return;
   if (!j.is_object() || !j.contains("tensor")) not_a("a tensor", j);
   auto found = tensors.find(j["tensor"].get<std::string>());
   if (found == tensors.end()) throw Error("no tensor is called " + j["tensor"].dump());
   out = found->second;
 }
-void read(const Json& j, const Tensors& tensors, Operand& out) {
+void read(const Json& j, const NamedTensors& tensors, Operand& out) {
   if (is_number(j)) {
     Scalar s{0};
     read(j, tensors, s);
@@ -152,7 +152,7 @@ const Op* find_op(const std::string& name) {
   return nullptr;
 }
 
-Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors) {
+Outputs call_op(const std::string& name, const Json& positional, const Json& named, const NamedTensors& tensors) {
   const Op* op = find_op(name);
   if (!op) throw Unsupported("no operation is called " + name);
   Args args{op->parameters, positional, named, tensors};

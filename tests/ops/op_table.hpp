@@ -23,7 +23,7 @@
 namespace cr::test {
 
 using Json = nlohmann::json;
-using Tensors = std::map<std::string, Tensor>;
+using NamedTensors = std::map<std::string, Tensor>;
 
 // An argument where PyTorch takes a tensor or a number.
 struct Operand : std::variant<Tensor, Scalar> {
@@ -43,21 +43,21 @@ struct Unsupported : Error {
 // A number, or one that JSON cannot write: {"float": "inf"}. A tensor is {"tensor": "its name"}, a list of tensors
 // {"tensors": [names]} or a list of such; `null` is an undefined tensor, an empty list or an absent optional.
 double number(const Json& j);
-void read(const Json& j, const Tensors& tensors, Json& out);
-void read(const Json& j, const Tensors& tensors, double& out);
-void read(const Json& j, const Tensors& tensors, int64_t& out);
-void read(const Json& j, const Tensors& tensors, bool& out);
-void read(const Json& j, const Tensors& tensors, std::string& out);
-void read(const Json& j, const Tensors& tensors, Scalar& out);
-void read(const Json& j, const Tensors& tensors, DType& out);
-void read(const Json& j, const Tensors& tensors, Dims& out);  // an integer is a list of one
-void read(const Json& j, const Tensors& tensors, Tensor& out);
-void read(const Json& j, const Tensors& tensors, Operand& out);
-template <class T> void read(const Json& j, const Tensors& tensors, std::vector<T>& out);
-template <class T> void read(const Json& j, const Tensors& tensors, std::optional<T>& out) {
+void read(const Json& j, const NamedTensors& tensors, Json& out);
+void read(const Json& j, const NamedTensors& tensors, double& out);
+void read(const Json& j, const NamedTensors& tensors, int64_t& out);
+void read(const Json& j, const NamedTensors& tensors, bool& out);
+void read(const Json& j, const NamedTensors& tensors, std::string& out);
+void read(const Json& j, const NamedTensors& tensors, Scalar& out);
+void read(const Json& j, const NamedTensors& tensors, DType& out);
+void read(const Json& j, const NamedTensors& tensors, Dims& out);  // an integer is a list of one
+void read(const Json& j, const NamedTensors& tensors, Tensor& out);
+void read(const Json& j, const NamedTensors& tensors, Operand& out);
+template <class T> void read(const Json& j, const NamedTensors& tensors, std::vector<T>& out);
+template <class T> void read(const Json& j, const NamedTensors& tensors, std::optional<T>& out) {
   if (!j.is_null()) read(j, tensors, out.emplace());
 }
-template <class T> void read(const Json& j, const Tensors& tensors, std::vector<T>& out) {
+template <class T> void read(const Json& j, const NamedTensors& tensors, std::vector<T>& out) {
   if (j.is_null()) return;
   if (j.is_object() && j.contains("tensors")) {
     for (const Json& name : j["tensors"]) read(name.is_null() ? name : Json{{"tensor", name}}, tensors, out.emplace_back());
@@ -78,7 +78,7 @@ struct Args {
   const std::vector<Parameter>& parameters;
   const Json& positional;
   const Json& named;
-  const Tensors& tensors;
+  const NamedTensors& tensors;
   Json take(size_t i) const;
   template <class T> T get(size_t i) const {
     // Scalar and DType have no default of their own.
@@ -165,6 +165,6 @@ const std::map<std::string, Op>& all_ops();
 const Op* find_op(const std::string& name);
 
 // Calls the operation of this name. Throws Unsupported if it or one of its arguments is unknown.
-Outputs call_op(const std::string& name, const Json& positional, const Json& named, const Tensors& tensors);
+Outputs call_op(const std::string& name, const Json& positional, const Json& named, const NamedTensors& tensors);
 
 }  // namespace cr::test

@@ -28,7 +28,7 @@ constexpr const char* kUsage =
     "       run_ops --list      the operations it knows, one a line\n";
 
 // The tensors a case's arguments name, fresh for this case, those of `grad` as leaves.
-void collect(const Json& j, const io::SafeTensors& in, Tensors& tensors) {
+void collect(const Json& j, const io::SafeTensors& in, NamedTensors& tensors) {
   if (j.is_object() && j.contains("tensor")) {
     std::string name = j["tensor"];
     if (tensors.count(name)) return;
@@ -47,12 +47,12 @@ void collect(const Json& j, const io::SafeTensors& in, Tensors& tensors) {
   }
 }
 
-void run_case(const Json& line, const std::string& id, const io::SafeTensors& in, Tensors& out) {
+void run_case(const Json& line, const std::string& id, const io::SafeTensors& in, NamedTensors& out) {
   std::string op = line.at("op");
   Json args = line.value("args", Json::array()), kwargs = line.value("kwargs", Json::object());
   auto wanted = line.value("grad", std::vector<std::string>());
   if (!find_op(op)) throw Unsupported("no operation is called " + op);
-  Tensors tensors, results;
+  NamedTensors tensors, results;
   collect(args, in, tensors);
   collect(kwargs, in, tensors);
   std::vector<Tensor> leaves;
@@ -85,7 +85,7 @@ int run(const std::string& cases_path, const std::string& in_path, const std::st
   std::ifstream cases(cases_path);
   if (!cases) throw IoError("cannot read " + cases_path);
   io::SafeTensors in = io::load_safetensors(in_path, io::UnknownTypes::skip);
-  Tensors out;
+  NamedTensors out;
   int number = 0;
   for (std::string text; std::getline(cases, text);) {
     ++number;

@@ -6,7 +6,7 @@ namespace {
 // Every function that makes a tensor also takes these, by name. Only the type matters here.
 #define CR_MADE "dtype=null layout=null device=null requires_grad=false pin_memory=false memory_format=null"
 struct Made {};
-void read(const Json&, const Tensors&, Made&) {}
+void read(const Json&, const NamedTensors&, Made&) {}
 using Type = std::optional<DType>;
 constexpr DType f32 = DType::float32;
 

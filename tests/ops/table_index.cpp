@@ -7,7 +7,7 @@ namespace {
 struct Item {
   AnyIndex index = 0;
 };
-void read(const Json& j, const Tensors& tensors, Item& out) {
+void read(const Json& j, const NamedTensors& tensors, Item& out) {
   if (j.is_object() && j.contains("slice")) {
     auto part = [&](size_t i, int64_t otherwise) {
       return j["slice"][i].is_null() ? otherwise : j["slice"][i].get<int64_t>();
@@ -45,7 +45,7 @@ void read(const Json& j, const Tensors& tensors, Item& out) {
 }
 // One item, or several. A list of plain integers is one item in Python, a tensor of indices.
 struct Items : std::vector<AnyIndex> {};
-void read(const Json& j, const Tensors& tensors, Items& out) {
+void read(const Json& j, const NamedTensors& tensors, Items& out) {
   bool several =
       j.is_array() && std::any_of(j.begin(), j.end(), [](const Json& i) { return !i.is_number() && !i.is_boolean(); });
   if (j.is_object() && j.contains("tensors")) {

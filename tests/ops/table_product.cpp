@@ -8,7 +8,7 @@ struct EinsumArgument {
   std::string equation;
   std::vector<Tensor> operands;
 };
-void read(const Json& j, const Tensors& tensors, EinsumArgument& out) {
+void read(const Json& j, const NamedTensors& tensors, EinsumArgument& out) {
   if (j.is_string()) out.equation = j.get<std::string>();
   else test::read(j, tensors, out.operands);
 }

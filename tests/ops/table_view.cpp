@@ -9,7 +9,7 @@ struct Cuts {
   int64_t number = 0;
   bool is_list = false;
 };
-void read(const Json& j, const Tensors& tensors, Cuts& out) {
+void read(const Json& j, const NamedTensors& tensors, Cuts& out) {
   if (j.is_object()) {
     Tensor t;
     test::read(j, tensors, t);
@@ -34,7 +34,7 @@ auto cut(Pieces (*by_list)(const Tensor&, const Dims&), Pieces (*by_number)(cons
 struct Target {
   std::optional<DType> dtype;
 };
-void read(const Json& j, const Tensors& tensors, Target& out) {
+void read(const Json& j, const NamedTensors& tensors, Target& out) {
   if (j.is_object()) {
     Tensor other;
     test::read(j, tensors, other);

@@ -13,7 +13,7 @@ namespace {
 // A gradient that nothing contributed to is zero.
 Tensor or_zeros(const Tensor& g, const Tensor& like) { return g.defined() ? g : zeros(like.shape(), like.dtype()); }
 
-std::vector<Tensor> wanted(const OpCase& c, const Tensors& inputs) {
+std::vector<Tensor> wanted(const OpCase& c, const NamedTensors& inputs) {
   std::vector<Tensor> list;
   for (const std::string& name : c.grad) list.push_back(inputs.at(name));
   return list;
@@ -60,7 +60,7 @@ template <class F> void for_each_case(bool large, Failures& failures, F&& f) {
 TEST_CASE("operations have PyTorch's values and vector-Jacobian products", "[ops]") {
   Failures failures;
   for_each_case(false, failures, [&](const OpCase& c) {
-    Tensors inputs = make_inputs(c);
+    NamedTensors inputs = make_inputs(c);
     // Where there are gradients the numbers are tame, and a sum's last bits count in units of its terms.
     double of_largest = c.grad.empty() ? 0 : 1;
     Outputs ys = c.call(inputs);
@@ -83,7 +83,7 @@ TEST_CASE("create_graph does not change the gradients", "[ops]") {
   for_each_case(false, failures, [&](const OpCase& c) {
     if (c.grad.empty()) return;
     auto grads = [&](bool create_graph) {
-      Tensors inputs = make_inputs(c);
+      NamedTensors inputs = make_inputs(c);
       Outputs ys = c.call(inputs);
       GradOptions options{.grad_outputs = cotangents(c, ys), .create_graph = create_graph, .allow_unused = true};
       return grad(differentiable(ys), wanted(c, inputs), options);
@@ -152,7 +152,7 @@ struct Gradients {
   Numbers first, second;  // second: with the cotangents' last
 };
 
-Gradients gradients(const OpCase& c, const Tensors& inputs, const std::vector<Tensor>& cotangents, bool second) {
+Gradients gradients(const OpCase& c, const NamedTensors& inputs, const std::vector<Tensor>& cotangents, bool second) {
   Gradients out;
   std::vector<Tensor> x = wanted(c, inputs);
   Outputs ys = differentiable(c.call(inputs));
@@ -187,7 +187,7 @@ TEST_CASE("derivatives agree with finite differences, first and second order", "
 
     // L, or S, at these inputs and, for S, cotangents.
     auto evaluate = [&](const Numbers& x, bool second) {
-      Tensors inputs = make_inputs(c, false);
+      NamedTensors inputs = make_inputs(c, false);
       for (size_t k = 0; k < c.grad.size(); ++k) {
         inputs[c.grad[k]] = from_numbers(x[k], golden(c, c.grad[k]).shape(), DType::float64).requires_grad_();
       }

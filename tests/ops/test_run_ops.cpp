@@ -90,7 +90,7 @@ TEST_CASE("run_ops answers each case, whatever is wrong with it", "[ops]") {
     CHECK(answer["status"] == cases[i][2]);
     CHECK(answer["message"].get<std::string>().empty() == (cases[i][2] == "ok"));
   }
-  Tensors out = io::load_safetensors(folder + "/out").tensors;
+  NamedTensors out = io::load_safetensors(folder + "/out").tensors;
   CHECK(difference(out.at("good/out0"), tensor({1.0, 4.0})) == "");
   CHECK(difference(out.at("good/grad/0"), tensor({2.0, 40.0})) == "");
   CHECK(difference(out.at("flat/grad/0"), tensor({0.0, 0.0})) == "");

@@ -13,7 +13,7 @@ using namespace cr::test;
 namespace {
 
 // The results of a case, followed by its gradients for a cotangent of ones.
-std::vector<Tensor> evaluate(const OpCase& c, const Tensors& inputs) {
+std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs) {
   Outputs ys = c.call(inputs), results, wanted, ones;
   for (const Tensor& y : ys) results.push_back(y.detach());
   for (const std::string& name : c.grad) wanted.push_back(inputs.at(name));
@@ -59,7 +59,7 @@ TEST_CASE("one thread and two give the same bits", "[bits]") {
   int seen = 0;
   for (const OpCase& c : op_cases()) {
     if (!c.large || seen++ % (kSanitized ? 4 : 1) != 0) continue;
-    Tensors inputs = make_inputs(c);
+    NamedTensors inputs = make_inputs(c);
     backend::set_num_threads(1);
     std::vector<Tensor> one = evaluate(c, inputs);
     backend::set_num_threads(2);
@@ -95,7 +95,7 @@ TEST_CASE("all instruction sets give the same bits, products the same to roundin
     if (isa > backend::cpu::best_isa()) continue;
     for (const OpCase& c : op_cases()) {
       if (kSanitized && c.large) continue;
-      Tensors inputs = make_inputs(c);
+      NamedTensors inputs = make_inputs(c);
       backend::cpu::set_isa(Isa::base);
       std::vector<Tensor> base = evaluate(c, inputs);
       backend::cpu::set_isa(isa);
@@ -119,7 +119,7 @@ TEST_CASE("every device computes what the CPU computes", "[bits]") {
     std::set<std::string> done, refused;
     for (const OpCase& c : op_cases()) {
       if (c.large) continue;
-      Tensors inputs = make_inputs(c), moved;
+      NamedTensors inputs = make_inputs(c), moved;
       std::vector<Tensor> want = evaluate(c, inputs), got;
       try {
         for (auto& [name, x] : inputs) moved[name] = x.detach().to(device);
