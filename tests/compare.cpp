@@ -8,8 +8,7 @@ namespace cr::test {
 std::string test_file(const std::string& path) { return std::string(CHAINRULE_TESTS_DIR) + "/" + path; }
 
 DType dtype_named(const std::string& name) {
-  for (DType t : {DType::boolean, DType::int64, DType::float32, DType::float64, DType::float16,
-                  DType::bfloat16}) {
+  for (DType t : {DType::boolean, DType::int64, DType::float32, DType::float64, DType::float16, DType::bfloat16}) {
     if (name == cr::name(t)) return t;
   }
   throw Error("no type is called " + name);

@@ -76,7 +76,7 @@ struct Node : GraphNode {
   struct Extra {
     std::vector<std::pair<int, std::shared_ptr<Hook>>> hooks;  // with the output they watch; empty once removed
     Tensor grad;                                               // of a leaf
-    std::vector<RowSparse> rows;                               // what is to be added to it when somebody asks for it in full
+    std::vector<RowSparse> rows;  // what is to be added to it when somebody asks for it in full
   };
 
   // Node and arrays are one allocation. Use `make`.

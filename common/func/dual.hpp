@@ -55,6 +55,14 @@ template <class T, int N> struct Dual {
   T value;
   std::array<T, static_cast<size_t>(N)> slope{};
 
+  // xᵃ with the shortcuts of the tensors' pow.
+  static constexpr T power(T x, double a) {
+    if (a == 0.5 || a == -0.5) return a > 0 ? functor::Sqrt{}(x) : functor::Rsqrt{}(x);
+    if (a == 1 || a == -1) return a > 0 ? x : T(1) / x;
+    if (a == 2 || a == -2) return a > 0 ? x * x : T(1) / (x * x);
+    return a == 3 ? x * x * x : functor::Pow{}(x, static_cast<T>(a));
+  }
+
   // ## Arithmetic
   //
   // A number is a constant: it has no slopes.
@@ -118,7 +126,7 @@ template <class T, int N> struct Dual {
   friend constexpr Dual square(const Dual& x) { return dual::chain(x.value * x.value, x, 2 * x.value); }
   friend constexpr Dual relu(const Dual& x) {
     T y = functor::Relu{}(x.value);
-    return dual::make<T, N>(y, [&](size_t k) { return y > T(0) ? x.slope[k] : T(0); });
+    return dual::make<T, N>(y, [&](size_t k) { return y <= T(0) ? T(0) : x.slope[k]; });
   }
   friend constexpr Dual exp(const Dual& x) {
     T y = functor::Exp{}(x.value);
@@ -140,9 +148,8 @@ template <class T, int N> struct Dual {
     return dual::chain(y, x, y * (1 - y));
   }
   friend constexpr Dual pow(const Dual& x, double exponent) {
-    T a = static_cast<T>(exponent);
-    if (exponent == 2) return square(x);
-    return dual::chain(functor::Pow{}(x.value, a), x, exponent == 0 ? T(0) : a * functor::Pow{}(x.value, a - 1));
+    return dual::chain(power(x.value, exponent), x,
+                       exponent == 0 ? T(0) : power(x.value, exponent - 1) * static_cast<T>(exponent));
   }
   friend constexpr Dual clamp(const Dual& x, double min, double max) {
     T low = static_cast<T>(min), high = static_cast<T>(max);

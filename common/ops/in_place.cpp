@@ -129,7 +129,7 @@ const Tensor& Tensor::exp_() const { return copy_(fitting("exp_", *this, exp(*th
 const Tensor& Tensor::sqrt_() const { return copy_(fitting("sqrt_", *this, sqrt(*this))); }
 const Tensor& Tensor::relu_() const { return copy_(relu(*this)); }
 const Tensor& Tensor::clamp_(std::optional<Scalar> min, std::optional<Scalar> max) const {
-  return copy_(fitting("clamp_", *this, clamp(*this, min, max)));
+  return copy_(fitting("clamp_", *this, clamp(requires_grad() ? clone() : *this, min, max)));  // its rule reads x
 }
 const Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) const {
   return copy_(fitting("masked_fill_", *this, masked_fill(*this, mask, value)));

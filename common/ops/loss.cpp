@@ -37,6 +37,16 @@ void check_same_shape(const char* op, const Tensor& input, const Tensor& target,
                      to_string(target.shape()) + " differ");
   }
 }
+// input − target. Predictions of shape (n, 1) for targets of shape (n,) would all be compared with all, n² times, and the
+// training that follows would fail quietly; so a result larger than both is refused.
+Tensor difference(const char* op, const Tensor& input, const Tensor& target) {
+  Shape shape = broadcast_shapes(input.shape(), target.shape(), op);
+  if (!(shape == input.shape()) && !(shape == target.shape())) {
+    throw ShapeError(std::string(op) + ": input " + to_string(input.shape()) + " and target " +
+                     to_string(target.shape()) + " would be compared as " + to_string(shape) + "; reshape one of them");
+  }
+  return input - target;
+}
 void check_floating(const char* op, const char* what, const Tensor& x) {
   if (!is_floating(x.dtype()))
     throw DTypeError(std::string(op) + ": " + what + " must be floating-point, got " + name(x.dtype()));
@@ -55,14 +65,14 @@ static Tensor weighted(const char* op, const Tensor& losses, const Tensor& input
 }
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, const WeightedLoss& options) {
-  return weighted("mse_loss", square(input - target), input, options);
+  return weighted("mse_loss", square(difference("mse_loss", input, target)), input, options);
 }
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   return mse_loss(input, target, WeightedLoss{.reduction = reduction});
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, const WeightedLoss& options) {
-  return weighted("l1_loss", abs(input - target), input, options);
+  return weighted("l1_loss", abs(difference("l1_loss", input, target)), input, options);
 }
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   return l1_loss(input, target, WeightedLoss{.reduction = reduction});
@@ -76,7 +86,7 @@ static Tensor huber(const Tensor& d, double delta) {
 
 Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLoss& options) {
   check_positive("huber_loss", "delta", options.delta);
-  Tensor losses = huber(input - target, options.delta);
+  Tensor losses = huber(difference("huber_loss", input, target), options.delta);
   if (!options.weight.defined()) return reduced(losses, options.reduction);
   check_same_shape("huber_loss", input, options.weight, "weight");
   return reduced(losses * options.weight, options.reduction);
@@ -85,7 +95,7 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, const HuberLoss& op
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, const SmoothL1Loss& options) {
   if (options.beta == 0) return l1_loss(input, target, options.reduction);
   check_positive("smooth_l1_loss", "beta", options.beta);
-  return reduced(huber(input - target, options.beta) / options.beta, options.reduction);
+  return reduced(huber(difference("smooth_l1_loss", input, target), options.beta) / options.beta, options.reduction);
 }
 
 // max(var, eps), through which the gradient passes as if nothing had happened: a variance that is stuck at its bound still

@@ -19,7 +19,8 @@ enum class Reduction { mean, sum, none };
 
 // ## Numbers: regression
 //
-// Element by element; input and target broadcast. A weight has input's shape; the weighted mean divides by its sum.
+// Element by element; input and target broadcast as long as the result is as large as one of them. A weight has input's
+// shape; the weighted mean divides by its sum.
 struct WeightedLoss {
   Tensor weight = {};
   Reduction reduction = Reduction::mean;

@@ -63,9 +63,9 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
 
 // All rows of a, whatever dimensions number them, times one matrix or vector.
 Tensor multiply_rows(const Tensor& a, const Tensor& b, int64_t inner) {
-  Tensor right = b.dim() == 1 ? b.unsqueeze(1) : b;                                     // (k, n)
+  Tensor right = b.dim() == 1 ? b.unsqueeze(1) : b;                                // (k, n)
   Tensor left = a.dim() == 2 ? a : a.reshape({numel(without_last(a, 1)), inner});  // (m, k)
-  Tensor c = multiply(left, right);                                                     // (m, n)
+  Tensor c = multiply(left, right);                                                // (m, n)
   if (a.dim() == 2 && b.dim() == 2) return c;
   Shape shape = without_last(a, 1);
   if (b.dim() == 2) shape.push_back(b.shape()[1]);

@@ -25,7 +25,7 @@ template <> inline constexpr DType dtype_of<BFloat16> = DType::bfloat16;
 
 template <class T>
 concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int64_t> ||
-                  std::same_as<T, bool> || std::same_as<T, Float16> || std::same_as<T, BFloat16>;
+    std::same_as<T, bool> || std::same_as<T, Float16> || std::same_as<T, BFloat16>;
 
 constexpr int64_t size_of(DType t) {
   constexpr int64_t kBytes[] = {1, 8, 4, 8, 2, 2};

@@ -78,7 +78,8 @@ std::vector<Workload> workloads() {
   };
   for (int64_t n : {64, 256, 512, 1024, 2048}) {
     std::string size = std::to_string(n);
-    list.push_back({"matmul_" + size, "matrix product of two " + size + " x " + size, [n] { return square_matmul(n); }});
+    list.push_back(
+        {"matmul_" + size, "matrix product of two " + size + " x " + size, [n] { return square_matmul(n); }});
   }
   struct Kernel {
     const char *name, *what;

@@ -6,8 +6,8 @@
 
 #include "catch.hpp"
 #include "chainrule.hpp"
-#include "contains.hpp"
 #include "compare.hpp"
+#include "contains.hpp"
 
 using namespace cr;
 using cr::test::numbers_of;

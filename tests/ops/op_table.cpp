@@ -10,7 +10,8 @@ namespace cr::test {
 namespace {
 
 [[noreturn]] void not_a(const char* what, const Json& j) {
-  throw Unsupported(std::string("expected ") + what + ", got " + j.dump(-1, ' ', false, Json::error_handler_t::replace));
+  throw Unsupported(std::string("expected ") + what + ", got " +
+                    j.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 bool is_number(const Json& j) { return j.is_number() || j.is_boolean() || (j.is_object() && j.contains("float")); }
 
@@ -86,7 +87,8 @@ void read(const Json& j, const NamedTensors& tensors, Operand& out) {
 // Positional arguments end at the parameter that takes the rest; those behind it go by name.
 Json Args::take(size_t i) const {
   const Parameter& p = parameters[i];
-  bool by_name = std::any_of(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(i), [](auto& q) { return q.rest; });
+  bool by_name = std::any_of(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(i),
+                             [](auto& q) { return q.rest; });
   if (p.rest && positional.size() > i) {
     bool one_list = positional.size() == i + 1 && (positional[i].is_array() || positional[i].contains("tensors"));
     return one_list ? positional[i] : Json(positional.begin() + static_cast<std::ptrdiff_t>(i), positional.end());

@@ -60,7 +60,8 @@ template <class T> void read(const Json& j, const NamedTensors& tensors, std::op
 template <class T> void read(const Json& j, const NamedTensors& tensors, std::vector<T>& out) {
   if (j.is_null()) return;
   if (j.is_object() && j.contains("tensors")) {
-    for (const Json& name : j["tensors"]) read(name.is_null() ? name : Json{{"tensor", name}}, tensors, out.emplace_back());
+    for (const Json& name : j["tensors"])
+      read(name.is_null() ? name : Json{{"tensor", name}}, tensors, out.emplace_back());
   } else if (j.is_array()) {
     for (const Json& item : j) read(item, tensors, out.emplace_back());
   } else {
@@ -110,9 +111,7 @@ template <class A, class B> Outputs outputs(const std::pair<A, B>& ys) { return 
 
 // ## One line of a table
 template <class F> struct Signature : Signature<decltype(&F::operator())> {};
-template <class R, class... A> struct Signature<R (*)(A...)> {
-  using arguments = std::tuple<std::decay_t<A>...>;
-};
+template <class R, class... A> struct Signature<R (*)(A...)> { using arguments = std::tuple<std::decay_t<A>...>; };
 template <class C, class R, class... A> struct Signature<R (C::*)(A...) const> : Signature<R (*)(A...)> {};
 
 struct Op {
@@ -130,7 +129,8 @@ struct Op {
         // In a braced list, arguments are read from left to right.
         A values{args.get<std::tuple_element_t<i, A>>(i)...};
         return outputs(f(std::get<i>(values)...));
-      }(std::make_index_sequence<std::tuple_size_v<A>>{});
+      }
+      (std::make_index_sequence<std::tuple_size_v<A>>{});
     };
   }
 

@@ -11,7 +11,8 @@ using namespace cr::test;
 
 TEST_CASE("every operation of the public headers has a case", "[ops]") {
   std::set<std::string> tested;
-  for (const OpCase& c : op_cases()) tested.insert(c.op.substr(c.op.rfind("linalg.", 0) == 0 ? 7 : 0)), tested.insert(c.op);
+  for (const OpCase& c : op_cases())
+    tested.insert(c.op.substr(c.op.rfind("linalg.", 0) == 0 ? 7 : 0)), tested.insert(c.op);
   std::string untested;
   // What makes tensors out of nothing has tests of its own.
   Table create = create_ops();

@@ -58,8 +58,8 @@ TEST_CASE("run_ops answers each case, whatever is wrong with it", "[ops]") {
                                         {"flat/cotangent0", tensor({1.0, 10.0})}});
   const std::vector<std::array<std::string, 3>> cases = {
       {R"({"id":"good","op":"mul","args":[{"tensor":"x"},{"tensor":"x"}],"kwargs":{},"grad":["x"]})", "good", "ok"},
-      {R"({"id":"named","op":"add","args":[],"kwargs":{"input":{"tensor":"x"},"other":1,"alpha":2},"grad":[]})", "named",
-       "ok"},
+      {R"({"id":"named","op":"add","args":[],"kwargs":{"input":{"tensor":"x"},"other":1,"alpha":2},"grad":[]})",
+       "named", "ok"},
       {R"({"id":"inf","op":"maximum","args":[{"tensor":"x"},{"tensor":"x"}]})", "inf", "ok"},
       {R"({"id":"prefix","op":"torch.nn.functional.relu","args":[{"tensor":"x"}]})", "prefix", "ok"},
       {R"({"id":"unknown","op":"no_such_op","args":[]})", "unknown", "unsupported"},
