@@ -4,9 +4,11 @@
 // one element, without branches, and every backend compiles it: the CPU's vector loops, the emulator and CUDA. The list
 // at the end numbers them, so that "apply Tanh" can travel through the waist as an integer.
 //
-// Functions of real numbers have pages of their own: their maths is in `functor_math.hpp`, the structs in `functor_special.hpp`.
+// Functions of real numbers have pages of their own: their maths is in `functor_math.hpp`, the structs in
+// `functor_special.hpp`; so have activations and losses, in `functor_activation.hpp`.
 #pragma once
 
+#include "backend/functor_activation.hpp"
 #include "backend/functor_special.hpp"
 
 namespace cr::functor {
@@ -316,14 +318,6 @@ struct Where : Elementwise<3, kEverything> {
   static constexpr const char* kName = "where";
   template <class T> constexpr T operator()(T condition, T x, T y) const { return condition != T(0) ? x : y; }
 };
-
-}  // namespace CR_ISA
-}  // namespace cr::functor
-
-#include "backend/functor_activation.hpp"
-
-namespace cr::functor {
-inline namespace CR_ISA {
 
 // ## The list
 //

@@ -1,8 +1,10 @@
 // # The maths of activations and losses
 //
-// More functors for the list in `functor.hpp`, which includes this file. A struct with a `slope` is a function and its
-// derivative; `Through<F>` multiplies a gradient by that slope, so that going back takes one pass over memory as well.
+// A struct with a `slope` is a function and its derivative; `Through<F>` multiplies a gradient by that slope, so that
+// going back takes one pass over memory as well.
 #pragma once
+
+#include "backend/functor_math.hpp"
 
 namespace cr::functor {
 inline namespace CR_ISA {

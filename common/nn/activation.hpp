@@ -15,11 +15,7 @@ struct PReLU {
   PReLU() : PReLU(1) {}
   explicit PReLU(int64_t num_parameters, double init = 0.25) : weight(full({num_parameters}, init).requires_grad_()) {}
 
-  Tensor operator()(const Tensor& x) const {
-    Shape shape(std::max(x.dim(), 1), 1);
-    if (weight.numel() > 1) shape[x.dim() > 1 ? 1 : 0] = weight.numel();
-    return relu(x) - weight.reshape(shape) * relu(-x);
-  }
+  Tensor operator()(const Tensor& x) const { return prelu(x, weight); }
 
   CR_FIELDS(weight)
 };

@@ -25,11 +25,7 @@ struct Dropout {
     if (!(p >= 0 && p <= 1)) throw Error("Dropout: p must lie in [0, 1], got " + std::to_string(p));
   }
 
-  Tensor operator()(const Tensor& x) const {
-    if (!training || p == 0) return x;
-    if (p == 1) return x * 0;
-    return x * ((rand(x.shape(), generator) >= p).to(x.dtype()) / (1 - p)).to(x.device());
-  }
+  Tensor operator()(const Tensor& x) const { return dropout(x, p, training, generator); }
 
   CR_FIELDS(p, training)
 };

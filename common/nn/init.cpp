@@ -16,35 +16,13 @@ Tensor normal(const Shape& shape, double mean, double deviation, Generator& gene
   return randn(shape, generator, dtype) * deviation + mean;
 }
 
-// ## Truncated
-namespace {
-
-// The x with erf x = y: Winitzki's formula, three digits good, and three of Halley's steps.
-double erf_inverse(double y) {
-  if (std::abs(y) >= 1) return std::copysign(INFINITY, y);
-  constexpr double a = 0.147;
-  double log = std::log1p(-y * y), t = 2 / (std::numbers::pi * a) + log / 2;
-  double x = std::copysign(std::sqrt(std::sqrt(t * t - log / a) - t), y);
-  for (int i = 0; i < 3; ++i) {
-    double step = (std::erf(x) - y) * std::sqrt(std::numbers::pi) / 2 * std::exp(x * x);
-    x -= step / (1 + x * step);
-  }
-  return x;
-}
-
-}  // namespace
-
 // If u is uniform, the x with Φ(x) = u is normal; u between Φ(a) and Φ(b) gives x between a and b.
 Tensor trunc_normal(const Shape& shape, double mean, double deviation, double a, double b, Generator& generator,
                     DType dtype) {
   if (!(a < b)) throw Error("trunc_normal: needs a < b");
   auto erf_of = [&](double x) { return std::erf((x - mean) / (deviation * std::numbers::sqrt2)); };
-  Tensor y = uniform(shape, erf_of(a), erf_of(b), generator, DType::float64);
-  double* numbers = y.mutable_data<double>();
-  for (int64_t i = 0; i < y.numel(); ++i) {
-    numbers[i] = std::clamp(mean + deviation * std::numbers::sqrt2 * erf_inverse(numbers[i]), a, b);
-  }
-  return y.to(dtype);
+  Tensor u = uniform(shape, erf_of(a), erf_of(b), generator, DType::float64);
+  return clamp(erfinv(u) * (deviation * std::numbers::sqrt2) + mean, a, b).to(dtype);
 }
 
 // ## By the size of a layer
@@ -99,26 +77,14 @@ Tensor kaiming_normal(const Shape& shape, Generator& generator, KaimingOptions o
   return normal(shape, 0, kaiming_deviation("kaiming_normal", shape, options), generator, dtype);
 }
 
-// Gram and Schmidt: from each vector take away what lies along those before it, and divide by its length. Once leaves
-// rounding errors that grow with the number of vectors; twice is enough (Giraud et al. 2005).
-static Tensor orthonormal_rows(Tensor v) {  // (k, n), k ≤ n
-  for (int64_t i = 0; i < v.size(0); ++i) {
-    Tensor u = v[i];  // (n,)
-    for (int pass = 0; pass < 2 && i > 0; ++pass) {
-      Tensor before = v.narrow(0, 0, i);          // (i, n)
-      u = u - matmul(matmul(before, u), before);  // (n,)
-    }
-    v[i] = u / sqrt(sum(square(u)));
-  }
-  return v;
-}
-
+// Q of a random matrix, with the signs that make R's diagonal positive: then every Q is equally likely (Mezzadri 2007).
 Tensor orthogonal(const Shape& shape, Generator& generator, double gain, DType dtype) {
   fans("orthogonal", shape);
   int64_t rows = shape[0], columns = rows > 0 ? numel(shape) / rows : 0;
   Tensor v = randn({rows, columns}, generator, DType::float64);
-  Tensor q = rows <= columns ? orthonormal_rows(v) : orthonormal_rows(v.t().contiguous()).t();
-  return (q * gain).to(dtype).reshape(shape);
+  auto [q, r] = linalg::qr(rows < columns ? v.t() : v);
+  q = q * sign(r.diagonal());
+  return ((rows < columns ? q.t() : q) * gain).to(dtype).reshape(shape);
 }
 
 }  // namespace cr::nn

@@ -8,6 +8,7 @@
 #include "backend/backend.hpp"
 #include "ops/activation.hpp"
 #include "ops/create.hpp"
+#include "ops/distance.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 #include "ops/product.hpp"
@@ -462,17 +463,6 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
   return reduced(losses, options.reduction);
 }
 
-// (Σ |d|ᵖ)^(1/p) along the last dimension, with gradient 0 where it is 0.
-static Tensor distance(const Tensor& x, const Tensor& y, double p, double eps) {
-  Tensor d = abs(x - y + eps);
-  if (p == 1) return sum(d, {-1});
-  if (std::isinf(p)) return p > 0 ? amax(d, {-1}) : amin(d, {-1});
-  if (p == 0) return sum((d != 0).to(d.dtype()), {-1});
-  Tensor powers = sum(p == 2 ? square(d) : pow(d, p), {-1}), zero = powers == 0;
-  Tensor safe = where(zero, like(powers, 1), powers);
-  return where(zero, like(powers, 0), p == 2 ? sqrt(safe) : pow(safe, 1 / p));
-}
-
 // `apart(x, y)` is the distance.
 template <class F, class Options>
 static Tensor triplet(const char* op, const Tensor& anchor, const Tensor& positive, const Tensor& negative, F&& apart,
@@ -490,14 +480,14 @@ static Tensor triplet(const char* op, const Tensor& anchor, const Tensor& positi
 
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative,
                            const TripletMarginLoss& options) {
-  auto apart = [&](const Tensor& x, const Tensor& y) { return distance(x, y, options.p, options.eps); };
+  auto apart = [&](const Tensor& x, const Tensor& y) { return pairwise_distance(x, y, options.p, options.eps); };
   return triplet("triplet_margin_loss", anchor, positive, negative, apart, options);
 }
 
 Tensor triplet_margin_with_distance_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative,
                                          const TripletDistanceLoss& options) {
   auto apart = [&](const Tensor& x, const Tensor& y) {
-    return options.distance ? options.distance(x, y) : distance(x, y, 2, 1e-6);
+    return options.distance ? options.distance(x, y) : pairwise_distance(x, y);
   };
   return triplet("triplet_margin_with_distance_loss", anchor, positive, negative, apart, options);
 }

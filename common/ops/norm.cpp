@@ -8,8 +8,8 @@
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
 #include "ops/elementwise.hpp"
-#include "ops/index.hpp"
 #include "ops/reduce.hpp"
+#include "ops/statistics.hpp"
 
 namespace cr {
 namespace {
@@ -255,29 +255,10 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
   return x / pow(average * alpha + k, beta);
 }
 
-// ## Length
-//
-// ‖x‖ₚ = (Σ |x|ᵖ)^(1/p),  d‖x‖/dx = sign x · (|x| / ‖x‖)ᵖ⁻¹, and 0 where that is no number
-static Tensor length(const Tensor& x, double p, const Dims& dims) {
-  Tensor zero = zeros({}, x.dtype(), x.device());
-  if (p == 0) return sum((x != 0).to(x.dtype()), dims, true);
-  if (p == 1) return sum(abs(x), dims, true);
-  if (std::isinf(p)) return p > 0 ? amax(abs(x), dims, true) : amin(abs(x), dims, true);
-  if (p == 2) {
-    // √ has no slope at 0. The zeros among the sums are replaced before the root and their results after it.
-    Tensor squares = sum(square(x), dims, true), none = squares == 0;
-    return where(none, zero, sqrt(where(none, ones({}, x.dtype(), x.device()), squares)));
-  }
-  // xᵖ has no slope at 0 for p < 1 either; numbers that are 0 add nothing, or ∞ for p < 0, and get no gradient.
-  Tensor a = abs(x), none = a == 0, one = ones({}, x.dtype(), x.device());
-  Tensor at_zero = p < 0 ? one / zero : zero;
-  Tensor total = sum(where(none, at_zero, pow(where(none, one, a), p)), dims, true), empty = total == 0;
-  return where(empty, zero, pow(where(empty, one, total), 1 / p));
-}
-
+// x / max(‖x‖ₚ, ε)
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
   check_floating("normalize", x);
-  return x / clamp(length(x, p, dims), eps, std::numeric_limits<double>::infinity());
+  return x / clamp_min(norm(x, p, dims, true), eps);
 }
 
 }  // namespace cr

@@ -16,7 +16,7 @@ Adagrad::Adagrad(const std::vector<Group<AdagradOptions>>& list) : GroupedOptimi
 void Adagrad::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const AdagradOptions& o = groups[group_[i]];
-    update(i, "Adagrad", [&](const Tensor& p, const Tensor& g) {
+    update(i, "Adagrad", o.weight_decay == 0, [&](const Tensor& p, const Tensor& g) {
       double lr = o.lr / (1 + static_cast<double>(steps_[i]) * o.lr_decay);
       backend::on(p.device())
           .adagrad(p, g, buffer("sum", i, o.initial_accumulator_value), {lr, o.eps, o.weight_decay, o.maximize});

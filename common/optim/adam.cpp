@@ -30,7 +30,7 @@ std::vector<std::string> Adam::buffers_of(size_t group) const { return buffers(g
 void Adam::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const AdamOptions& o = groups[group_[i]];
-    update(i, "Adam", [&](const Tensor& p, const Tensor& g) {
+    update(i, "Adam", false, [&](const Tensor& p, const Tensor& g) {
       backend::on(p.device())
           .adam(p, g, buffer("exp_avg", i), buffer("exp_avg_sq", i), o.amsgrad ? buffer("max_exp_avg_sq", i) : Tensor(),
                 numbers(o, steps_[i] + 1, false));
@@ -45,7 +45,7 @@ std::vector<std::string> AdamW::buffers_of(size_t group) const { return buffers(
 void AdamW::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const AdamWOptions& o = groups[group_[i]];
-    update(i, "AdamW", [&](const Tensor& p, const Tensor& g) {
+    update(i, "AdamW", false, [&](const Tensor& p, const Tensor& g) {
       backend::on(p.device())
           .adam(p, g, buffer("exp_avg", i), buffer("exp_avg_sq", i), o.amsgrad ? buffer("max_exp_avg_sq", i) : Tensor(),
                 numbers(o, steps_[i] + 1, true));

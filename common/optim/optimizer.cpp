@@ -1,6 +1,8 @@
 #include "optim/optimizer.hpp"
 
 #include "ops/create.hpp"
+#include "ops/embedding.hpp"
+#include "ops/index.hpp"
 
 namespace cr::optim {
 
@@ -27,21 +29,34 @@ void Optimizer::zero_grad() {
 }
 
 // An update is no operation of the graph, but it is a write: what saved the old value must notice.
-void Optimizer::update(size_t i, const char* name, const std::function<void(const Tensor&, const Tensor&)>& f) {
+void Optimizer::update(size_t i, const char* name, bool zero_rests,
+                       const std::function<void(const Tensor&, const Tensor&)>& f) {
   const Tensor& p = parameters_[i];
-  Tensor g = p.grad();
-  if (!g.defined()) return;
-  f(p, g.detach().contiguous());
+  std::optional<RowSparse> sparse = zero_rests ? sparse_grad(p) : std::nullopt;
+  rows_ = sparse ? sparse->indices : Tensor();
+  parts_.clear();
+  if (sparse) {
+    NoGrad no_grad;
+    Tensor part = index_select(p, 0, rows_);
+    f(part, sparse->values);
+    parts_.emplace_back(p, part);
+    for (auto& [all, rows] : parts_) all.index_put_({rows_}, rows);
+  } else {
+    Tensor g = p.grad();
+    if (!g.defined()) return;
+    f(p, g.detach().contiguous());
+  }
   ++steps_[i];
   p.impl()->storage->bump(name);
 }
 
-const Tensor& Optimizer::buffer(const std::string& name, size_t i, double value) {
+Tensor Optimizer::buffer(const std::string& name, size_t i, double value) {
   std::vector<Tensor>& list = buffers_[name];
   list.resize(parameters_.size());
   const Tensor& p = parameters_[i];
   if (!list[i].defined()) list[i] = full(p.shape(), value, p.dtype(), p.device());
-  return list[i];
+  if (!rows_.defined()) return list[i];
+  return parts_.emplace_back(list[i], index_select(list[i], 0, rows_)).second;
 }
 
 static std::string group_key(size_t group, const std::string& option) {

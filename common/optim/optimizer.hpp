@@ -36,12 +36,14 @@ class Optimizer {
   // Throws AutogradError if a tensor is not a leaf that requires a gradient, or is listed twice.
   explicit Optimizer(std::vector<Tensor> parameters);
 
-  // One update of parameter i, unless it has no gradient. An optimiser that can apply gradients of another form than a
-  // dense tensor finds them here.
-  void update(size_t i, const char* name, const std::function<void(const Tensor& p, const Tensor& g)>& f);
+  // One update f(p, g) of parameter i, unless it has no gradient. `zero_rests` says that where a gradient is 0, f leaves
+  // parameter and buffers alone. Then of a gradient that was collected as rows (`sparse_grad`) f is given these rows, of p
+  // and by `buffer` too; the others are not touched.
+  void update(size_t i, const char* name, bool zero_rests,
+              const std::function<void(const Tensor& p, const Tensor& g)>& f);
 
-  // Buffer `name` of parameter i, filled with `value` when it is first asked for.
-  const Tensor& buffer(const std::string& name, size_t i, double value = 0);
+  // Buffer `name` of parameter i, filled with `value` when it is first asked for. Called within `update`.
+  Tensor buffer(const std::string& name, size_t i, double value = 0);
 
   using Numbers = std::map<std::string, double>;
   virtual Numbers options_of(size_t group) const = 0;
@@ -54,6 +56,10 @@ class Optimizer {
   std::vector<size_t> group_;                           // of each parameter
   std::map<std::string, std::vector<Tensor>> buffers_;  // one tensor for each parameter; undefined until first used
   std::vector<int64_t> steps_;                          // how often each parameter was updated
+
+ private:
+  Tensor rows_;                                   // which rows the update that goes on is about; undefined: all
+  std::vector<std::pair<Tensor, Tensor>> parts_;  // a buffer, and its rows as they will be
 };
 
 // ## Parameter groups

@@ -23,7 +23,7 @@ std::vector<std::string> RMSprop::buffers_of(size_t group) const {
 void RMSprop::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const RmspropOptions& o = groups[group_[i]];
-    update(i, "RMSprop", [&](const Tensor& p, const Tensor& g) {
+    update(i, "RMSprop", false, [&](const Tensor& p, const Tensor& g) {
       backend::on(p.device())
           .rmsprop(p, g, buffer("square_avg", i), o.centered ? buffer("grad_avg", i) : Tensor(),
                    o.momentum != 0 ? buffer("momentum", i) : Tensor(),

@@ -22,7 +22,7 @@ std::vector<std::string> SGD::buffers_of(size_t group) const {
 void SGD::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const SgdOptions& o = groups[group_[i]];
-    update(i, "SGD", [&](const Tensor& p, const Tensor& g) {
+    update(i, "SGD", o.momentum == 0 && o.weight_decay == 0, [&](const Tensor& p, const Tensor& g) {
       bool first = buffers_["momentum"].size() <= i || !buffers_["momentum"][i].defined();
       Tensor m = o.momentum != 0 ? buffer("momentum", i) : Tensor();
       backend::on(p.device())

@@ -67,6 +67,11 @@ TEST_CASE("layers compute their operation", "[nn]") {
   sum(rows).backward();
   CHECK(numbers_of(words.weight.grad()) == std::vector<double>{1, 1, 3, 3, 0, 0, 0, 0, 2, 2});
   CHECK_THROWS_AS(words(tensor({5})), IndexError);
+  nn::Embedding padded(5, 2, g, {.padding_idx = -1, .sparse = true});
+  CHECK(numbers_of(padded.weight[4]) == std::vector<double>{0, 0});
+  sum(padded(tensor({4, 1, 4}))).backward();
+  CHECK(numbers_of(padded.weight.grad()) == std::vector<double>{0, 0, 1, 1, 0, 0, 0, 0, 0, 0});
+  CHECK_THROWS_AS(nn::Embedding(5, 2, g, {.padding_idx = 5}), IndexError);
 
   CHECK_THROWS_WITH(nn::BatchNorm2d(6)(x), ContainsSubstring("BatchNorm2d") && ContainsSubstring("(4, 6, 3)"));
   CHECK_THROWS_AS(nn::InstanceNorm2d(6)(x), ShapeError);
