@@ -8,6 +8,7 @@
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
 #include "ops/elementwise.hpp"
+#include "ops/join.hpp"
 #include "ops/reduce.hpp"
 #include "ops/statistics.hpp"
 
