@@ -119,7 +119,7 @@ template <class T, int N> struct Dual {
 
   // ## Functions
   //
-  // Each has the formula of its tensor twin in `ops/elementwise.cpp`, kinks included.
+  // Each has the formula of its tensor twin in `ops/`, kinks included.
   friend constexpr Dual neg(const Dual& x) { return -x; }
   friend constexpr Dual abs(const Dual& x) { return dual::chain(functor::Abs{}(x.value), x, functor::Sign{}(x.value)); }
   friend constexpr Dual sign(const Dual& x) { return {functor::Sign{}(x.value)}; }
