@@ -3,7 +3,21 @@
 #include <cmath>
 #include <cstdio>
 
+#include "backend/backend.hpp"
+
 namespace cr::test {
+
+std::vector<Device> other_devices() {
+  std::vector<Device> here;
+  for (Device device : {Device::simt, Device::cuda}) {
+    try {
+      backend::on(device);
+      here.push_back(device);
+    } catch (const DeviceError&) {
+    }
+  }
+  return here;
+}
 
 std::string test_file(const std::string& path) { return std::string(CHAINRULE_TESTS_DIR) + "/" + path; }
 

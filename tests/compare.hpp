@@ -29,6 +29,9 @@ std::string difference(const Tensor& got, const Tensor& want, double ulps = 0, d
 std::vector<double> numbers_of(const Tensor& x);
 Tensor from_numbers(const std::vector<double>& values, const Shape& shape, DType dtype);
 
+// The devices of this machine and build besides the CPU.
+std::vector<Device> other_devices();
+
 // The path of a file below tests/.
 std::string test_file(const std::string& path);
 

@@ -48,10 +48,14 @@ def gather():
     return lambda: x.gather(1, index), 1
 
 
+def relu_ab_a():
+    return kernel(lambda a, b: torch.relu(a * b + a), shapes=((4 << 20,), (4 << 20,)))
+
+
 F = nn.functional
 WORKLOADS = {
     "mlp_b64": lambda: mlp(64), "mlp_b1": lambda: mlp(1), "tiny_op": tiny_op,
-    "relu_ab_a": lambda: kernel(lambda a, b: torch.relu(a * b + a), shapes=((4 << 20,), (4 << 20,))),
+    "relu_ab_a": relu_ab_a, "fused": relu_ab_a,
     "gather": gather,
     **{f"matmul_{n}": lambda n=n: kernel(torch.matmul, shapes=((n, n), (n, n))) for n in (64, 256, 512, 1024, 2048)},
     "gelu": lambda: kernel(F.gelu), "gelu_grad": lambda: kernel(F.gelu, True),

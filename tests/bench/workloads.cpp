@@ -46,10 +46,12 @@ Step square_matmul(int64_t n) {
   return [=] { matmul(a, b); };
 }
 
-Step relu_ab_a() {
+constexpr auto kReluMulAdd = [](auto a, auto b) { return relu(a * b + a); };
+Step relu_ab_a(bool in_one_pass) {
   Generator generator(1);
   Tensor a = randn({4 << 20}, generator), b = randn({4 << 20}, generator);
-  return [=] { relu(a * b + a); };
+  if (in_one_pass) return [=] { fused(kReluMulAdd, a, b); };
+  return [=] { kReluMulAdd(a, b); };
 }
 
 Step gather_rows() {
@@ -73,7 +75,8 @@ std::vector<Workload> workloads() {
          };
        },
        1000},
-      {"relu_ab_a", "relu(a * b + a), 4 M numbers, one operation after another", relu_ab_a},
+      {"relu_ab_a", "relu(a * b + a), 4 M numbers, one operation after another", [] { return relu_ab_a(false); }},
+      {"fused", "the same, in one pass; PyTorch as before", [] { return relu_ab_a(true); }},
       {"gather", "gather along rows of 4096 x 1024", gather_rows},
   };
   for (int64_t n : {64, 256, 512, 1024, 2048}) {
@@ -97,7 +100,7 @@ std::vector<Workload> workloads() {
       {"col_sums", "sums of columns", [](const Tensor& x) { return sum(x, {0}); }, false},
       {"transpose", "copy of the transpose", [](const Tensor& x) { return x.t().contiguous(); }, false},
       {"cumsum", "cumulative sums of rows", [](const Tensor& x) { return cumsum(x, 1); }, false},
-      {"sort", "sorted rows and where they came from", [](const Tensor& x) { return sort(x, 1).first; }, false},
+      {"sort", "sorted rows and where they came from", [](const Tensor& x) { return sort(x, 1).values; }, false},
   };
   for (const Kernel& k : kernels) {
     list.push_back({k.name, k.what + std::string(", 4096 x 1024"), [=] { return kernel(matrix, k.f, k.gradient); }});

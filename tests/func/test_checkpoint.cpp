@@ -107,8 +107,11 @@ TEST_CASE("random numbers are the same the second time, and generators stay wher
     auto noisy = [&](Generator& r) {
       return [&](Tensor t) {
         Tensor u = dropout_by(a(t), r) * r.uniform();
-        Generator own = r.split(1);
-        u = nested ? checkpoint([&](Tensor v) { return dropout_by(tanh(v), own); }, u) : dropout_by(tanh(u), own);
+        auto deeper = [own = r.split(1)](Tensor v) {  // by value: it is called again when this scope is long gone
+          Generator g = own;
+          return dropout_by(tanh(v), g);
+        };
+        u = nested ? checkpoint(deeper, u) : deeper(u);
         return exp(dropout_by(u, r)) * r.normal();
       };
     };

@@ -105,7 +105,9 @@ TEST_CASE("the waist adds, adds a bias and cuts off in batches too", "[ops][prod
   Generator g(2);
   Tensor a = randint(-3, 4, {2, 3, 4}, g), b = randint(-3, 4, {2, 4, 5}, g), bias = randint(-3, 4, {5}, g);
   Tensor before = randint(-3, 4, {2, 3, 5}, g), expected = relu(matmul(a, b) + before + bias);
-  for (Device device : {Device::cpu, Device::simt}) {
+  std::vector<Device> devices = other_devices();
+  devices.push_back(Device::cpu);
+  for (Device device : devices) {
     for (DType type : {DType::int64, DType::float32, DType::float64}) {
       Tensor c = before.to(type).clone().to(device), row = bias.to(type).to(device);
       backend::on(device).gemm(c, a.to(type).to(device), b.to(type).to(device),

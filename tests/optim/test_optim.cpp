@@ -160,7 +160,8 @@ TEST_CASE("row-sparse gradients end with the bits of dense ones", "[optim]") {
         optimizer = std::make_unique<optim::Adagrad>(
             std::vector{table}, optim::AdagradOptions{.lr = 0.1, .lr_decay = 0.1, .initial_accumulator_value = 0.5});
       if (name == "adagrad_all")
-        optimizer = std::make_unique<optim::Adagrad>(std::vector{table}, optim::AdagradOptions{.lr = 0.1, .weight_decay = 0.1});
+        optimizer =
+            std::make_unique<optim::Adagrad>(std::vector{table}, optim::AdagradOptions{.lr = 0.1, .weight_decay = 0.1});
       if (name == "adam") optimizer = std::make_unique<optim::Adam>(std::vector{table}, optim::AdamOptions{.lr = 0.1});
       for (int i = 0; i < 6; ++i) {
         optimizer->zero_grad();

@@ -155,10 +155,10 @@ void reduce_columns_kernel(int64_t rows, int64_t columns, const void* bytes, int
   auto* x = static_cast<const T*>(bytes);
   auto* total = static_cast<A*>(totals);
   if constexpr (__is_same(T, float)) {
-    constexpr int kBlock = 256;
-    T partial[kBlock];
-    for (int64_t left = 0; left < columns; left += kBlock) {
-      int64_t width = columns - left < kBlock ? columns - left : kBlock;
+    constexpr int kStrip = 256;
+    T partial[kStrip];
+    for (int64_t left = 0; left < columns; left += kStrip) {
+      int64_t width = columns - left < kStrip ? columns - left : kStrip;
       for (int64_t top = 0; top < rows; top += 128) {
         int64_t bottom = rows < top + 128 ? rows : top + 128;
         for (int64_t j = 0; j < width; ++j) partial[j] = identity<F, T>();
