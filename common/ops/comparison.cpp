@@ -50,13 +50,30 @@ bool equal(const Tensor& x, const Tensor& y) { return x.shape() == y.shape() && 
 static Tensor all_of_them(bool value, const Tensor& x) {
   return backend::full(x.shape(), value, DType::boolean, x.device());
 }
-Tensor isnan(const Tensor& x) { return x != x; }
-Tensor isinf(const Tensor& x) { return is_floating(x.dtype()) ? abs(x.detach()) == INFINITY : all_of_them(false, x); }
-Tensor isfinite(const Tensor& x) { return is_floating(x.dtype()) ? abs(x.detach()) < INFINITY : all_of_them(true, x); }
-Tensor isposinf(const Tensor& x) { return is_floating(x.dtype()) ? x == INFINITY : all_of_them(false, x); }
-Tensor isneginf(const Tensor& x) { return is_floating(x.dtype()) ? x == -INFINITY : all_of_them(false, x); }
+// 16-bit numbers are looked at as float32.
+static Tensor looked_at(const Tensor& x) { return is_storage(x.dtype()) ? x.detach().to(DType::float32) : x.detach(); }
+static Tensor where_floating(const Tensor& x, Tensor (*f)(const Tensor&), bool otherwise) {
+  Tensor numbers = looked_at(x);
+  return is_floating(numbers.dtype()) ? f(numbers) : all_of_them(otherwise, x);
+}
+Tensor isnan(const Tensor& x) {
+  return where_floating(x, [](const Tensor& y) { return y != y; }, false);
+}
+Tensor isinf(const Tensor& x) {
+  return where_floating(x, [](const Tensor& y) { return abs(y) == INFINITY; }, false);
+}
+Tensor isfinite(const Tensor& x) {
+  return where_floating(x, [](const Tensor& y) { return abs(y) < INFINITY; }, true);
+}
+Tensor isposinf(const Tensor& x) {
+  return where_floating(x, [](const Tensor& y) { return y == INFINITY; }, false);
+}
+Tensor isneginf(const Tensor& x) {
+  return where_floating(x, [](const Tensor& y) { return y == -INFINITY; }, false);
+}
 Tensor signbit(const Tensor& x) {
-  return is_floating(x.dtype()) ? backend::map(1, x.detach(), functor::Copysign{}) < 0 : x < 0;
+  Tensor y = looked_at(x);
+  return is_floating(y.dtype()) ? backend::map(1, y, functor::Copysign{}) < 0 : y < 0;
 }
 
 // ## Logic

@@ -464,6 +464,7 @@ Tensor lerp(const Tensor& x, const Tensor& end, double weight) {
 }
 
 Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf, std::optional<double> neginf) {
+  if (is_storage(x.dtype())) return nan_to_num(x.to(DType::float32), nan, posinf, neginf);
   if (!is_floating(x.dtype())) return x.clone();
   double most = x.dtype() == DType::float32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
   Tensor y = masked_fill(x, isnan(x), nan);

@@ -172,6 +172,19 @@ TEST_CASE("in place, a result must fit", "[elementwise]") {
   CHECK_THROWS_AS(ones({2}).requires_grad_().exp_(), AutogradError);
 }
 
+TEST_CASE("16-bit numbers can be asked what they are", "[elementwise]") {
+  for (DType type : {DType::float16, DType::bfloat16}) {
+    Tensor x = tensor({1.0, NAN, INFINITY, -INFINITY}).to(type);
+    CHECK(numbers(isnan(x)) == Numbers{0, 1, 0, 0});
+    CHECK(numbers(isinf(x)) == Numbers{0, 0, 1, 1});
+    CHECK(numbers(isposinf(x)) == Numbers{0, 0, 1, 0});
+    CHECK(numbers(isneginf(x)) == Numbers{0, 0, 0, 1});
+    CHECK(numbers(isfinite(x)) == Numbers{1, 0, 0, 0});
+    CHECK(numbers(signbit(x)) == Numbers{0, 0, 0, 1});
+    CHECK(numbers(nan_to_num(x, 2, 3, 4)) == Numbers{1, 2, 3, 4});
+  }
+}
+
 // Results are new tensors, also where nothing was to be done.
 TEST_CASE("what leaves the numbers as they are still returns a new tensor", "[elementwise]") {
   Tensor i = ints({1, 2});
