@@ -105,9 +105,10 @@ void Args::check(const std::string& op) const {
     throw Unsupported(op + " takes " + std::to_string(parameters.size()) + " arguments here, not " +
                       std::to_string(positional.size()));
   }
-  for (auto& [name, value] : named.items()) {
-    bool known = std::any_of(parameters.begin(), parameters.end(), [&](const Parameter& p) { return p.name == name; });
-    if (!known) throw Unsupported(op + ": argument " + name + " is not taken here");
+  for (auto& argument : named.items()) {
+    auto same = [&](const Parameter& p) { return p.name == argument.key(); };
+    if (!std::any_of(parameters.begin(), parameters.end(), same))
+      throw Unsupported(op + ": argument " + argument.key() + " is not taken here");
   }
 }
 
