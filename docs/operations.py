@@ -11,7 +11,9 @@ import pages
 import prose
 import rows
 
-ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*"((?:[^"\\]|\\.)*)"')
+ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*"((?:[^"\\]|\\.)*)",\s*(?=[\[\w])')
+SPELLED = {"getitem": "index", "__getitem__": "index", "setitem": "index_put_", "fill": "full_like", "lu": "linalg.lu_factor",
+           "bool": "to", "float": "to", "double": "to", "long": "to"}  # what it calls goes by another name
 FAMILIES = {"elementwise": "Element by element", "activation": "Activations", "reduce": "Reductions, scans, order",
             "view": "Shapes and views", "index": "Picking, placing, joining", "create": "Making tensors",
             "product": "Products and distances", "linalg": "Linear algebra", "norm": "Normalisation", "loss": "Losses"}
@@ -20,7 +22,7 @@ FAMILIES = {"elementwise": "Element by element", "activation": "Activations", "r
 def weave(site, page):
     cases, tables = _cases(site), {}
     for path in sorted((site.root / "tests/ops").glob("table_*.cpp")):
-        tables[path.stem.removeprefix("table_")] = ENTRY.findall(site.text(site.name(path)))
+        tables[path.stem.removeprefix("table_")] = _entries(site.text(site.name(path)))
     total, checks = sum(map(len, tables.values())), sum(c["cases"] for c in cases.values())
     page.body.append(pages.title(
         "Operations", f"{total} names, all PyTorch's: what each computes and its derivative. Checked: {checks:,} cases against PyTorch, "
@@ -33,6 +35,13 @@ def weave(site, page):
 
 def _order(tables):
     return sorted((f for f in tables if tables[f]), key=lambda f: (list(FAMILIES).index(f) if f in FAMILIES else 99, f))
+
+
+def _entries(text):
+    """[(name, parameters, the C++ of the call)]"""
+    found = list(ENTRY.finditer(text))
+    ends = [entry.start() for entry in found[1:]] + [len(text)]
+    return [(entry[1], entry[2], text[entry.end():end]) for entry, end in zip(found, ends)]
 
 
 def _cases(site):
@@ -49,25 +58,27 @@ def _cases(site):
 
 
 def _family(site, page, family, entries, cases):
+    sources = [s for n, s in site.sources.items() if n.startswith(("common/ops/", "common/tensor/tensor."))]
+    definitions = {name: _definition(name, sources) for name, _, _ in entries}
+    others = _other_names(entries, definitions)
+    groups = {}                                           # what one comment describes stands in one row
+    for name, words, _ in sorted(entries, key=lambda e: e[0].lower()):
+        if not any(name in names for names in others.values()):
+            text, where, at = _words(name, definitions[name], sources) if definitions[name] else ("", None, name)
+            groups.setdefault((where and where.name, at), (text, []))[1].append((name, words.replace('\\"', '"')))
     items = []
-    sources = [s for n, s in site.sources.items() if n.startswith(("common/ops/", "common/tensor/", "common/autograd/"))]
-    for name, words in sorted(entries, key=lambda e: e[0].lower()):
-        found = _definition(name, sources)
-        words = words.replace('\\"', '"')
-        parameters = ", ".join(re.sub(r"\bnull\b", "None", w) for w in words.split())
-        label = f"<code>{escape(name)}</code>"
-        text = ""
-        if found:
-            source, line = found
-            target = site.pages[source.name]
-            label = f'<a href="{page.root}{target.path}#{rows.line_id(source, target, line)}">{label}</a>'
-            text, where, at = _words(name, found, sources)
-            text = site.quote(text, where.name, at, page) if text else ""
-        count = cases.get(name)
-        order = ["", " · 1st", " · 1st, 2nd"][min(count["order"], 2)] if count else ""
-        checked = f'{count["cases"]}{order}' if count else ""
-        items.append(f'<tr><td>{label}<br><small>{escape(parameters)}</small></td><td>{text}</td><td>{checked}</td></tr>\n')
-        page.remember(f"{name} {prose.plain(text)}")
+    for (where, at), (text, names) in groups.items():
+        text = site.quote(text, where, at, page) if text else ""
+        page.remember(f"{' '.join(name for name, _ in names)} {prose.plain(text)}")
+        rest = sorted(other for name, _ in names for other in others.get(name, []))
+        if rest:
+            also = ", ".join(f"<code>{escape(other)}</code>" for other in rest)
+            text += f'{"<br>" if text else ""}<small>also {also}</small>'
+        label = "<br>".join(_label(site, page, name, words, definitions[name]) for name, words in names)
+        counts = [cases[n] for n in [name for name, _ in names] + rest if n in cases]
+        order = ["", " · 1st", " · 1st, 2nd"][min(max((c["order"] for c in counts), default=0), 2)]
+        checked = f'{sum(c["cases"] for c in counts)}{order}' if counts else ""
+        items.append(f"<tr><td>{label}</td><td>{text}</td><td>{checked}</td></tr>\n")
     anchor = page.anchor("tests/ops", family)
     page.body.append(
         f'<section class="wide prose"><h2 id="{anchor}">{escape(FAMILIES.get(family, family))}</h2>'
@@ -76,30 +87,74 @@ def _family(site, page, family, entries, cases):
         f'{"".join(items)}</table></section>\n')
 
 
+def _label(site, page, name, words, definition):
+    label = f"<code>{escape(name)}</code>"
+    if definition:
+        source, line = definition
+        target = site.pages[source.name]
+        label = f'<a href="{page.root}{target.path}#{rows.line_id(source, target, line)}">{label}</a>'
+    parameters = ", ".join(re.sub(r"\bnull\b", "None", w) for w in words.split())
+    return f"{label}<br><small>{escape(parameters)}</small>"
+
+
+def _other_names(entries, definitions):
+    """{operation: [names that call it: its in-place form, PyTorch's other spellings]}"""
+    others, names = {}, [name for name, _, _ in entries]
+    for name, _, call in entries:
+        base = name[:-1] if name.endswith("_") and not name.startswith("__") else None
+        if base not in names:
+            called = [word for word in re.findall(r"\w+", call) if definitions.get(word)]
+            alike = [other for other, _, same in entries if same == call and definitions[other]]
+            base = (called + alike + [None])[0] if not definitions[name] else None
+        if base:
+            others.setdefault(base, []).append(name)
+    return others
+
+
+def _symbols(name, sources):
+    name = SPELLED.get(name, name)
+    last, in_linalg = name.rsplit(".", 1)[-1], name.startswith("linalg.")
+    found = [(source, s) for source in sources for s in source.symbols if s.name == last and s.kind in ("function", "member")]
+    return [(source, s) for source, s in found if ("linalg" in s.scope) == in_linalg] or found
+
+
 def _definition(name, sources):
     """Where it is defined: (Source, line). A free function before a member, a definition before a declaration."""
-    last, in_linalg = name.rsplit(".", 1)[-1], name.startswith("linalg.")
-    found = [(len(s.scope), not s.body, source.name, s.line, source) for source in sources for s in source.symbols
-             if s.name == last and s.kind in ("function", "member") and ("linalg" in s.scope) == in_linalg]
-    return (min(found, key=lambda f: f[:4])[4], min(found, key=lambda f: f[:4])[3]) if found else None
+    found = _symbols(name, sources)
+    if not any(source.header for source, _ in found):
+        return None                                       # a helper of that name, at most
+    source, symbol = min(found, key=lambda f: (len(f[1].scope), not f[1].body, f[0].name, f[1].line))
+    return source, symbol.line
 
 
 def _words(name, definition, sources):
-    """(text, source, line): the comment above the definition; else what stands beside or above the declaration."""
+    """(text, source, line): the formula above the definition; else what stands beside or above the declaration."""
     source, line = definition
-    if text := _above(source, line):
+    text = _above(source, line)
+    if text and re.search(r"\bd\w+/d\w|\bd\w+ = |^[^ ,.]+(\([^)]*\))? = ", text[0]):
         return text[0], source, text[1]
-    last = name.rsplit(".", 1)[-1]
-    declared = [(header, symbol.line) for header in sources if header.header for symbol in header.symbols
-                if symbol.name == last and symbol.kind in ("function", "member")]
-    for header, at in declared:
-        if beside := re.search(r";\s*//\s*(.+)$", header.lines[at - 1]):
-            return beside[1], header, at
-        while header.lines[at - 2].rstrip().endswith(";") and not header.lines[at - 2].lstrip().startswith("//"):
-            at -= 1                                                 # one comment for several declarations
-        if text := _above(header, at, headings=True):
-            return text[0], header, text[1]
-    return "", source, line
+    declared = [(header, symbol.line) for header, symbol in _symbols(name, sources) if header.header]
+    for headings in (False, True):
+        for header, at in declared:
+            if found := _described(header, at, headings):
+                return found
+    return (text[0], source, text[1]) if text else ("", source, line)
+
+
+def _described(header, at, headings):
+    """The comment beside or above a declaration; one may serve several declarations, with options between them."""
+    last = at
+    while not header.lines[last - 1].split("//")[0].rstrip().endswith((";", "}")):
+        last += 1
+    while True:
+        if beside := re.search(r"[;}]\s*//\s*(.+)$", header.lines[last - 1]):
+            return beside[1], header, last
+        last = at - 1
+        if not header.lines[last - 1].strip() or header.lines[last - 1].lstrip().startswith("//"):
+            break
+        at = last
+    found = _above(header, at, headings)
+    return (found[0], header, found[1]) if found else None
 
 
 def _above(source, line, headings=False):

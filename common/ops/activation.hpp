@@ -25,8 +25,8 @@ Tensor rrelu(const Tensor& x, double lower, double upper, bool training, Generat
 // x where positive; elsewhere α (eˣ − 1), which for `celu` is α (e^(x/α) − 1), so that the slope at 0 is 1. `selu` is an
 // elu scaled so that a deep network keeps mean 0 and variance 1.
 Tensor elu(const Tensor& x, double alpha = 1);
-Tensor celu(const Tensor& x, double alpha = 1);  // Error unless alpha > 0
-Tensor selu(const Tensor& x);
+Tensor celu(const Tensor& x, double alpha = 1);  // α (e^(x/α) − 1) below 0; Error unless alpha > 0
+Tensor selu(const Tensor& x);                    // elu · 1.0507… with α = 1.6733…
 
 // ## Gates: x times a curve from 0 to 1
 //

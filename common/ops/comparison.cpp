@@ -57,19 +57,24 @@ static Tensor where_floating(const Tensor& x, Tensor (*f)(const Tensor&), bool o
   return is_floating(numbers.dtype()) ? f(numbers) : all_of_them(otherwise, x);
 }
 Tensor isnan(const Tensor& x) {
-  return where_floating(x, [](const Tensor& y) { return y != y; }, false);
+  return where_floating(
+      x, [](const Tensor& y) { return y != y; }, false);
 }
 Tensor isinf(const Tensor& x) {
-  return where_floating(x, [](const Tensor& y) { return abs(y) == INFINITY; }, false);
+  return where_floating(
+      x, [](const Tensor& y) { return abs(y) == INFINITY; }, false);
 }
 Tensor isfinite(const Tensor& x) {
-  return where_floating(x, [](const Tensor& y) { return abs(y) < INFINITY; }, true);
+  return where_floating(
+      x, [](const Tensor& y) { return abs(y) < INFINITY; }, true);
 }
 Tensor isposinf(const Tensor& x) {
-  return where_floating(x, [](const Tensor& y) { return y == INFINITY; }, false);
+  return where_floating(
+      x, [](const Tensor& y) { return y == INFINITY; }, false);
 }
 Tensor isneginf(const Tensor& x) {
-  return where_floating(x, [](const Tensor& y) { return y == -INFINITY; }, false);
+  return where_floating(
+      x, [](const Tensor& y) { return y == -INFINITY; }, false);
 }
 Tensor signbit(const Tensor& x) {
   Tensor y = looked_at(x);

@@ -26,8 +26,8 @@ Tensor reciprocal(const Tensor& x);  // 1 / x
 Tensor relu(const Tensor& x);        // max(x, 0); NaN stays
 
 // ## Whole numbers nearby. Their derivative is 0, but for frac's
-Tensor floor(const Tensor& x);
-Tensor ceil(const Tensor& x);
+Tensor floor(const Tensor& x);                        // downwards
+Tensor ceil(const Tensor& x);                         // upwards
 Tensor trunc(const Tensor& x);                        // towards zero
 Tensor round(const Tensor& x, int64_t decimals = 0);  // halves to the even neighbour
 Tensor frac(const Tensor& x);                         // x - trunc(x), floating-point tensors only

@@ -141,9 +141,9 @@ namespace cr {
 using linalg::det;
 using linalg::matrix_exp;
 using linalg::slogdet;
-Tensor inverse(const Tensor& a);
-Tensor logdet(const Tensor& a);  // NaN where the determinant is negative
-Tensor pinverse(const Tensor& a, double rcond = 1e-15);
+Tensor inverse(const Tensor& a);                         // linalg::inv
+Tensor logdet(const Tensor& a);                          // NaN where the determinant is negative
+Tensor pinverse(const Tensor& a, double rcond = 1e-15);  // linalg::pinv with this rtol
 
 // X with L Lᵀ X = B, and (L Lᵀ)⁻¹, from a Cholesky factor L, or U if `upper`.
 Tensor cholesky_solve(const Tensor& b, const Tensor& l, bool upper = false);

@@ -8,9 +8,9 @@
 
 namespace cr {
 
-Tensor cumsum(const Tensor& x, int64_t d, OptionalDType dtype = {});
-Tensor cumprod(const Tensor& x, int64_t d, OptionalDType dtype = {});
-Tensor logcumsumexp(const Tensor& x, int64_t d);  // log Σ eˣ, of a floating-point tensor
+Tensor cumsum(const Tensor& x, int64_t d, OptionalDType dtype = {});   // Σ x up to each place along d
+Tensor cumprod(const Tensor& x, int64_t d, OptionalDType dtype = {});  // Π x
+Tensor logcumsumexp(const Tensor& x, int64_t d);                       // log Σ eˣ, of a floating-point tensor
 
 // y[i] = factor[i] y[i − 1] + x[i], with y[−1] = 0; the first factor meets nothing. Shapes and types are equal. With
 // `reverse` it runs from the far end: y[i] = factor[i] y[i + 1] + x[i]. Its derivative is of the same kind, and cumprod's is

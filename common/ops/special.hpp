@@ -45,8 +45,8 @@ Tensor acos(const Tensor& x);
 Tensor atan(const Tensor& x);
 Tensor atan2(const Tensor& y, const Tensor& x);  // the angle of the point (x, y), from -π to π
 Tensor sinc(const Tensor& x);                    // sin(πx) / πx, and 1 at 0
-Tensor deg2rad(const Tensor& x);
-Tensor rad2deg(const Tensor& x);
+Tensor deg2rad(const Tensor& x);                 // x π / 180
+Tensor rad2deg(const Tensor& x);                 // x 180 / π
 
 // ## Hyperbolic functions
 Tensor sinh(const Tensor& x);

@@ -13,16 +13,20 @@ namespace cr {
 
 // ## As functions
 inline Tensor reshape(const Tensor& x, const Shape& shape) { return x.reshape(shape); }
-inline Tensor view_as(const Tensor& x, const Tensor& other) { return x.view(other.shape()); }
-inline Tensor reshape_as(const Tensor& x, const Tensor& other) { return x.reshape(other.shape()); }
-inline Tensor expand_as(const Tensor& x, const Tensor& other) { return x.expand(other.shape()); }
+inline Tensor view_as(const Tensor& x, const Tensor& other) { return x.view(other.shape()); }  // in the shape of other
+inline Tensor reshape_as(const Tensor& x, const Tensor& other) {
+  return x.reshape(other.shape());
+}  // in the shape of other
+inline Tensor expand_as(const Tensor& x, const Tensor& other) {
+  return x.expand(other.shape());
+}  // to the shape of other
 inline Tensor flatten(const Tensor& x, int64_t start_dim = 0, int64_t end_dim = -1) {
   return x.flatten(start_dim, end_dim);
 }
-inline Tensor ravel(const Tensor& x) { return x.contiguous().reshape({-1}); }
+inline Tensor ravel(const Tensor& x) { return x.contiguous().reshape({-1}); }  // of one dimension
 inline Tensor t(const Tensor& x) { return x.t(); }
 inline Tensor transpose(const Tensor& x, int64_t a, int64_t b) { return x.transpose(a, b); }
-inline Tensor swapaxes(const Tensor& x, int64_t a, int64_t b) { return x.transpose(a, b); }
+inline Tensor swapaxes(const Tensor& x, int64_t a, int64_t b) { return x.transpose(a, b); }  // transpose
 inline Tensor permute(const Tensor& x, const Dims& order) { return x.permute(order); }
 inline Tensor squeeze(const Tensor& x) { return x.squeeze(); }
 inline Tensor squeeze(const Tensor& x, int64_t d) { return x.squeeze(d); }

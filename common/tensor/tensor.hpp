@@ -166,7 +166,7 @@ class Tensor {
   const Tensor& index_put_(const std::vector<AnyIndex>& items, const Tensor& values, bool accumulate = false) const;
 
   // ## Copies
-  Tensor clone() const;
+  Tensor clone() const;          // with numbers of its own
   Tensor contiguous() const;     // itself if it already is
   Tensor to(DType dtype) const;  // itself if it already is
   Tensor to(Device device) const;

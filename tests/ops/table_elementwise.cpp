@@ -218,7 +218,6 @@ Table elementwise_ops() {
       {"isfinite", "input", unary(isfinite)},
       {"isposinf", "input", unary(isposinf)},
       {"isneginf", "input", unary(isneginf)},
-      {"isreal", "input", [](Tensor x) { return (x == x) | (x != x); }},
       {"signbit", "input", unary(signbit)},
       {"logical_not", "input", unary(logical_not)},
       {"logical_and", "input other", binary(logical_and)},
