@@ -11,7 +11,7 @@ import pages
 import prose
 import rows
 
-ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*"((?:[^"\\]|\\.)*)",\s*(?=[\[\w])')
+ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*"((?:[^"\\]|\\.)*)",\s*(?=[^"\s])')
 SPELLED = {"getitem": "index", "__getitem__": "index", "setitem": "index_put_", "fill": "full_like", "lu": "linalg.lu_factor",
            "bool": "to", "float": "to", "double": "to", "long": "to"}  # what it calls goes by another name
 FAMILIES = {"elementwise": "Element by element", "activation": "Activations", "reduce": "Reductions, scans, order",
@@ -93,7 +93,8 @@ def _label(site, page, name, words, definition):
         source, line = definition
         target = site.pages[source.name]
         label = f'<a href="{page.root}{target.path}#{rows.line_id(source, target, line)}">{label}</a>'
-    parameters = ", ".join(re.sub(r"\bnull\b", "None", w) for w in words.split())
+    python = {"null": "None", "true": "True", "false": "False"}
+    parameters = ", ".join(re.sub(r"\b(null|true|false)\b", lambda word: python[word[1]], w) for w in words.split())
     return f"{label}<br><small>{escape(parameters)}</small>"
 
 

@@ -182,8 +182,8 @@ class Tensor {
   const Tensor& sub_(Scalar y) const;
   const Tensor& mul_(Scalar y) const;
   const Tensor& div_(Scalar y) const;
-  const Tensor& copy_(const Tensor& y) const;
-  const Tensor& fill_(Scalar y) const;
+  const Tensor& copy_(const Tensor& y) const;  // y's numbers, in this type
+  const Tensor& fill_(Scalar y) const;         // one number everywhere
   const Tensor& zero_() const { return fill_(0); }
   const Tensor& neg_() const;
   const Tensor& exp_() const;
