@@ -11,8 +11,11 @@ import pages
 import prose
 import rows
 
-ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*"((?:[^"\\]|\\.)*)",\s*(?=[^"\s])')
-SPELLED = {"getitem": "index", "__getitem__": "index", "setitem": "index_put_", "fill": "full_like", "lu": "linalg.lu_factor",
+LITERALS = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
+ENTRY = re.compile(r'\{\s*"([\w.]+)",\s*((?:%s|\b[A-Zk]\w+\s*)+),\s*(?=[^"\s])' % LITERALS)
+CONSTANT = re.compile(r"(?:#define (\w+)|const char\* (\w+) =)\s*(%s)" % LITERALS)
+UNUSED = {"layout", "device", "requires_grad", "pin_memory", "memory_format", "non_blocking", "size_average", "reduce", "out"}
+SPELLED = {"getitem": "index", "__getitem__": "index", "setitem": "index_put_", "fill": "full_like", "trapz": "trapezoid", "lu": "linalg.lu_factor",
            "bool": "to", "float": "to", "double": "to", "long": "to"}  # what it calls goes by another name
 FAMILIES = {"elementwise": "Element by element", "activation": "Activations", "reduce": "Reductions, scans, order",
             "view": "Shapes and views", "index": "Picking, placing, joining", "create": "Making tensors",
@@ -25,7 +28,7 @@ def weave(site, page):
         tables[path.stem.removeprefix("table_")] = _entries(site.text(site.name(path)))
     total, checks = sum(map(len, tables.values())), sum(c["cases"] for c in cases.values())
     page.body.append(pages.title(
-        "Operations", f"{total} names, all PyTorch's: what each computes and its derivative. Checked: {checks:,} cases against PyTorch, "
+        "Operations", f"{total} names, PyTorch's but for a few: what each computes and its derivative. Checked: {checks:,} cases against PyTorch, "
                       "and derivatives of first and second order against finite differences."))
     links = " · ".join(f'<a href="#{name}">{escape(FAMILIES.get(name, name))}</a>' for name in _order(tables))
     page.body.append(f'<p class="chips"><span>{links}</span></p>\n')
@@ -39,9 +42,15 @@ def _order(tables):
 
 def _entries(text):
     """[(name, parameters, the C++ of the call)]"""
+    constants = {found[1] or found[2]: found[3] for found in CONSTANT.finditer(text)}
     found = list(ENTRY.finditer(text))
     ends = [entry.start() for entry in found[1:]] + [len(text)]
-    return [(entry[1], entry[2], text[entry.end():end]) for entry, end in zip(found, ends)]
+    result = []
+    for entry, end in zip(found, ends):
+        words = re.sub(r"(?<!\\)\b[A-Zk]\w+\b", lambda name: constants.get(name[0], name[0]), entry[2])
+        words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', words)).replace('\\"', '"')
+        result.append((entry[1], words, text[entry.end():end]))
+    return result
 
 
 def _cases(site):
@@ -65,7 +74,7 @@ def _family(site, page, family, entries, cases):
     for name, words, _ in sorted(entries, key=lambda e: e[0].lower()):
         if not any(name in names for names in others.values()):
             text, where, at = _words(name, definitions[name], sources) if definitions[name] else ("", None, name)
-            groups.setdefault((where and where.name, at), (text, []))[1].append((name, words.replace('\\"', '"')))
+            groups.setdefault((where and where.name, at), (text, []))[1].append((name, words))
     items = []
     for (where, at), (text, names) in groups.items():
         text = site.quote(text, where, at, page) if text else ""
@@ -94,7 +103,8 @@ def _label(site, page, name, words, definition):
         target = site.pages[source.name]
         label = f'<a href="{page.root}{target.path}#{rows.line_id(source, target, line)}">{label}</a>'
     python = {"null": "None", "true": "True", "false": "False"}
-    parameters = ", ".join(re.sub(r"\b(null|true|false)\b", lambda word: python[word[1]], w) for w in words.split())
+    parameters = ", ".join(re.sub(r"\b(null|true|false)\b", lambda word: python[word[1]], w) for w in words.split()
+                           if w.split("=")[0] not in UNUSED)
     return f"{label}<br><small>{escape(parameters)}</small>"
 
 

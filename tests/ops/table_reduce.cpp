@@ -158,11 +158,10 @@ Table reduce_ops() {
       {"linear_scan", "factor input dim reverse=false", linear_scan},
       {"diff", "input n=1 dim=-1 prepend=null append=null", diff},
   });
-  for (const char* op : {"trapezoid", "trapz"}) {
-    add({{op, "y x=null dx=null dim=-1", [](Tensor y, Tensor x, std::optional<double> dx, int64_t d) {
-            return x.defined() ? trapezoid(y, x, d) : trapezoid(y, dx.value_or(1), d);
-          }}});
-  }
+  auto trapezoids = [](Tensor y, Tensor x, std::optional<double> dx, int64_t d) {
+    return x.defined() ? trapezoid(y, x, d) : trapezoid(y, dx.value_or(1), d);
+  };
+  add({{"trapezoid", "y x=null dx=null dim=-1", trapezoids}, {"trapz", "y x=null dx=null dim=-1", trapezoids}});
   add({
       {"cumulative_trapezoid", "y x=null dx=null dim=-1",
        [](Tensor y, Tensor x, std::optional<double> dx, int64_t d) {
