@@ -26,5 +26,10 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
                          const GradOptions& options = {});
 Tensor grad(const Tensor& output, const Tensor& input, const GradOptions& options = {});
 std::vector<Tensor> grad(const Tensor& output, const std::vector<Tensor>& inputs, const GradOptions& options = {});
+// `grad({y}, {x})` is about lists, of one element each.
+inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
+                                const GradOptions& options = {}) {
+  return grad(std::vector<Tensor>(outputs), std::vector<Tensor>(inputs), options);
+}
 
 }  // namespace cr

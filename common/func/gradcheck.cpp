@@ -143,6 +143,12 @@ class Check {
         moved[i] = x[i].to(device);
         auto result = values(f_, moved);
         number[e] = before;
+        bool same = result.size() == y.size();
+        for (size_t j = 0; j < y.size() && same; ++j) same = result[j].size() == static_cast<size_t>(y[j].numel());
+        if (!same) {
+          throw ShapeError(std::string(op_) + ": f returns tensors of other sizes when " +
+                           element("input", i, e, x[i].shape()) + " moves");
+        }
         return result;
       };
       all.emplace_back(y.size());

@@ -13,7 +13,7 @@ Tensor uniform(const Shape& shape, double lo, double hi, Generator& generator, D
 }
 
 Tensor normal(const Shape& shape, double mean, double deviation, Generator& generator, DType dtype) {
-  return randn(shape, generator, dtype) * deviation + mean;
+  return cr::normal(mean, deviation, shape, generator, dtype);
 }
 
 // If u is uniform, the x with Φ(x) = u is normal; u between Φ(a) and Φ(b) gives x between a and b.

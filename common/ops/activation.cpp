@@ -9,6 +9,7 @@
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 #include "ops/reduce.hpp"
+#include "ops/view.hpp"
 
 namespace cr {
 
@@ -247,7 +248,7 @@ Tensor gumbel_softmax(const Tensor& logits, Generator& generator, double tau, bo
   if (!hard) return soft;
   int d = wrap_dim(dim, logits.dim(), "gumbel_softmax");
   Tensor chosen = one_hot(argmax(soft.detach(), d), logits.shape()[d], logits.dtype());
-  return chosen.transpose(d, -1).contiguous() - soft.detach() + soft;
+  return movedim(chosen, {-1}, {d}) - soft.detach() + soft;
 }
 
 // ## Dropout

@@ -23,7 +23,7 @@ void check_operands(const char* op, const Tensor& x, const Tensor& y) {
 }
 
 void check_positive(const char* op, double p) {
-  if (!(p >= 0)) throw Error(std::string(op) + ": p = " + std::to_string(p) + " is negative");
+  if (!(p >= 0)) throw Error(std::string(op) + ": p = " + std::to_string(p) + " is not 0 or more");
 }
 
 Tensor number_like(const Tensor& x, double v) { return backend::full({}, v, x.dtype(), x.device()); }

@@ -117,6 +117,7 @@ static Tensor sub_plain(const Tensor& x, const Tensor& y) {
 Tensor sub(const Tensor& x, const Tensor& y, double alpha) {
   if (alpha == 1) return sub_plain(x, y);
   check_minus("sub", x.dtype(), y.dtype());
+  check_alpha("sub", common_type(x, y), alpha);
   return add(x, y, -alpha);
 }
 
@@ -142,13 +143,14 @@ Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, double value) 
 
 // ## A tensor and a number
 //
-// α s as one number: whole while both are.
+// α s as one number of the result's kind.
 static Scalar scaled(const char* op, const Tensor& x, Scalar s, double alpha) {
   if (alpha == 1) return s;
   DType type = promote_weak(x.dtype(), s.kind);
   check_alpha(op, type, alpha);
-  if (s.kind == DType::boolean) return Scalar(s.integer != 0 && alpha != 0);
-  return s.kind == DType::int64 ? Scalar(s.integer * static_cast<int64_t>(alpha)) : Scalar(s.value * alpha);
+  if (is_floating(type)) return Scalar(s.value * alpha);
+  if (type == DType::boolean) return Scalar(s.integer != 0 && alpha != 0);
+  return Scalar(functor::times(s.integer, static_cast<int64_t>(alpha)));
 }
 
 Tensor add(const Tensor& x, Scalar s, double alpha) {

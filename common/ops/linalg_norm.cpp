@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "ops/detail/dims.hpp"
 #include "ops/linalg_parts.hpp"
+#include "ops/statistics.hpp"
 
 namespace cr::linalg {
 
@@ -22,45 +24,6 @@ std::string written(double p) {
   return text;
 }
 
-// A reduced tensor with its lost dimensions back, as size 1.
-Tensor restore(Tensor y, const Dims& dims, bool kept) {
-  if (kept) return y;
-  Shape shape = y.shape();
-  for (int64_t d : dims) shape.insert(static_cast<int>(d), 1);
-  return y.reshape(shape);
-}
-
-// Sorted dimensions from 0; none given means all.
-Dims reduced(const char* op, const Tensor& x, const Dims& given) {
-  Dims dims;
-  for (int64_t d : given) {
-    int wrapped = wrap_dim(d, x.dim(), op);
-    if (std::find(dims.begin(), dims.end(), wrapped) != dims.end())
-      throw IndexError(std::string(op) + ": dimension " + std::to_string(d) + " is named twice");
-    if (x.dim() > 0) dims.push_back(wrapped);
-  }
-  for (int d = 0; given.empty() && d < x.dim(); ++d) dims.push_back(d);
-  std::sort(dims.begin(), dims.end());
-  return dims;
-}
-
-// n = (Σ |x|ᵖ)^(1/p):  dn/dx = sign x · |x|ᵖ⁻¹ · n¹⁻ᵖ. Where n = 0, and where |x|ᵖ⁻¹ would divide by 0, we take 0, which is a
-// subgradient for p ≥ 1. For p = ±∞ it is shared by the x with |x| = n.
-Grads norm_rule(Backward& b) {
-  double p = b.number(0);
-  Tensor x = b[0], n = restore(b[1], b.dims(1), b.integer(2)), dy = restore(b.dy(), b.dims(1), b.integer(2));
-  if (p == 0) return {zeros_like(x)};
-  if (p == 1) return {sign(x) * dy};
-  if (p == 2) return {x * (dy / not_zero(n))};
-  if (std::isinf(p)) {
-    Tensor size = abs(x).detach(), largest = n.detach();
-    Tensor hit = (maximum(size == largest, (size != size) * (largest != largest))).to(x.dtype());
-    return {sign(x) * hit * (dy / sum(hit, b.dims(1), true))};
-  }
-  Tensor size = pow(not_zero(abs(x)), p - 1), whole = p < 1 ? pow(n, 1 - p) : 1 / pow(not_zero(n), p - 1);
-  return {sign(x) * size * (dy * whole)};
-}
-
 }  // namespace
 
 Tensor vector_norm(const Tensor& given, double p, Dims dim, bool keepdim, std::optional<DType> dtype) {
@@ -68,27 +31,12 @@ Tensor vector_norm(const Tensor& given, double p, Dims dim, bool keepdim, std::o
   Tensor x = dtype ? given.to(*dtype) : given;
   if (!is_floating(x.dtype()))
     throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()));
-  Dims dims = reduced(op, x, dim);
-  int64_t count = 1;
-  for (int64_t d : dims) count *= x.shape()[static_cast<int>(d)];
-  if (count == 0 && (p < 0 || std::isinf(p))) {
+  Dims dims = cr::detail::wrap_dims(x, dim, op);
+  if (cr::detail::count(x, dims) == 0 && (p < 0 || std::isinf(p))) {
     throw ShapeError(std::string(op) + ": no numbers to take the norm of order " + written(p) + " of in shape " +
                      to_string(x.shape()));
   }
-  Tensor n = without_graph([&] {
-    Tensor v = x.detach();
-    auto total = [&](const Tensor& t) { return backend::reduce(t, functor::Sum{}, dims, keepdim); };
-    if (p == 2) return sqrt(total(square(v)));
-    Tensor size = abs(v);
-    if (p == 0) return total((v != 0).to(v.dtype()));
-    if (p == 1) return total(size);
-    if (std::isinf(p)) {
-      return p > 0 ? backend::reduce(size, functor::Max{}, dims, keepdim)
-                   : backend::reduce(size, functor::Min{}, dims, keepdim);
-    }
-    return pow(total(pow(size, p)), 1 / p);
-  });
-  return record("vector_norm", n, inputs(x), saved(x, n), attributes(p, dims, int64_t{keepdim}), norm_rule);
+  return cr::norm(x, p, dims, keepdim);
 }
 
 // ## Of matrices

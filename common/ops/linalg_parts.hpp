@@ -38,9 +38,6 @@ inline Tensor zero_like(const Tensor& x) { return zeros({}, x.dtype(), x.device(
 // The identity, (m, n), in x's type.
 inline Tensor identity(const Tensor& x, int64_t m, int64_t n) { return eye(m, n, x.dtype()).to(x.device()); }
 
-// 1 where x is 0, else x: a number that can be divided by.
-inline Tensor not_zero(const Tensor& x) { return where(x == 0, ones({}, x.dtype(), x.device()), x); }
-
 // Which singular values (…, k) count as 0: up to max(atol, rtol · the largest), with pinv's defaults.
 Tensor is_small(const char* op, const Tensor& s, const Tensor& atol, const Tensor& rtol, int64_t longer_side);
 

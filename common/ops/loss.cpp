@@ -148,14 +148,17 @@ struct Labels {
   Tensor weight;   // of each label; undefined if all weigh 1
 };
 
+void check_class_weight(const char* op, const Tensor& weight, int64_t classes) {
+  if (!weight.defined() || weight.shape() == Shape{classes}) return;
+  throw ShapeError(std::string(op) + ": weight " + to_string(weight.shape()) + " for " + std::to_string(classes) +
+                   " classes: needs (" + std::to_string(classes) + ",)");
+}
+
 Labels read_labels(const char* op, const Tensor& target, const Tensor& weight, int64_t classes, int64_t ignore_index,
                    DType type) {
   if (target.dtype() != DType::int64)
     throw DTypeError(std::string(op) + ": labels must be int64, got " + name(target.dtype()));
-  if (weight.defined() && !(weight.shape() == Shape{classes})) {
-    throw ShapeError(std::string(op) + ": weight " + to_string(weight.shape()) + " for " + std::to_string(classes) +
-                     " classes: needs (" + std::to_string(classes) + ",)");
-  }
+  check_class_weight(op, weight, classes);
   Labels labels{target, target == ignore_index, {}};
   if (sum(labels.ignored).item<int64_t>() == 0) labels.ignored = Tensor();
   if (labels.ignored.defined())
@@ -261,6 +264,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     throw ShapeError("cross_entropy: logits " + to_string(logits.shape()) + " have no classes");
   if (probabilities) {
     check_floating("cross_entropy", "a target of the logits' shape holds probabilities, which", target);
+    check_class_weight("cross_entropy", options.weight, classes);
     return cross_entropy_of_probabilities(logits, target, options);
   }
   Labels labels = read_labels("cross_entropy", target, options.weight, classes, options.ignore_index, logits.dtype());
@@ -282,6 +286,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, Reduction reduc
 
 // L = t (log t − x), which is 0 for t = 0, or eᵗ (t − x) for log-probabilities t
 Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivLoss& options) {
+  check_floating("kl_div", "input", input);
+  check_floating("kl_div", "target", target);
   Tensor losses;
   if (options.log_target) {
     losses = exp(target) * (target - input);
@@ -368,7 +374,7 @@ static Tensor binary_cross_entropy_of_logits(const Tensor& z, const Tensor& y) {
   Tensor loss;
   {
     NoGrad plain;
-    loss = relu(z) - z * y + backend::map(exp(-abs(z)), functor::Log1p{});
+    loss = relu(z) - masked_fill(z * y, y == 0, 0) + backend::map(exp(-abs(z)), functor::Log1p{});  // ∞ · 0 is 0
   }
   return record("binary_cross_entropy_with_logits", loss, inputs(z, y), saved(z, y), [](Backward& b) {
     return Grads{b.needs(0) ? b.dy() * (sigmoid(b[0]) - b[1]) : Tensor(), b.needs(1) ? -(b.dy() * b[0]) : Tensor()};

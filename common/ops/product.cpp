@@ -159,7 +159,8 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
   check_operands("addmm", a, b);
   check_ranks("addmm", a, b, 2, 2);
   inner_size("addmm", a, b);
-  bool is_bias = input.dim() == 1 && input.shape()[0] == b.shape()[1] && input.dtype() == a.dtype();
+  bool is_bias = input.dim() == 1 && input.shape()[0] == b.shape()[1] && input.dtype() == a.dtype() &&
+                 input.device() == a.device();
   if (is_bias && alpha.value == 1 && beta.value == 1) return linear_rows(a, b.t(), input.contiguous());
   return blend("addmm", input, multiply(a, b), beta, alpha);
 }
@@ -412,6 +413,10 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
     throw ShapeError(std::string(op) + ": query " + to_string(query.shape()) + ", key " + to_string(key.shape()) +
                      ", value " + to_string(value.shape()) + " are not (…, L, E), (…, S, E), (…, S, F)");
   }
+  if (mask.defined() && mask.dtype() != DType::boolean && !is_floating(mask.dtype())) {
+    throw DTypeError(std::string(op) + ": attn_mask is bool (who may look where) or floating-point (added), not " +
+                     name(mask.dtype()));
+  }
   if (mask.defined() && options.is_causal) throw Error(std::string(op) + ": give either a mask or is_causal, not both");
   Tensor k = key, v = value;
   if (options.enable_gqa) {
@@ -422,6 +427,10 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(width)));
   Tensor scores = matmul(query * scale, k.transpose(-1, -2));  // (…, L, S)
 
+  if (mask.defined() && !(broadcast_shapes(mask.shape(), scores.shape(), op) == scores.shape())) {
+    throw ShapeError(std::string(op) + ": attn_mask " + to_string(mask.shape()) + " is larger than the scores, " +
+                     to_string(scores.shape()));
+  }
   const Tensor never = backend::full({}, -std::numeric_limits<double>::infinity(), query.dtype(), query.device());
   if (options.is_causal) {
     Tensor earlier = le(arange(sources), arange(targets).unsqueeze(1)).to(query.device());

@@ -263,7 +263,7 @@ Tensor lgamma(const Tensor& x) {
 
 // y = ln Γ(x) + ln Γ(x − ½) + … (p terms) + p (p − 1) / 4 · ln π
 Tensor mvlgamma(const Tensor& x, int64_t p) {
-  if (p < 1) throw Error("mvlgamma: p must be 1 or more, not " + std::to_string(p));
+  if (p < 1 || p > 1 << 20) throw Error("mvlgamma: p must lie between 1 and 2^20, not be " + std::to_string(p));
   Tensor y = lgamma(x);
   for (int64_t j = 1; j < p; ++j) y = y + lgamma(real(x) - 0.5 * static_cast<double>(j));
   return y + static_cast<double>(p * (p - 1)) / 4 * std::log(M_PI);

@@ -119,13 +119,14 @@ Tensor corrcoef(const Tensor& x) {
 
 // ## Length
 //
-// y = (Σ |x|ᵖ)^(1/p),  dy/dx = sign(x) (|x| / y)ᵖ⁻¹
+// y = (Σ |x|ᵖ)^(1/p),  dy/dx = sign(x) (|x| / y)ᵖ⁻¹. Where y is 0, and where |x|ᵖ⁻¹ would divide by 0, we take 0, which is
+// a subgradient for p ≥ 1. For p = ±∞ it is shared by the x with |x| = y.
 Tensor norm(const Tensor& x, double p, Dims dims, bool keepdim) {
   require_floating("norm", x);
   dims = wrap_dims(x, dims, "norm");
   Tensor plain = x.detach(), y;
-  if (p == 0) return sum(plain != 0, dims, keepdim).to(x.dtype());
-  if (p == 2) y = sqrt(sum(square(plain), dims, keepdim));
+  if (p == 0) y = sum(plain != 0, dims, keepdim).to(x.dtype());
+  else if (p == 2) y = sqrt(sum(square(plain), dims, keepdim));
   else if (p == 1) y = sum(abs(plain), dims, keepdim);
   else if (std::isinf(p) && count(x, dims) == 0 && p > 0) y = sum(plain, dims, keepdim);
   else if (std::isinf(p)) y = p > 0 ? amax(abs(plain), dims, keepdim) : amin(abs(plain), dims, keepdim);
@@ -133,6 +134,7 @@ Tensor norm(const Tensor& x, double p, Dims dims, bool keepdim) {
   return record("norm", y, inputs(x), saved(x, y), attributes(dims, int64_t{keepdim}, p), [](Backward& b) {
     double p = b.number(2);
     Tensor x = b[0], y = restore(b[1], b.dims(0), b.integer(1)), dy = restore(b.dy(), b.dims(0), b.integer(1));
+    if (p == 0) return Grads{zeros_like(x)};
     if (p == 1) return Grads{dy * sign(x)};
     if (std::isinf(p)) {
       Tensor length = abs(x.detach()), end = y.detach();

@@ -8,7 +8,7 @@
 namespace cr {
 
 // Σ (x − mean)² / (n − correction), and its root. For n ≤ correction it is NaN or ∞; a deviation of 0 has gradient 0.
-// (`std::` still means C++'s library: in front of `::` the language looks for namespaces and types only.)
+// (`std::` still means C++'s library. Where both namespaces are in sight, the function is called as `cr::std(x)`.)
 Tensor var(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim = false);
 Tensor std(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim = false);
 std::pair<Tensor, Tensor> var_mean(const Tensor& x, Dims dims = {}, double correction = 1, bool keepdim = false);

@@ -35,8 +35,8 @@ inline Tensor as_tensor(Scalar s, const Tensor& x) {
 
 // A factor of integers must be one.
 inline void check_alpha(const char* op, DType type, double alpha) {
-  if (!is_floating(type) && alpha != std::floor(alpha)) {
-    throw DTypeError(std::string(op) + ": alpha = " + std::to_string(alpha) + " is not whole, but the tensors are " +
+  if (!is_floating(type) && !(alpha == std::floor(alpha) && std::abs(alpha) < 0x1p63)) {
+    throw DTypeError(std::string(op) + ": alpha = " + std::to_string(alpha) + " is no integer, but the tensors are " +
                      name(type));
   }
 }

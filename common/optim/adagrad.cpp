@@ -6,11 +6,12 @@ namespace cr::optim {
 
 Adagrad::Adagrad(std::vector<Tensor> parameters, AdagradOptions o) : Adagrad({{std::move(parameters), o}}) {}
 
-Adagrad::Adagrad(const std::vector<Group<AdagradOptions>>& list) : GroupedOptimizer(list) {
-  for (const AdagradOptions& o : groups) {
-    require(o.lr >= 0 && o.lr_decay >= 0 && o.weight_decay >= 0 && o.initial_accumulator_value >= 0 && o.eps >= 0,
-            "Adagrad: no option may be negative");
-  }
+Adagrad::Adagrad(const std::vector<Group<AdagradOptions>>& list) : GroupedOptimizer(list) { check_all(); }
+
+void Adagrad::check(size_t group) const {
+  const AdagradOptions& o = groups[group];
+  require(o.lr >= 0 && o.lr_decay >= 0 && o.weight_decay >= 0 && o.initial_accumulator_value >= 0 && o.eps >= 0,
+          "Adagrad: no option may be negative");
 }
 
 void Adagrad::step() {

@@ -29,6 +29,7 @@ class Adagrad : public GroupedOptimizer<AdagradOptions> {
   void step() override;
 
  protected:
+  void check(size_t group) const override;
   std::vector<std::string> buffers_of(size_t) const override { return {"sum"}; }
 };
 

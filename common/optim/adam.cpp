@@ -5,11 +5,9 @@
 namespace cr::optim {
 namespace {
 
-template <class Options> void check(const std::vector<Options>& groups) {
-  for (const Options& o : groups) {
-    require(o.lr >= 0 && o.eps >= 0 && o.weight_decay >= 0, "Adam: lr, eps and weight_decay must not be negative");
-    require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, "Adam: the betas must lie in [0, 1)");
-  }
+template <class Options> void check_adam(const Options& o) {
+  require(o.lr >= 0 && o.eps >= 0 && o.weight_decay >= 0, "Adam: lr, eps and weight_decay must not be negative");
+  require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, "Adam: the betas must lie in [0, 1)");
 }
 
 std::vector<std::string> buffers(bool amsgrad) {
@@ -24,7 +22,8 @@ template <class Options> backend::AdamStep numbers(const Options& o, int64_t ste
 }  // namespace
 
 Adam::Adam(std::vector<Tensor> parameters, AdamOptions o) : Adam({{std::move(parameters), o}}) {}
-Adam::Adam(const std::vector<Group<AdamOptions>>& list) : GroupedOptimizer(list) { check(groups); }
+Adam::Adam(const std::vector<Group<AdamOptions>>& list) : GroupedOptimizer(list) { check_all(); }
+void Adam::check(size_t group) const { check_adam(groups[group]); }
 std::vector<std::string> Adam::buffers_of(size_t group) const { return buffers(groups[group].amsgrad); }
 
 void Adam::step() {
@@ -39,7 +38,8 @@ void Adam::step() {
 }
 
 AdamW::AdamW(std::vector<Tensor> parameters, AdamWOptions o) : AdamW({{std::move(parameters), o}}) {}
-AdamW::AdamW(const std::vector<Group<AdamWOptions>>& list) : GroupedOptimizer(list) { check(groups); }
+AdamW::AdamW(const std::vector<Group<AdamWOptions>>& list) : GroupedOptimizer(list) { check_all(); }
+void AdamW::check(size_t group) const { check_adam(groups[group]); }
 std::vector<std::string> AdamW::buffers_of(size_t group) const { return buffers(groups[group].amsgrad); }
 
 void AdamW::step() {

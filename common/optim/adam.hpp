@@ -29,6 +29,7 @@ class Adam : public GroupedOptimizer<AdamOptions> {
   void step() override;
 
  protected:
+  void check(size_t group) const override;
   std::vector<std::string> buffers_of(size_t group) const override;
 };
 
@@ -53,6 +54,7 @@ class AdamW : public GroupedOptimizer<AdamWOptions> {
   void step() override;
 
  protected:
+  void check(size_t group) const override;
   std::vector<std::string> buffers_of(size_t group) const override;
 };
 

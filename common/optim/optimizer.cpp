@@ -59,6 +59,10 @@ Tensor Optimizer::buffer(const std::string& name, size_t i, double value) {
   return parts_.emplace_back(list[i], index_select(list[i], 0, rows_)).second;
 }
 
+void Optimizer::check_all() const {
+  for (size_t g = 0; g < num_groups(); ++g) check(g);
+}
+
 static std::string group_key(size_t group, const std::string& option) {
   return "group." + std::to_string(group) + "." + option;
 }
@@ -87,7 +91,7 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
     return found == state.end() ? Tensor() : found->second;
   };
   Tensor steps = take("steps");
-  if (!steps.defined() || steps.numel() != static_cast<int64_t>(steps_.size())) throw another;
+  if (!steps.defined() || steps.dtype() != DType::int64 || steps.numel() != static_cast<int64_t>(steps_.size())) throw another;
   std::span<const int64_t> counts = steps.span<int64_t>();
 
   // The options first: they decide which buffers there are. All is read before anything is changed.
@@ -106,6 +110,7 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
   set_all(options);
   std::map<std::string, std::vector<Tensor>> loaded;
   try {
+    check_all();
     for (size_t i = 0; i < parameters_.size(); ++i) {
       const Tensor& p = parameters_[i];
       size_t present = 0;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ class Optimizer {
   virtual Numbers options_of(size_t group) const = 0;
   virtual void set_options(size_t group, const Numbers& numbers) = 0;
 
+  // Throws Error if a group has an option that makes no sense. `check_all` is for constructors.
+  virtual void check(size_t group) const = 0;
+  void check_all() const;
+
   // The buffers a parameter of this group has once it was updated.
   virtual std::vector<std::string> buffers_of(size_t group) const = 0;
 
@@ -77,16 +82,21 @@ template <class Options> struct Group {
 };
 
 template <class Options> class GroupedOptimizer : public Optimizer {
+  std::vector<Options> all_;
+
  public:
-  std::vector<Options> groups;
+  const std::span<Options> groups;
   Options& options;
 
   size_t num_groups() const override { return groups.size(); }
-  double& lr(size_t group = 0) override { return groups.at(group).lr; }
+  double& lr(size_t group = 0) override {
+    if (group >= groups.size()) throw IndexError("optimiser: no group " + std::to_string(group));
+    return groups[group].lr;
+  }
 
  protected:
   explicit GroupedOptimizer(const std::vector<Group<Options>>& list)
-      : Optimizer(joined(list)), groups(of(list)), options(groups.front()) {
+      : Optimizer(joined(list)), all_(of(list)), groups(all_), options(all_.front()) {
     for (size_t g = 0; g < list.size(); ++g) group_.insert(group_.end(), list[g].parameters.size(), g);
   }
 

@@ -6,11 +6,12 @@ namespace cr::optim {
 
 RMSprop::RMSprop(std::vector<Tensor> parameters, RmspropOptions o) : RMSprop({{std::move(parameters), o}}) {}
 
-RMSprop::RMSprop(const std::vector<Group<RmspropOptions>>& list) : GroupedOptimizer(list) {
-  for (const RmspropOptions& o : groups) {
-    require(o.lr >= 0 && o.alpha >= 0 && o.eps >= 0 && o.weight_decay >= 0 && o.momentum >= 0,
-            "RMSprop: no option may be negative");
-  }
+RMSprop::RMSprop(const std::vector<Group<RmspropOptions>>& list) : GroupedOptimizer(list) { check_all(); }
+
+void RMSprop::check(size_t group) const {
+  const RmspropOptions& o = groups[group];
+  require(o.lr >= 0 && o.alpha >= 0 && o.eps >= 0 && o.weight_decay >= 0 && o.momentum >= 0,
+          "RMSprop: no option may be negative");
 }
 
 std::vector<std::string> RMSprop::buffers_of(size_t group) const {

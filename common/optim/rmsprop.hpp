@@ -29,6 +29,7 @@ class RMSprop : public GroupedOptimizer<RmspropOptions> {
   void step() override;
 
  protected:
+  void check(size_t group) const override;
   std::vector<std::string> buffers_of(size_t group) const override;
 };
 

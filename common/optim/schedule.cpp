@@ -57,6 +57,19 @@ int64_t positive(const char* what, int64_t n) {
   return n;
 }
 
+std::function<double(int64_t)> callable(std::function<double(int64_t)> f) {
+  if (!f) throw Error("LambdaLR: there is no function");
+  return f;
+}
+
+// The step at which a cycle reaches the top, after this share of `steps`.
+double top_of_cycle(int64_t steps, double share, double div_factor, double final_div_factor) {
+  if (!(share >= 0 && share <= 1))
+    throw Error("OneCycleLR: pct_start = " + std::to_string(share) + " is not between 0 and 1");
+  if (!(div_factor > 0 && final_div_factor > 0)) throw Error("OneCycleLR: rates are divided by positive numbers");
+  return share * static_cast<double>(positive("OneCycleLR: total_steps", steps)) - 1;
+}
+
 int64_t decay_steps(int64_t warmup, int64_t total) {
   if (warmup < 0 || total <= warmup) {
     throw Error("WarmupCosine: " + std::to_string(warmup) + " steps of warm-up do not fit into " +
@@ -68,7 +81,7 @@ int64_t decay_steps(int64_t warmup, int64_t total) {
 }  // namespace
 
 LambdaLR::LambdaLR(Optimizer& optimizer, std::function<double(int64_t)> f)
-    : Schedule(optimizer, [f](double base, int64_t t) { return base * f(t); }) {}
+    : Schedule(optimizer, [f = callable(std::move(f))](double base, int64_t t) { return base * f(t); }) {}
 
 StepLR::StepLR(Optimizer& optimizer, int64_t step_size, double gamma)
     : Schedule(optimizer, [n = positive("StepLR: step_size", step_size), gamma](double base, int64_t t) {
@@ -102,11 +115,11 @@ WarmupCosine::WarmupCosine(Optimizer& optimizer, int64_t warmup, int64_t total, 
 
 OneCycleLR::OneCycleLR(Optimizer& optimizer, double max_lr, int64_t total_steps, double pct_start, double div_factor,
                        double final_div_factor)
-    : Schedule(optimizer, [=, n = positive("OneCycleLR: total_steps", total_steps)](double, int64_t t) {
-        double first = max_lr / div_factor, top = pct_start * static_cast<double>(n) - 1,
-               last = static_cast<double>(n - 1);
+    : Schedule(optimizer, [=, top = top_of_cycle(total_steps, pct_start, div_factor, final_div_factor)](double,
+                                                                                                          int64_t t) {
+        double first = max_lr / div_factor, last = static_cast<double>(total_steps - 1);
         double at = std::min(static_cast<double>(t), last);
-        if (at <= top) return half_cosine(first, max_lr, at / top);
+        if (at <= top) return half_cosine(first, max_lr, top > 0 ? at / top : 1);
         return half_cosine(max_lr, first / final_div_factor, (at - top) / (last - top));
       }) {}
 

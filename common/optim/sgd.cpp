@@ -6,12 +6,13 @@ namespace cr::optim {
 
 SGD::SGD(std::vector<Tensor> parameters, SgdOptions o) : SGD({{std::move(parameters), o}}) {}
 
-SGD::SGD(const std::vector<Group<SgdOptions>>& list) : GroupedOptimizer(list) {
-  for (const SgdOptions& o : groups) {
-    require(o.lr >= 0 && o.momentum >= 0 && o.weight_decay >= 0,
-            "SGD: lr, momentum and weight_decay must not be negative");
-    require(!o.nesterov || (o.momentum > 0 && o.dampening == 0), "SGD: Nesterov needs momentum and no dampening");
-  }
+SGD::SGD(const std::vector<Group<SgdOptions>>& list) : GroupedOptimizer(list) { check_all(); }
+
+void SGD::check(size_t group) const {
+  const SgdOptions& o = groups[group];
+  require(o.lr >= 0 && o.momentum >= 0 && o.weight_decay >= 0,
+          "SGD: lr, momentum and weight_decay must not be negative");
+  require(!o.nesterov || (o.momentum > 0 && o.dampening == 0), "SGD: Nesterov needs momentum and no dampening");
 }
 
 std::vector<std::string> SGD::buffers_of(size_t group) const {

@@ -28,6 +28,7 @@ class SGD : public GroupedOptimizer<SgdOptions> {
   void step() override;
 
  protected:
+  void check(size_t group) const override;
   std::vector<std::string> buffers_of(size_t group) const override;
 };
 

@@ -97,5 +97,7 @@ TEST_CASE("what gradcheck cannot check, it says", "[func]") {
   CHECK_THROWS_AS(gradcheck([](Tensor t) { return t.to(DType::float32); }, {x}), DTypeError);
   CHECK_THAT(message([](Tensor t) { return relu(t); }, {zeros({1}, DType::float64)}),  // a kink
              ContainsSubstring("is 0 by its rule and 0.5 by differences"));
+  CHECK_THROWS_WITH(gradcheck([](Tensor t) { return masked_select(t, t > 0); }, {zeros({1}, DType::float64)}),
+                    "gradcheck: f returns tensors of other sizes when input 0[0] moves");
   CHECK_FALSE(x.requires_grad());
 }

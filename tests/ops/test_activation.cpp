@@ -118,6 +118,9 @@ TEST_CASE("gumbel_softmax draws with the probabilities of softmax", "[ops]") {
   for (size_t i = 0; i < 3; ++i) CHECK(std::abs(got[i] - want[i]) < 0.01);
   Tensor dx = grad(sum(hard * tensor({1.0, 2.0, 3.0})), logits);
   CHECK(amax(abs(dx)).item() > 0.1);
+  Tensor deep = gumbel_softmax(zeros({2, 3, 4}), g, 1, true, 0);
+  CHECK(deep.shape() == Shape{2, 3, 4});
+  CHECK(equal(deep.detach().sum({0}), ones({3, 4})));
   Tensor soft = gumbel_softmax(logits.transpose(0, 1), g, 2, false, 0);
   CHECK(difference(sum(soft.detach(), {0}), ones({50000}), 4) == "");
 }

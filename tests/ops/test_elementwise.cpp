@@ -185,6 +185,16 @@ TEST_CASE("16-bit numbers can be asked what they are", "[elementwise]") {
   }
 }
 
+TEST_CASE("alpha keeps its fraction where the result has one", "[elementwise]") {
+  CHECK(numbers(add(tensor({1.0, 2.0}), 3, 0.5)) == Numbers{2.5, 3.5});
+  CHECK(numbers(sub(tensor({1.0}), int64_t{3}, 2.5)) == Numbers{-6.5});
+  CHECK(numbers(add(tensor({1.0}), true, 0.5)) == Numbers{1.5});
+  CHECK(numbers(add(ints({4}), true, 3)) == Numbers{7});
+  CHECK_THROWS_WITH(sub(ints({1}), ints({1}), 0.5), ContainsSubstring("sub: alpha"));
+  CHECK_THROWS_AS(add(ints({1}), 1, INFINITY), DTypeError);
+  CHECK_THROWS_AS(mvlgamma(ones({1}) * 9, int64_t{1} << 40), Error);
+}
+
 // Results are new tensors, also where nothing was to be done.
 TEST_CASE("what leaves the numbers as they are still returns a new tensor", "[elementwise]") {
   Tensor i = ints({1, 2});

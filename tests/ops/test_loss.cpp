@@ -92,4 +92,18 @@ TEST_CASE("losses refuse what they cannot take", "[ops]") {
   CHECK_THROWS_WITH(cosine_embedding_loss(x, ones({4}), ones({3})), ContainsSubstring("cosine_embedding_loss"));
   CHECK_THROWS_WITH(triplet_margin_loss(x, x, ones({4})), ContainsSubstring("triplet_margin_loss: anchor"));
   CHECK_THROWS_WITH(triplet_margin_loss(x, x, x, {.margin = 0}), ContainsSubstring("margin"));
+  CHECK_THROWS_WITH(cross_entropy(x, ones({3, 4}), {.weight = ones({2})}), ContainsSubstring("weight (2,) for 4"));
+  CHECK_THROWS_AS(kl_div(x, arange(3)), DTypeError);
+}
+
+TEST_CASE("infinite logits", "[ops]") {
+  double inf = HUGE_VAL;
+  CHECK(binary_cross_entropy_with_logits(Tensor(inf), Tensor(0.0)).item() == inf);
+  CHECK(binary_cross_entropy_with_logits(Tensor(-inf), Tensor(0.0)).item() == 0);
+  Tensor x = tensor({{1.0, inf, 2.0}}).requires_grad_(), loss = cross_entropy(x, tensor({0}));
+  CHECK(std::isnan(loss.item()));
+  for (bool create_graph : {false, true}) {
+    Tensor dx = grad(loss, x, {.retain_graph = true, .create_graph = create_graph}).detach();
+    CHECK(isnan(dx).to(DType::int64).sum().item() == 3);
+  }
 }

@@ -155,3 +155,19 @@ TEST_CASE("unique puts the tensor back together", "[sort]") {
   CHECK(r.values.shape()[0] <= 8);
   CHECK(all(index_select(r.values, 0, r.inverse) == rows).item<bool>());
 }
+
+TEST_CASE("both names of a norm have one rule", "[ops]") {
+  for (double p : {0.0, 1.0, 2.0, 3.0, HUGE_VAL}) {
+    auto second = [&](bool linalg) {
+      Tensor x = zeros({3}, DType::float64).requires_grad_(), y = linalg ? linalg::vector_norm(x, p) : norm(x, p);
+      Tensor dx = grad(y, x, {.create_graph = true});
+      return dx.requires_grad() ? grad(sum(dx * tensor({1.0, 2.0, 3.0}).to(DType::float64)), x, {.allow_unused = true})
+                                : dx;
+    };
+    Tensor one = second(false), other = second(true);
+    INFO(p);
+    CHECK(one.defined() == other.defined());
+    if (one.defined()) CHECK(test::difference(one.detach(), zeros({3}, DType::float64)) == "");
+    if (one.defined()) CHECK(test::difference(other.detach(), one.detach()) == "");
+  }
+}

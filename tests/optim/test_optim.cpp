@@ -233,6 +233,24 @@ TEST_CASE("optimisers refuse what they cannot do", "[optim]") {
   CHECK_THROWS_AS(loss.backward(), AutogradError);
 }
 
+TEST_CASE("options make sense, wherever they come from", "[optim]") {
+  Tensor p = ones({2}).requires_grad_();
+  optim::Adam adam({p}, {.lr = 0.1});
+  auto state = adam.state_dict();
+  state["group.0.lr"] = Tensor(-5.0);
+  CHECK_THROWS_AS(adam.load_state_dict(state), Error);
+  CHECK(adam.options.lr == 0.1);
+  state = adam.state_dict();
+  state["steps"] = state["steps"].to(DType::float32);
+  CHECK_THROWS_WITH(adam.load_state_dict(state), ContainsSubstring("another optimiser"));
+  CHECK_THROWS_AS(adam.lr(7), IndexError);
+  CHECK_THROWS_AS(optim::LambdaLR(adam, nullptr), Error);
+  CHECK_THROWS_AS(optim::OneCycleLR(adam, 0.1, 10, -3), Error);
+  CHECK_THROWS_AS(optim::OneCycleLR(adam, 0.1, 10, 0.3, 0), Error);
+  optim::OneCycleLR short_rise(adam, 0.1, 10, 0.1);  // the first step is the top already
+  CHECK(adam.lr() == Approx(0.1));
+}
+
 TEST_CASE("groups have options of their own, which a state brings along", "[optim]") {
   Tensor p = ones({2}).requires_grad_(), q = ones({3}).requires_grad_();
   optim::SGD sgd({{{p}, {.lr = 0.5}}, {{q}, {.lr = 0.25, .momentum = 0.5}}});

@@ -417,6 +417,7 @@ void Cpu::cross_entropy(const Tensor& loss, const Tensor& logsumexp, const Tenso
       }
       const T* row = elements<T>(x) + r * n;
       double lse = kernel(n, row);
+      if (lse == HUGE_VAL) lse = NAN;  // a logit is ∞: its share would be ∞ / ∞
       elements<double>(logsumexp)[r] = lse;
       elements<T>(loss)[r] = static_cast<T>(lse - static_cast<double>(row[label]));
     });
