@@ -7,6 +7,7 @@
 #include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/scan.hpp"
+#include "ops/types.hpp"
 
 namespace cr {
 using namespace detail;
@@ -61,8 +62,6 @@ void detail::require_floating(const char* op, const Tensor& x) {
   throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()) +
                    "; convert it with to(DType::float32)");
 }
-
-Tensor detail::as_floating(const Tensor& x) { return is_floating(x.dtype()) ? x : x.to(DType::float32); }
 
 namespace {
 
@@ -135,7 +134,7 @@ Tensor prod(const Tensor& input, Dims dims, bool keepdim, OptionalDType dtype) {
 
 // y = log Σ eˣ,  dy/dx = eˣ⁻ʸ
 Tensor logsumexp(const Tensor& input, Dims dims, bool keepdim) {
-  Tensor x = as_floating(input);
+  Tensor x = real(input);
   dims = wrap_dims(x, dims, "logsumexp");
   Tensor lines = gathered_last(x.detach(), dims).contiguous();
   Shape shape = lines.shape();

@@ -7,6 +7,7 @@
 #include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
+#include "ops/types.hpp"
 
 namespace cr {
 using namespace detail;
@@ -164,9 +165,9 @@ Tensor diff(const Tensor& input, int64_t n, int64_t dim, const Tensor& prepend, 
 namespace {
 
 Tensor heights(const Tensor& y, int d) {
-  Tensor real = as_floating(y);
+  Tensor h = real(y);
   int64_t strips = std::max<int64_t>(y.shape()[d] - 1, 0);
-  return (real.narrow(d, 0, strips) + real.narrow(d, y.shape()[d] - strips, strips)) / 2;
+  return (h.narrow(d, 0, strips) + h.narrow(d, y.shape()[d] - strips, strips)) / 2;
 }
 
 int dimension(const char* op, const Tensor& y, int64_t d) {
@@ -177,7 +178,7 @@ int dimension(const char* op, const Tensor& y, int64_t d) {
 
 // The widths of the strips, as they broadcast against the heights.
 Tensor widths(const char* op, const Tensor& y, const Tensor& x, int d) {
-  Tensor places = as_floating(x);
+  Tensor places = real(x);
   if (x.dim() == 1 && x.shape()[0] == y.shape()[d]) {
     Shape along(y.dim() - d, 1);
     along[0] = x.shape()[0];

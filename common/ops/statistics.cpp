@@ -10,6 +10,7 @@
 #include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/product.hpp"
+#include "ops/types.hpp"
 
 namespace cr {
 using namespace detail;
@@ -80,7 +81,7 @@ std::pair<Tensor, Tensor> std_mean(const Tensor& x, Dims dims, double correction
 Tensor cov(const Tensor& input, double correction, const Tensor& fweights, const Tensor& aweights) {
   if (input.dim() > 2) throw ShapeError("cov: needs at most two dimensions, got shape " + to_string(input.shape()));
   if (input.dtype() == DType::boolean) throw DTypeError("cov: does not take bool tensors");
-  Tensor x = as_floating(input);
+  Tensor x = real(input);
   x = x.dim() < 2 ? x.reshape({1, -1}) : x;  // (variables, n)
   int64_t n = x.shape()[1];
   auto checked = [&](const char* which, const Tensor& weights, bool whole) {
