@@ -1,6 +1,7 @@
 // # Everything
 //
-// Tensors, gradients, functions of functions, models, optimisers, files and data in one line. A chapter adds `book/chapter.hpp`.
+// Tensors, gradients, functions of functions, models, optimisers, files and data in one line. A chapter adds
+// `book/chapter.hpp`; files of tensors are in `io/safetensors.hpp`, Armadillo's matrices in `ops/arma.hpp`.
 #pragma once
 
 #include "autograd/anomaly.hpp"

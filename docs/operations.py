@@ -28,7 +28,7 @@ def weave(site, page):
         tables[path.stem.removeprefix("table_")] = _entries(site.text(site.name(path)))
     total, checks = sum(map(len, tables.values())), sum(c["cases"] for c in cases.values())
     page.body.append(pages.title(
-        "Operations", f"{total} names, PyTorch's but for a few: what each computes and its derivative. Checked: {checks:,} cases against PyTorch, "
+        "Operations", f"{total} names and their parameters as PyTorch spells them, and what each computes; links lead to the C++. Checked: {checks:,} cases against PyTorch, "
                       "and derivatives of first and second order against finite differences."))
     links = " · ".join(f'<a href="#{name}">{escape(FAMILIES.get(name, name))}</a>' for name in _order(tables))
     page.body.append(f'<p class="chips"><span>{links}</span></p>\n')
@@ -157,13 +157,10 @@ def _described(header, at, headings):
     last = at
     while not header.lines[last - 1].split("//")[0].rstrip().endswith((";", "}")):
         last += 1
-    while True:
-        if beside := re.search(r"[;}]\s*//\s*(.+)$", header.lines[last - 1]):
-            return beside[1], header, last
-        last = at - 1
-        if not header.lines[last - 1].strip() or header.lines[last - 1].lstrip().startswith("//"):
-            break
-        at = last
+    if beside := re.search(r"[;}]\s*//\s*(.+)$", header.lines[last - 1]):
+        return beside[1], header, last
+    while header.lines[at - 2].strip() and not header.lines[at - 2].lstrip().startswith("//"):
+        at -= 1
     found = _above(header, at, headings)
     return (found[0], header, found[1]) if found else None
 
@@ -174,7 +171,7 @@ def _above(source, line, headings=False):
     while k >= 0 and (found := re.match(r"\s*//(?: (.*))?$", source.lines[k])) and found[1]:
         if found[1].startswith("#"):
             if headings and not lines:
-                lines.insert(0, found[1].lstrip("# "))
+                return found[1].lstrip("# "), k + 1
             break
         lines.insert(0, found[1])
         k -= 1

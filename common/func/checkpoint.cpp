@@ -122,6 +122,9 @@ class Recomputed : public SlotKeeper {
 }  // namespace
 
 Tensors checkpoint(const TensorFunction& f, const Tensors& inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) throw Error("checkpoint: argument " + std::to_string(i) + " is undefined");
+  }
   if (!grad_enabled()) return f(inputs);
   auto part = Ref<Recomputed>::adopt(new Recomputed(f, inputs));
   return part->first_time(inputs);

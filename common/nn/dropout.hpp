@@ -12,7 +12,8 @@ namespace cr::nn {
 // (Srivastava et al. 2014); afterwards nothing happens.
 //
 // The mask comes from a generator of the layer's own, which every call moves on. So copies and clones go on with the same
-// masks, and one layer must not be called from two threads at once.
+// masks, and one layer must not be called from two threads at once. It is no tensor and not in the state_dict: to go on with
+// the same masks after a restart, keep `generator.state()` beside it.
 struct Dropout {
   double p = 0.5;
   mutable Generator generator;

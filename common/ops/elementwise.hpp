@@ -62,7 +62,7 @@ Tensor remainder(Scalar s, const Tensor& y);
 Tensor fmod(const Tensor& x, const Tensor& y);  // rounded towards zero instead: has x's sign
 Tensor fmod(const Tensor& x, Scalar s);
 Tensor gcd(const Tensor& x, const Tensor& y);  // of int64 tensors
-Tensor lcm(const Tensor& x, const Tensor& y);
+Tensor lcm(const Tensor& x, const Tensor& y);  // of int64 tensors
 
 // ## Powers
 //
@@ -78,9 +78,9 @@ Tensor ldexp(const Tensor& x, const Tensor& y);  // x · 2ʸ
 
 // ## The larger, the smaller, and signs
 Tensor maximum(const Tensor& x, const Tensor& y);  // NaN if either is; where equal, each gets half the gradient
-Tensor minimum(const Tensor& x, const Tensor& y);
-Tensor fmax(const Tensor& x, const Tensor& y);  // the other one if one is NaN; where equal, x gets half the gradient
-Tensor fmin(const Tensor& x, const Tensor& y);
+Tensor minimum(const Tensor& x, const Tensor& y);  // in the same way
+Tensor fmax(const Tensor& x, const Tensor& y);     // the other one if one is NaN; where equal, x gets half the gradient
+Tensor fmin(const Tensor& x, const Tensor& y);     // likewise: NaN only if both are
 Tensor copysign(const Tensor& x, const Tensor& y);  // |x| with y's sign
 Tensor copysign(const Tensor& x, Scalar s);
 Tensor heaviside(const Tensor& x, const Tensor& values);  // 0 below 0, 1 above, `values` at 0. No gradient

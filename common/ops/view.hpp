@@ -11,7 +11,7 @@
 
 namespace cr {
 
-// ## As functions
+// ## Members of these names as functions
 inline Tensor reshape(const Tensor& x, const Shape& shape) { return x.reshape(shape); }
 inline Tensor view_as(const Tensor& x, const Tensor& other) { return x.view(other.shape()); }  // in the shape of other
 inline Tensor reshape_as(const Tensor& x, const Tensor& other) {

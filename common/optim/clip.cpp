@@ -9,6 +9,7 @@ namespace cr::optim {
 double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, double norm_type,
                        bool error_if_nonfinite) {
   if (!(norm_type > 0)) throw Error("clip_grad_norm_: norm_type must be positive");
+  if (!(max_norm >= 0)) throw Error("clip_grad_norm_: max_norm must not be negative");
   NoGrad off;
   bool largest = std::isinf(norm_type);
   double total = 0;
@@ -32,6 +33,7 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, d
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value) {
+  if (!(clip_value >= 0)) throw Error("clip_grad_value_: clip_value must not be negative");
   NoGrad off;
   for (const Tensor& p : parameters) {
     if (Tensor g = p.grad(); g.defined()) g.copy_(clamp(g, -clip_value, clip_value));

@@ -7,6 +7,7 @@
 namespace cr::optim {
 
 Optimizer::Optimizer(std::vector<Tensor> parameters) : parameters_(std::move(parameters)) {
+  if (parameters_.empty()) throw Error("optimiser: there are no parameters (does CR_FIELDS name them all?)");
   steps_.resize(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i];
@@ -91,7 +92,8 @@ void Optimizer::load_state_dict(const std::map<std::string, Tensor>& state) {
     return found == state.end() ? Tensor() : found->second;
   };
   Tensor steps = take("steps");
-  if (!steps.defined() || steps.dtype() != DType::int64 || steps.numel() != static_cast<int64_t>(steps_.size())) throw another;
+  if (!steps.defined() || steps.dtype() != DType::int64 || steps.numel() != static_cast<int64_t>(steps_.size()))
+    throw another;
   std::span<const int64_t> counts = steps.span<int64_t>();
 
   // The options first: they decide which buffers there are. All is read before anything is changed.

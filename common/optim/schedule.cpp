@@ -115,12 +115,12 @@ WarmupCosine::WarmupCosine(Optimizer& optimizer, int64_t warmup, int64_t total, 
 
 OneCycleLR::OneCycleLR(Optimizer& optimizer, double max_lr, int64_t total_steps, double pct_start, double div_factor,
                        double final_div_factor)
-    : Schedule(optimizer, [=, top = top_of_cycle(total_steps, pct_start, div_factor, final_div_factor)](double,
-                                                                                                          int64_t t) {
-        double first = max_lr / div_factor, last = static_cast<double>(total_steps - 1);
-        double at = std::min(static_cast<double>(t), last);
-        if (at <= top) return half_cosine(first, max_lr, top > 0 ? at / top : 1);
-        return half_cosine(max_lr, first / final_div_factor, (at - top) / (last - top));
-      }) {}
+    : Schedule(optimizer,
+               [=, top = top_of_cycle(total_steps, pct_start, div_factor, final_div_factor)](double, int64_t t) {
+                 double first = max_lr / div_factor, last = static_cast<double>(total_steps - 1);
+                 double at = std::min(static_cast<double>(t), last);
+                 if (at <= top) return half_cosine(first, max_lr, top > 0 ? at / top : 1);
+                 return half_cosine(max_lr, first / final_div_factor, (at - top) / (last - top));
+               }) {}
 
 }  // namespace cr::optim

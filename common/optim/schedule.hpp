@@ -19,7 +19,8 @@ class Schedule {
   // The rate at step t of a group that began with `base`.
   using Rate = std::function<double(double base, int64_t t)>;
 
-  // The optimiser must live as long as its schedule.
+  // `base` is the rate the optimiser has now: a second schedule goes on from where the first has brought it. The optimiser
+  // must live as long as its schedule.
   Schedule(Optimizer& optimizer, Rate rate);
 
   void step();

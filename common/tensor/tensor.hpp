@@ -150,19 +150,19 @@ class Tensor {
   Tensor squeeze(int64_t d) const;
   Tensor squeeze(const Dims& dims) const;
   Tensor unsqueeze(int64_t d) const;
-  Tensor expand(Shape shape) const;  // repeats dimensions of size 1 without copying; -1 keeps a size
-  Tensor select(int64_t d, int64_t at) const;
-  Tensor slice(int64_t d, Slice s) const;
-  Tensor narrow(int64_t d, int64_t start, int64_t length) const;
+  Tensor expand(Shape shape) const;            // repeats dimensions of size 1 without copying; -1 keeps a size
+  Tensor select(int64_t d, int64_t at) const;  // one index along d, which goes
+  Tensor slice(int64_t d, Slice s) const;      // from, to before, in steps of, along d
+  Tensor narrow(int64_t d, int64_t start, int64_t length) const;                  // `length` of them from `start`
   Tensor diagonal(int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) const;  // x[i][i + offset], as last dimension
   Tensor unfold(int64_t d, int64_t size, int64_t step) const;  // windows of `size` every `step`: (…, windows, …, size)
   // Any window onto the storage; `offset` defaults to x's own. Throws IndexError where it would leave what x is part of.
   Tensor as_strided(const Shape& shape, const Strides& strides, std::optional<int64_t> offset = {}) const;
-  Tensor operator[](Index i) const;
+  Tensor operator[](Index i) const;  // x[0]; further ones in braces, x[{0, 1}]: C++ would read x[0, 1] as x[1]
   Tensor operator[](std::initializer_list<Index> indices) const;
 
   // ## At indices from tensors: `ops/index.hpp`
-  Tensor index(const std::vector<AnyIndex>& items) const;  // a copy
+  Tensor index(const std::vector<AnyIndex>& items) const;  // like x[…], which is a view, but a copy
   const Tensor& index_put_(const std::vector<AnyIndex>& items, const Tensor& values, bool accumulate = false) const;
 
   // ## Copies
