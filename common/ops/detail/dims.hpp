@@ -22,6 +22,9 @@ Tensor gathered_last(const Tensor& x, const Dims& dims);
 // Throws DTypeError, naming `op`, unless x is of a floating-point type.
 void require_floating(const char* op, const Tensor& x);
 
+// Throws DTypeError, naming `op`, for 16-bit numbers, which are only stored.
+void require_computing(const char* op, const Tensor& x);
+
 // Integers and bools as float32.
 Tensor as_floating(const Tensor& x);
 
