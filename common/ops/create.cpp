@@ -90,7 +90,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype)
 
 // PyTorch steps through integers in float32, and cuts off: which one is next to a whole number depends on that.
 static Tensor whole_linspace(double from, double to, int64_t steps) {
-  for (double limit : {from, to}) check_holds("linspace", DType::int64, limit);
+  for (double limit : {from, to}) check_holds("linspace", DType::int64, static_cast<float>(limit));
   auto start = static_cast<int64_t>(from), end = static_cast<int64_t>(to);
   Tensor x = empty({steps}, DType::int64);
   auto* p = x.mutable_data<int64_t>();
@@ -123,6 +123,7 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype) {
 }
 
 Tensor logspace(double start, double end, int64_t steps, double base, DType dtype) {
+  if (steps < 0) throw ShapeError("logspace: " + std::to_string(steps) + " steps");
   Tensor x = linspace(start, end, steps, DType::float64);
   for (double& v : std::span(x.mutable_data<double>(), static_cast<size_t>(steps))) v = std::pow(base, v);
   return x.to(dtype);

@@ -33,6 +33,8 @@ TEST_CASE("ranges", "[ops][create]") {
   CHECK_THROWS_AS(linspace(0, 1, -1), ShapeError);
   CHECK_THROWS_WITH(linspace(0, 1, -1, DType::int64), "linspace: -1 steps");
   CHECK_THROWS_WITH(linspace(-1e19, 0, 3, DType::int64), ContainsSubstring("linspace: int64 does not hold"));
+  CHECK_THROWS_AS(linspace(0, 0x1.fffffffffffffp62, 3, DType::int64), Error);
+  CHECK_THROWS_WITH(logspace(0, 1, -1), "logspace: -1 steps");
   CHECK_THROWS_WITH(full({}, NAN, DType::int64), "full: int64 does not hold nan");
   CHECK(numbers_of(eye(2, 3)) == std::vector<double>{1, 0, 0, 0, 1, 0});
   CHECK(eye(0, 3).shape() == Shape{0, 3});

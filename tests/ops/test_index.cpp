@@ -77,6 +77,8 @@ TEST_CASE("shapes and types that indices do not take", "[ops][index]") {
   CHECK_THROWS_WITH(embedding_bag(tensor({{0, 1}}), ones({4})),
                     "embedding_bag: the weight must be a matrix, got shape (4,)");
   CHECK_THROWS_AS(embedding_bag(tensor({{0}}).expand({2, int64_t{1} << 44}), x), OutOfMemory);
+  CHECK_THROWS_WITH(index_add(x.to(DType::float16), 0, tensor({0}), ones({1, 4}, DType::float16)),
+                    ContainsSubstring("index_add: float16"));
   CHECK_THROWS_WITH(nonzero(x.to(DType::float16)), ContainsSubstring("nonzero: float16"));
   CHECK_THROWS_WITH(masked_fill(arange(2), arange(2) > 0, HUGE_VAL), "masked_fill: int64 does not hold inf");
 }
