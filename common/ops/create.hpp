@@ -12,7 +12,8 @@
 
 namespace cr {
 
-// 0, 1 or `value` everywhere. ShapeError for a negative size, OutOfMemory for too much.
+// 0, 1 or `value` everywhere. ShapeError for a negative size, OutOfMemory for too much, Error for a value that int64 does
+// not hold.
 Tensor zeros(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor ones(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor full(const Shape& shape, Scalar value, DType dtype = DType::float32, Device device = Device::cpu);
