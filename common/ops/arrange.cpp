@@ -50,10 +50,10 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t
 }
 
 Tensor repeat_interleave(const Tensor& repeats) {
-  if (repeats.dim() != 1 || repeats.dtype() != DType::int64) {
-    throw ShapeError("repeat_interleave: the repeats must be an int64 vector, got " +
-                     std::string(name(repeats.dtype())) + " " + to_string(repeats.shape()));
-  }
+  if (repeats.dtype() != DType::int64)
+    throw DTypeError(std::string("repeat_interleave: the repeats must be int64, got ") + name(repeats.dtype()));
+  if (repeats.dim() != 1)
+    throw ShapeError("repeat_interleave: the repeats must be a vector, got shape " + to_string(repeats.shape()));
   Tensor counts = repeats.detach().to(Device::cpu).contiguous();
   int64_t total = 0;
   for (int64_t n : counts.span<int64_t>()) {
@@ -149,6 +149,7 @@ Tensor rot90(const Tensor& x, int64_t k, const Dims& dims) {
 // Row i keeps columns j ≤ i + k (below) or j ≥ i + k (above). Chosen, not multiplied: what is cut away may be NaN.
 static Tensor triangle(const char* op, const Tensor& x, int64_t k, bool below) {
   of_rank(op, x, 2);
+  if (is_storage(x.dtype())) return triangle(op, x.to(DType::float32), k, below).to(x.dtype());
   int64_t rows = x.size(-2), columns = x.size(-1);
   k = std::clamp(k, -rows - 1, columns + 1);
   Tensor i = (arange(rows) + k).unsqueeze(1).to(x.device()),
@@ -263,32 +264,45 @@ Tensor cartesian_prod(const std::vector<Tensor>& vectors) {
   return stack(columns, 1);
 }
 
+// n over r, or with replacement n + r − 1 over r: one factor and one divisor after the other.
+static int64_t ways(int64_t n, int64_t r, bool with_replacement) {
+  int64_t total = n, count = 1;
+  bool overflow = with_replacement && n > 0 && __builtin_add_overflow(n - 1, r, &total);
+  if (!overflow && (n == 0 || r > total)) return 0;
+  for (int64_t i = 1; !overflow && i <= std::min(r, total - r); ++i) {
+    overflow = __builtin_mul_overflow(count, total - i + 1, &count);
+    count /= i;
+  }
+  if (overflow) throw ShapeError("combinations: " + std::to_string(r) + " of " + std::to_string(n) + " are too many");
+  return count;
+}
+
 Tensor combinations(const Tensor& x, int64_t r, bool with_replacement) {
   if (x.dim() != 1) throw ShapeError("combinations: needs a vector, got shape " + to_string(x.shape()));
   if (r < 0) throw Error("combinations: of " + std::to_string(r) + " elements");
   if (r == 0) return empty({0}, x.dtype(), x.device());
-  int64_t n = x.numel();
-  std::vector<int64_t> index, at(static_cast<size_t>(r));
+  int64_t n = x.numel(), gap = with_replacement ? 0 : 1, count = ways(n, r, with_replacement);
+  if (count == 0) return empty({0, r}, x.dtype(), x.device());
+  Tensor index = empty({count, r}, DType::int64);
+  auto* at = index.mutable_data<int64_t>();
+  for (int64_t i = 0; i < r; ++i) at[i] = i * gap;
   // Count up at[0] ≤ at[1] ≤ … (or <): raise the last that can be raised, and begin anew behind it.
-  int64_t gap = with_replacement ? 0 : 1;
-  for (size_t i = 0; i < at.size(); ++i) at[i] = static_cast<int64_t>(i) * gap;
-  for (bool more = n > 0 && at.back() < n; more;) {
-    index.insert(index.end(), at.begin(), at.end());
-    size_t i = at.size();
-    while (i > 0 && at[i - 1] == n - 1 - static_cast<int64_t>(at.size() - i) * gap) --i;
-    more = i > 0;
-    if (!more) break;
+  for (int64_t row = 1; row < count; ++row) {
+    at = std::copy_n(at, r, at + r) - r;
+    int64_t i = r;
+    while (at[i - 1] == n - 1 - (r - i) * gap) --i;
     ++at[i - 1];
-    for (; i < at.size(); ++i) at[i] = at[i - 1] + gap;
+    for (; i < r; ++i) at[i] = at[i - 1] + gap;
   }
-  return index_select(x, 0, from_vector(index).to(x.device())).view({-1, r});
+  return index_select(x, 0, index.reshape({-1}).to(x.device())).view({count, r});
 }
 
 // ## Channels of images
 Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   of_rank("pixel_shuffle", x, 3);
-  int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
-  if (r <= 0 || r > (1 << 30) || c % (r * r) != 0) {
+  int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1), height = 0, width = 0;
+  if (r <= 0 || r > (1 << 30) || c % (r * r) != 0 || __builtin_mul_overflow(h, r, &height) ||
+      __builtin_mul_overflow(w, r, &width)) {
     throw ShapeError("pixel_shuffle: " + std::to_string(c) + " channels of shape " + to_string(x.shape()) +
                      " do not divide into squares of " + std::to_string(r) + " x " + std::to_string(r));
   }
@@ -296,15 +310,15 @@ Tensor pixel_shuffle(const Tensor& x, int64_t r) {
   front.resize(x.dim() - 3);
   int64_t n = numel(front);
   Shape shape = front;
-  for (int64_t size : {c / (r * r), h * r, w * r}) shape.push_back(size);
+  for (int64_t size : {c / (r * r), height, width}) shape.push_back(size);
   Tensor parts = x.reshape({n, c / (r * r), r, r, h, w});
   return parts.permute({0, 1, 4, 2, 5, 3}).reshape(shape);  // (n, c, h, r, w, r)
 }
 
 Tensor pixel_unshuffle(const Tensor& x, int64_t r) {
   of_rank("pixel_unshuffle", x, 3);
-  int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
-  if (r <= 0 || h % r != 0 || w % r != 0) {
+  int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1), channels = 0;
+  if (r <= 0 || r > (1 << 30) || h % r != 0 || w % r != 0 || __builtin_mul_overflow(c, r * r, &channels)) {
     throw ShapeError("pixel_unshuffle: images of shape " + to_string(x.shape()) + " do not divide into squares of " +
                      std::to_string(r) + " x " + std::to_string(r));
   }
@@ -312,7 +326,7 @@ Tensor pixel_unshuffle(const Tensor& x, int64_t r) {
   front.resize(x.dim() - 3);
   int64_t n = numel(front);
   Shape shape = front;
-  for (int64_t size : {c * r * r, h / r, w / r}) shape.push_back(size);
+  for (int64_t size : {channels, h / r, w / r}) shape.push_back(size);
   Tensor parts = x.reshape({n, c, h / r, r, w / r, r});
   return parts.permute({0, 1, 3, 5, 2, 4}).reshape(shape);  // (n, c, r, r, h, w)
 }

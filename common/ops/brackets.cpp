@@ -183,10 +183,8 @@ const Tensor& Tensor::index_put_(const std::vector<AnyIndex>& items, const Tenso
 }
 
 Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, const Tensor& values, bool accumulate) {
-  std::vector<AnyIndex> items;
-  for (const Tensor& i : indices) items.push_back(i.defined() ? AnyIndex(i) : AnyIndex(Slice{}));
   Tensor y = x.clone();
-  y.index_put_(items, values, accumulate);
+  y.index_put_(std::vector<AnyIndex>(indices.begin(), indices.end()), values, accumulate);
   return y;
 }
 

@@ -6,10 +6,12 @@
 #include "ops/arrange.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
+#include "ops/types.hpp"
 
 namespace cr {
 
 Tensor full(const Shape& shape, Scalar value, DType dtype, Device device) {
+  check_holds("full", dtype, value);
   return backend::full(shape, value, dtype, device);
 }
 Tensor zeros(const Shape& shape, DType dtype, Device device) { return full(shape, 0, dtype, device); }
@@ -63,7 +65,11 @@ Tensor whole_range(int64_t start, int64_t end, int64_t step) {
 // Real limits decide how many; the numbers of an integer type then start and step by whole ones.
 Tensor real_range(Scalar start, Scalar end, Scalar step, DType dtype) {
   double a = start.value, b = end.value, s = step.value;
-  if (s == 0 || (b > a && s < 0) || (b < a && s > 0) || !std::isfinite(b - a) || std::isnan(s)) does_not_go(a, b, s);
+  if (!std::isfinite(b - a) || std::isnan(s)) {
+    throw Error("arange: from " + std::to_string(a) + " to " + std::to_string(b) + " in steps of " + std::to_string(s) +
+                ": the numbers must be finite");
+  }
+  if (s == 0 || (b > a && s < 0) || (b < a && s > 0)) does_not_go(a, b, s);
   Tensor x = empty({checked_count(std::ceil((b - a) / s))}, dtype);
   if (is_floating(dtype)) backend::on(x.device()).arange(x, a, s);
   else backend::on(x.device()).arange(x, start.as<int64_t>(), step.as<int64_t>());
@@ -77,15 +83,20 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<DType> dtype)
   bool real = is_floating(start.kind) || is_floating(end.kind) || is_floating(step.kind);
   DType type = dtype.value_or(real ? DType::float32 : DType::int64);
   if (type == DType::boolean) return arange(start, end, step, DType::int64).to(type);
+  if (is_storage(type)) return arange(start, end, step, DType::float32).to(type);
   if (!real && !is_floating(type)) return whole_range(start.integer, end.integer, step.integer);
   return real_range(start, end, step, type);
 }
 
 // PyTorch steps through integers in float32, and cuts off: which one is next to a whole number depends on that.
-static Tensor whole_linspace(int64_t start, int64_t end, int64_t steps) {
+static Tensor whole_linspace(double from, double to, int64_t steps) {
+  for (double limit : {from, to}) check_holds("linspace", DType::int64, static_cast<float>(limit));
+  auto start = static_cast<int64_t>(from), end = static_cast<int64_t>(to);
   Tensor x = empty({steps}, DType::int64);
   auto* p = x.mutable_data<int64_t>();
-  float step = steps > 1 ? static_cast<float>(end - start) / static_cast<float>(steps - 1) : 0.f;
+  float step = steps > 1 ? static_cast<float>(static_cast<double>(end) - static_cast<double>(start)) /
+                               static_cast<float>(steps - 1)
+                         : 0.f;
   for (int64_t i = 0; i < steps; ++i) {
     p[i] = static_cast<int64_t>(i < steps / 2 || steps == 1
                                     ? static_cast<float>(start) + step * static_cast<float>(i)
@@ -96,9 +107,9 @@ static Tensor whole_linspace(int64_t start, int64_t end, int64_t steps) {
 
 // From both ends to the middle, so that it is symmetric to the last bit and ends at `end`.
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
-  if (!is_floating(dtype))
-    return whole_linspace(static_cast<int64_t>(start), static_cast<int64_t>(end), steps).to(dtype);
   if (steps < 0) throw ShapeError("linspace: " + std::to_string(steps) + " steps");
+  if (is_storage(dtype)) return linspace(start, end, steps, DType::float32).to(dtype);
+  if (!is_floating(dtype)) return whole_linspace(start, end, steps).to(dtype);
   Tensor x = empty({steps}, dtype);
   int64_t half = (steps + 1) / 2;
   double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0.0;
@@ -112,6 +123,7 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype) {
 }
 
 Tensor logspace(double start, double end, int64_t steps, double base, DType dtype) {
+  if (steps < 0) throw ShapeError("logspace: " + std::to_string(steps) + " steps");
   Tensor x = linspace(start, end, steps, DType::float64);
   for (double& v : std::span(x.mutable_data<double>(), static_cast<size_t>(steps))) v = std::pow(base, v);
   return x.to(dtype);

@@ -12,7 +12,8 @@
 
 namespace cr {
 
-// 0, 1 or `value` everywhere. ShapeError for a negative size, OutOfMemory for too much.
+// 0, 1 or `value` everywhere. ShapeError for a negative size, OutOfMemory for too much, Error for a value that int64 does
+// not hold.
 Tensor zeros(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor ones(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 Tensor full(const Shape& shape, Scalar value, DType dtype = DType::float32, Device device = Device::cpu);
@@ -31,11 +32,12 @@ Tensor new_empty(const Tensor& x, const Shape& shape, std::optional<DType> dtype
 Tensor scalar_tensor(Scalar value, DType dtype = DType::float32);
 
 // start, start + step, … below end. int64 if all three are whole, else float32, unless a type is given. Throws Error if
-// step is 0 or points away from end.
+// step is 0 or points away from end, or a number is not finite.
 Tensor arange(Scalar end);
 Tensor arange(Scalar start, Scalar end, Scalar step = 1, std::optional<DType> dtype = {});
 
-// `steps` numbers from start to end, both included, evenly spaced; and base to the power of these. (steps,)
+// `steps` numbers from start to end, both included, evenly spaced; and base to the power of these. (steps,) Throws
+// ShapeError if steps is negative, Error for limits that int64 is to hold and does not.
 Tensor linspace(double start, double end, int64_t steps, DType dtype = DType::float32);
 Tensor logspace(double start, double end, int64_t steps, double base = 10, DType dtype = DType::float32);
 

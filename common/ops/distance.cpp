@@ -115,12 +115,13 @@ Tensor pdist(const Tensor& x, double p) {
   check_positive("pdist", p);
   if (x.dim() != 2) throw ShapeError("pdist: needs a matrix, got shape " + to_string(x.shape()));
   const int64_t n = x.shape()[0];
+  Tensor all = cdist(x, x, p);
   Tensor pairs = empty({n * (n - 1) / 2}, DType::int64);
   int64_t* next = pairs.mutable_data<int64_t>();
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = i + 1; j < n; ++j) *next++ = i * n + j;
   }
-  return index_select(cdist(x, x, p).reshape({n * n}), 0, pairs.to(x.device()));
+  return index_select(all.reshape({n * n}), 0, pairs.to(x.device()));
 }
 
 Tensor pairwise_distance(const Tensor& x, const Tensor& y, double p, double eps, bool keepdim) {

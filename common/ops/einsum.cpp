@@ -130,6 +130,10 @@ Labelled contract(Labelled a, Labelled b, const Labels& keep) {
   bool one_row = rows.size() == 1, one_inner = inner.size() == 1, one_column = columns.size() == 1;
   Tensor x = as_matrices(arranged(a, joined(batch, rows, inner)), one_row && one_inner, m, k);
   Tensor y = as_matrices(arranged(b, joined(batch, inner, columns)), one_inner && one_column, k, n);
+  if (x.dtype() != y.dtype()) {
+    throw DTypeError(std::string("einsum, tensordot: need operands of one type, got ") + name(x.dtype()) + " and " +
+                     name(y.dtype()));
+  }
   Tensor c = matmul(x, y);
   return {one_row && one_column ? c : c.reshape(shape), result};
 }

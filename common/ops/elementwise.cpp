@@ -439,6 +439,7 @@ static void check_mask(const Tensor& mask) {
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value) {
   check_mask(mask);
+  check_holds("masked_fill", x.dtype(), value);
   return where(mask, backend::full({}, value, x.dtype(), x.device()), x);
 }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {

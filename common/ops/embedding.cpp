@@ -8,26 +8,11 @@
 #include "ops/elementwise.hpp"
 #include "ops/index.hpp"
 #include "ops/reduce.hpp"
+#include "ops/search.hpp"
 #include "ops/view.hpp"
 
 namespace cr {
 namespace {
-
-// A vector of numbers, each once, ascending; and for each number in `index` its place there.
-struct Unique {
-  Tensor numbers, places;
-};
-Unique unique_of(const Tensor& index) {
-  Tensor flat = index.detach().to(Device::cpu).contiguous();
-  std::span<const int64_t> all = flat.span<int64_t>();
-  std::vector<int64_t> numbers(all.begin(), all.end());
-  std::sort(numbers.begin(), numbers.end());
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  Tensor places = empty({flat.numel()}, DType::int64);
-  auto* out = places.mutable_data<int64_t>();
-  for (int64_t i : all) *out++ = std::lower_bound(numbers.begin(), numbers.end(), i) - numbers.begin();
-  return {from_vector(numbers).to(index.device()), places.to(index.device())};
-}
 
 // (n,) as (n, 1, …), to multiply rows of this rank
 Tensor as_column(const Tensor& x, int rank) {
@@ -48,7 +33,7 @@ void check_rows(const char* op, const Tensor& index, int64_t rows) {
 // Rows that were read and are longer than allowed, shortened where they lie.
 void shorten_rows(const Tensor& weight, const Tensor& index, double max_norm, double p) {
   NoGrad update;
-  Tensor rows = unique_of(index).numbers, values = index_select(weight, 0, rows).flatten(1);
+  Tensor rows = unique(index).values, values = index_select(weight, 0, rows).flatten(1);
   Tensor norm = std::isinf(p) ? amax(abs(values), {1}) : pow(sum(pow(abs(values), p), {1}), 1 / p);
   Tensor shorter = values * (max_norm / (norm + 1e-7)).unsqueeze(1);
   Tensor kept = where((norm > max_norm).unsqueeze(1), shorter, values);
@@ -117,11 +102,11 @@ std::optional<RowSparse> sparse_grad(const Tensor& leaf) {
     indices.push_back(piece.indices);
     values.push_back(piece.values);
   }
-  Unique rows = unique_of(cat(indices));
+  Unique rows = unique(cat(indices));
   Shape shape = leaf.shape();
-  shape[0] = rows.numbers.numel();
-  Tensor sum = index_add(zeros(shape, leaf.dtype(), leaf.device()), 0, rows.places, cat(values));
-  pieces = {{rows.numbers, sum}};
+  shape[0] = rows.values.numel();
+  Tensor sum = index_add(zeros(shape, leaf.dtype(), leaf.device()), 0, rows.inverse, cat(values));
+  pieces = {{rows.values, sum}};
   return pieces[0];
 }
 
@@ -135,6 +120,15 @@ Tensor embedding_bag(const Tensor& input, const Tensor& weight, const Tensor& of
     throw ShapeError("embedding_bag: needs a matrix of words, or a vector and offsets; got shape " +
                      to_string(input.shape()));
   }
+  if (weight.dim() != 2)
+    throw ShapeError("embedding_bag: the weight must be a matrix, got shape " + to_string(weight.shape()));
+  if (offsets.defined() && offsets.dtype() != DType::int64)
+    throw DTypeError(std::string("embedding_bag: the offsets must be int64, got ") + name(offsets.dtype()));
+  if (offsets.defined() && (offsets.dim() != 1 || offsets.numel() < o.include_last_offset)) {
+    throw ShapeError("embedding_bag: the offsets must be a vector" +
+                     std::string(o.include_last_offset ? " of one or more" : "") + ", got shape " +
+                     to_string(offsets.shape()));
+  }
   Tensor sample_weights = o.per_sample_weights;
   if (sample_weights.defined() && (o.mode != "sum" || !(sample_weights.shape() == input.shape()))) {
     throw ShapeError("embedding_bag: per_sample_weights go with mode \"sum\" and have input's shape " +
@@ -143,18 +137,22 @@ Tensor embedding_bag(const Tensor& input, const Tensor& weight, const Tensor& of
   int64_t n = input.numel(), bags = offsets.defined() ? offsets.numel() - o.include_last_offset : input.size(0);
   Tensor starts =
       offsets.defined() ? offsets.detach().to(Device::cpu).contiguous() : arange(bags) * (bags ? n / bags : 0);
-  std::vector<int64_t> bag(static_cast<size_t>(n));
+  Tensor bag_of = empty({n}, DType::int64), words = input.reshape({-1});
+  auto* bag = bag_of.mutable_data<int64_t>();
   std::span<const int64_t> first = starts.span<int64_t>();
+  int64_t end = 0;
   for (int64_t i = 0; i < bags; ++i) {
     int64_t begin = first[static_cast<size_t>(i)];
-    int64_t end = i + 1 < starts.numel() ? first[static_cast<size_t>(i) + 1] : n;
+    end = i + 1 < starts.numel() ? first[static_cast<size_t>(i) + 1] : n;
     if (begin < 0 || end < begin || end > n || (i == 0 && begin != 0)) {
       throw IndexError("embedding_bag: offsets must begin with 0 and ascend to at most " + std::to_string(n));
     }
-    std::fill(bag.begin() + begin, bag.begin() + end, i);
+    std::fill(bag + begin, bag + end, i);
   }
-  Tensor bag_of = from_vector(bag).to(input.device()), words = input.reshape({-1});
-  if (sample_weights.defined()) sample_weights = sample_weights.reshape({-1});
+  // Words behind the last offset are in no bag.
+  bag_of = bag_of.narrow(0, 0, end).to(input.device());
+  words = words.narrow(0, 0, end);
+  if (sample_weights.defined()) sample_weights = sample_weights.reshape({-1}).narrow(0, 0, end);
   EmbeddingOptions options = o.embedding;
   if (int64_t rows = weight.size(0); options.padding_idx) {
     Tensor kept =

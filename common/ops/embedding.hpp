@@ -34,7 +34,7 @@ Tensor embedding(const Tensor& input, const Tensor& weight, const EmbeddingOptio
 std::optional<RowSparse> sparse_grad(const Tensor& leaf);
 
 // The sum, mean or maximum of embeddings in bags. input (bags, n), or a vector in which bag i begins at offsets[i] (and
-// with `include_last_offset` ends at offsets[i + 1]) → (bags, size). Words that are `padding_idx` do not count; an
+// with `include_last_offset` ends at offsets[i + 1], so that words behind the last are in none) → (bags, size). Words that are `padding_idx` do not count; an
 // empty bag is zero. `per_sample_weights`, of input's shape, multiplies embeddings before they are summed.
 struct EmbeddingBagOptions {
   std::string mode = "mean";  // "sum", "mean", "max"

@@ -4,8 +4,10 @@
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
 #include "ops/create.hpp"
+#include "ops/detail/dims.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/reduce.hpp"
+#include "ops/types.hpp"
 #include "ops/view.hpp"
 
 namespace cr {
@@ -93,18 +95,19 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index) {
 }
 
 // y[i] = x[index[i]],  dx[index[i]] += dy[i]
-Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
-  int d = wrap_dim(dim, x.dim(), "index_select");
-  if (x.dim() == 0) {
-    if (index.numel() != 1) throw ShapeError("index_select: a scalar has one element, not " + to_string(index.shape()));
-    return index_select(x.reshape({1}), 0, index).reshape({});
-  }
-  Tensor wide = widened("index_select", x, d, index);
+static Tensor selected(const char* op, const Tensor& x, int d, const Tensor& index) {
+  Tensor wide = widened(op, x, d, index);
   Tensor y = empty(wide.shape(), x.dtype(), x.device());
-  if (y.numel() > 0) backend::on(x.device()).gather(y, x, d, wide, "index_select");
-  return record("index_select", y, inputs(x), saved(constant(index)), attributes(int64_t{d}), [](Backward& b) {
+  if (y.numel() > 0) backend::on(x.device()).gather(y, x, d, wide, op);
+  return record(op, y, inputs(x), saved(constant(index)), attributes(int64_t{d}), [](Backward& b) {
     return Grads{index_add(zeros(b.shape(), b.dy().dtype(), b.dy().device()), b.integer(0), b[0], b.dy())};
   });
+}
+Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
+  int d = wrap_dim(dim, x.dim(), "index_select");
+  if (x.dim() > 0) return selected("index_select", x, d, index);
+  if (index.numel() != 1) throw ShapeError("index_select: a scalar has one element, not " + to_string(index.shape()));
+  return selected("index_select", x.reshape({1}), 0, index).reshape({});
 }
 
 // y = x, then y[index[i][j]][j] += source[i][j];  dx = dy, dsource[i][j] = dy[index[i][j]][j]
@@ -251,6 +254,11 @@ Grads reduced_rule(Backward& b) {
       Tensor zero = source == 0;
       Tensor zeros_there =
           gather(scatter_add(zeros(x.shape(), x.dtype(), x.device()), d, index, zero.to(x.dtype())), d, index);
+      // Of several zeros each has the slope 0, but not for ever: it changes with the others.
+      if (b.create_graph() && b.needs(1) && anywhere(zeros_there > 1)) {
+        throw AutogradError(
+            "scatter_reduce, index_reduce: \"prod\" has no second derivative here where several zeros meet");
+      }
       Tensor single = zero * (zeros_there == 1);
       Tensor others =
           reduced("scatter_reduce", x, static_cast<int>(d), index, where(single, one(x), source), how, include_self);
@@ -342,7 +350,7 @@ Tensor take_along_dim(const Tensor& x, const Tensor& index, std::optional<int64_
 
 Tensor take(const Tensor& x, const Tensor& index) {
   check_index("take", x, index);
-  return index_select(x.reshape({-1}), 0, wrapped(index.reshape({-1}), x.numel())).reshape(index.shape());
+  return selected("take", x.reshape({-1}), 0, wrapped(index.reshape({-1}), x.numel())).reshape(index.shape());
 }
 
 Tensor put(const Tensor& x, const Tensor& index, const Tensor& source, bool accumulate) {
@@ -355,7 +363,10 @@ Tensor put(const Tensor& x, const Tensor& index, const Tensor& source, bool accu
   return (accumulate ? added : placed)("put", flat, 0, at, values).reshape(x.shape());
 }
 
-Tensor nonzero(const Tensor& x) { return backend::on(x.device()).nonzero(x.detach().contiguous()); }
+Tensor nonzero(const Tensor& x) {
+  detail::require_computing("nonzero", x);
+  return backend::on(x.device()).nonzero(x.detach().contiguous());
+}
 Tensor argwhere(const Tensor& x) { return nonzero(x); }
 std::vector<Tensor> nonzero_as_tuple(const Tensor& x) { return unbind(nonzero(as_vector(x)), 1); }
 std::vector<Tensor> where(const Tensor& condition) { return nonzero_as_tuple(condition); }
@@ -389,7 +400,13 @@ Tensor one_hot(const Tensor& labels, int64_t classes, DType dtype) {
     throw ShapeError("one_hot: " + std::to_string(classes) + " classes for labels of shape " +
                      to_string(labels.shape()));
   }
-  if (classes == -1) classes = amax(labels).item<int64_t>() + 1;
+  if (classes == -1) {
+    auto [low, high] = aminmax(labels);
+    int64_t least = low.item<int64_t>(), most = high.item<int64_t>();
+    if (least < 0 || most == INT64_MAX)
+      throw IndexError("one_hot: label " + std::to_string(least < 0 ? least : most) + " is no class");
+    classes = most + 1;
+  }
   Shape shape = labels.shape();
   shape.push_back(classes);
   Tensor y = zeros(shape, dtype, labels.device()), index = labels.unsqueeze(-1);

@@ -40,7 +40,8 @@ Tensor scatter(const Tensor& x, int64_t d, const Tensor& index, Scalar value);
 Tensor scatter_add(const Tensor& x, int64_t d, const Tensor& index, const Tensor& source);
 
 // Combined by "sum", "prod", "mean", "amax" or "amin" with what is there; without `include_self` what is there is
-// forgotten wherever something arrives.
+// forgotten wherever something arrives. AutogradError for the second derivative of "prod" where several zeros of
+// source meet.
 Tensor scatter_reduce(const Tensor& x, int64_t d, const Tensor& index, const Tensor& source, const std::string& reduce,
                       bool include_self = true);
 

@@ -1,5 +1,6 @@
 // # Systems, inverses, determinants
 #include "ops/linalg_parts.hpp"
+#include "ops/scan.hpp"
 
 namespace cr::linalg {
 
@@ -326,9 +327,10 @@ Tensor vander(const Tensor& x, int64_t n) {
   if (x.dim() == 0) return vander(x.unsqueeze(0), n);
   if (n < 0) n = x.size(-1);
   if (n <= 1) throw ShapeError("linalg.vander: N = " + std::to_string(n) + " must be greater than 1");
-  std::vector<Tensor> powers{ones_like(x)};
-  while (static_cast<int64_t>(powers.size()) < n) powers.push_back(powers.back() * x);
-  return stack(powers, -1);
+  Shape factors = x.shape();
+  factors.push_back(n - 1);
+  Tensor column = x.unsqueeze(-1);  // (…, 1)
+  return cumprod(cat({ones_like(column), column.expand(factors)}, -1), -1);
 }
 
 }  // namespace cr::linalg

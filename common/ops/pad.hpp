@@ -12,8 +12,8 @@ namespace cr {
 
 // x with borders. `pad` is (before, after) of the last dimension, then of the one before it, and so on; negative
 // numbers cut off. The border holds `value`; or the tensor mirrored at its edge ("reflect"), its edge repeated
-// ("replicate"), or the other end ("circular"). ShapeError if the tensor is too small for a mirror, or a size would be
-// negative.
+// ("replicate"), or the other end ("circular"). ShapeError if the tensor is too small for a mirror, what is left of it
+// too small to go round, or more is cut off than there is.
 Tensor pad(const Tensor& x, const Dims& pad, const std::string& mode = "constant", Scalar value = 0);
 Tensor constant_pad_nd(const Tensor& x, const Dims& pad, Scalar value = 0);
 

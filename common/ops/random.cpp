@@ -15,8 +15,10 @@ namespace cr {
 // A generator reserves as many of its words as the tensor needs and goes on behind them; each element then depends on
 // its own place only, so threads may fill in any order.
 template <class Words>
-static Tensor random(const Shape& shape, DType dtype, backend::Random kind, Generator& generator, Words&& words,
-                     int64_t lo = 0, int64_t hi = 0) {
+static Tensor random(const char* op, const Shape& shape, DType dtype, backend::Random kind, Generator& generator,
+                     Words&& words, int64_t lo = 0, int64_t hi = 0) {
+  if (kind != backend::Random::randint && dtype != DType::float32 && dtype != DType::float64)
+    throw DTypeError(std::string(op) + ": makes float32 or float64, not " + name(dtype));
   Tensor x = empty(shape, dtype);
   backend::on(x.device()).random(x, kind, generator.reserve(words(x.numel())), lo, hi);
   return x;
@@ -27,13 +29,13 @@ static void require(bool ok, const std::string& message) {
 }
 
 Tensor rand(const Shape& shape, Generator& generator, DType dtype) {
-  return random(shape, dtype, backend::Random::uniform, generator, [&](int64_t n) {
+  return random("rand", shape, dtype, backend::Random::uniform, generator, [&](int64_t n) {
     return dtype == DType::float64 ? backend::words_for_uniform<double>(n) : backend::words_for_uniform<float>(n);
   });
 }
 
 Tensor randn(const Shape& shape, Generator& generator, DType dtype) {
-  return random(shape, dtype, backend::Random::normal, generator, [&](int64_t n) {
+  return random("randn", shape, dtype, backend::Random::normal, generator, [&](int64_t n) {
     return dtype == DType::float64 ? backend::words_for_normal<double>(n) : backend::words_for_normal<float>(n);
   });
 }
@@ -65,10 +67,12 @@ Tensor normal(double mean, const Tensor& std, Generator& generator) {
 
 Tensor randint(int64_t lo, int64_t hi, const Shape& shape, Generator& generator) {
   if (lo >= hi) throw Error("randint: no integer from " + std::to_string(lo) + " to below " + std::to_string(hi));
-  return random(shape, DType::int64, backend::Random::randint, generator, backend::words_for_randint, lo, hi);
+  return random("randint", shape, DType::int64, backend::Random::randint, generator, backend::words_for_randint, lo,
+                hi);
 }
 
 Tensor randperm(int64_t n, Generator& generator) {
+  require(n >= 0, "randperm: " + std::to_string(n) + " numbers");
   Tensor x = arange(n);
   generator.shuffle(std::span<int64_t>(x.mutable_data<int64_t>(), static_cast<size_t>(n)));
   return x;

@@ -57,6 +57,10 @@ Tensor detail::gathered_last(const Tensor& x, const Dims& dims) {
   return x.permute(order).reshape(shape);
 }
 
+void detail::require_computing(const char* op, const Tensor& x) {
+  if (is_storage(x.dtype())) refuse_storage(x.dtype(), op);
+}
+
 void detail::require_floating(const char* op, const Tensor& x) {
   if (is_floating(x.dtype())) return;
   throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(x.dtype()) +
@@ -178,6 +182,7 @@ static Tensor arg_extreme(const char* op, bool largest, const Tensor& x, int64_t
   if (x.shape()[d] == 0)
     throw ShapeError(std::string(op) + ": no elements along dimension " + std::to_string(d) + " of shape " +
                      to_string(x.shape()));
+  require_computing(op, x);
   Shape shape = x.shape();
   shape[d] = 1;
   Tensor y = empty(shape, DType::int64, x.device());

@@ -96,15 +96,17 @@ Tensor searchsorted(const Tensor& sorted, const Tensor& x, bool right, const Ten
     throw ShapeError("searchsorted: lists of shape " + to_string(sorted.shape()) + " for values of shape " +
                      to_string(x.shape()) + "; all but the last dimension must agree, or the list have one");
   DType type = promote(sorted.dtype(), x.dtype());
-  Tensor list = sorted.detach();
+  Tensor list = sorted.detach(), values = x.detach().to(type).contiguous();
+  require_computing("searchsorted", values);
   if (sorter.defined()) {
-    if (!(sorter.shape() == sorted.shape()) || sorter.dtype() != DType::int64)
-      throw ShapeError("searchsorted: the sorter must be int64 of shape " + to_string(sorted.shape()) + ", got " +
-                       name(sorter.dtype()) + " of shape " + to_string(sorter.shape()));
+    if (sorter.dtype() != DType::int64)
+      throw DTypeError(std::string("searchsorted: the sorter must be int64, got ") + name(sorter.dtype()));
+    if (!(sorter.shape() == sorted.shape()))
+      throw ShapeError("searchsorted: the sorter has shape " + to_string(sorter.shape()) + ", the list " +
+                       to_string(sorted.shape()));
     list = gather(list, -1, sorter);
   }
   Tensor y = empty(x.shape(), DType::int64, x.device());
-  Tensor values = x.detach().to(type).contiguous();
   backend::on(x.device()).search_sorted(y, list.to(type).contiguous(), values, right);
   return y;
 }
@@ -137,6 +139,8 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength) {
     auto [low, high] = aminmax(x);
     if (low.item<int64_t>() < 0)
       throw Error("bincount: element " + std::to_string(low.item<int64_t>()) + " is negative");
+    if (high.item<int64_t>() == INT64_MAX)
+      throw Error("bincount: element " + std::to_string(INT64_MAX) + " is too large to count up to");
     bins = std::max(bins, high.item<int64_t>() + 1);
   }
   Tensor what = weights.defined() ? weights.detach() : ones(x.shape(), DType::int64, x.device());
@@ -146,7 +150,7 @@ Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength) {
 
 Tensor histc(const Tensor& input, int64_t bins, double min, double max) {
   require_floating("histc", input);
-  if (bins <= 0) throw Error("histc: " + std::to_string(bins) + " bins");
+  if (bins <= 0 || bins >> 60) throw Error("histc: " + std::to_string(bins) + " bins");
   Tensor x = input.detach().flatten();
   if (min == max && x.numel() > 0) {
     min = amin(x).item();
@@ -159,12 +163,17 @@ Tensor histc(const Tensor& input, int64_t bins, double min, double max) {
   if (!(std::isfinite(min) && std::isfinite(max)))
     throw Error("histc: range [" + std::to_string(min) + ", " + std::to_string(max) + "] is not finite");
   if (min > max) throw Error("histc: min " + std::to_string(min) + " exceeds max " + std::to_string(max));
-  // Bin `bins`, one too many, holds the right end and joins the last; bin bins + 1 is for what is not counted.
-  Tensor inside = (x >= min) * (x <= max);
-  Tensor bin = ((x - min) * static_cast<double>(bins) / (max - min)).to(DType::int64);
-  bin = minimum(bin, full({}, bins - 1, DType::int64, x.device()));
-  bin = where(inside, bin, full({}, bins, DType::int64, x.device()));
-  return bincount(bin, {}, bins + 1).narrow(0, 0, bins).to(input.dtype());
+  auto count = static_cast<double>(bins);
+  if (!std::isfinite(static_cast<float>((max - min) * count))) {  // as float64, and small enough to be multiplied
+    constexpr double kSmall = 0x1p-64;
+    x = x.to(DType::float64) * kSmall;
+    min *= kSmall;
+    max *= kSmall;
+  }
+  x = masked_select(x, (x >= min) * (x <= max));
+  // The right end belongs to the last bin.
+  Tensor bin = ((x - min) * count / (max - min)).to(DType::int64);
+  return bincount(minimum(bin, full({}, bins - 1, DType::int64, x.device())), {}, bins).to(input.dtype());
 }
 
 }  // namespace cr

@@ -32,12 +32,14 @@ ValuesIndices without_dim(const ValuesIndices& y, int d, bool keepdim) {
 }
 
 void require_elements(const char* op, const Tensor& x, int d) {
+  require_computing(op, x);
   if (x.shape()[d] > 0) return;
   throw ShapeError(std::string(op) + ": no elements along dimension " + std::to_string(d) + " of shape " +
                    to_string(x.shape()));
 }
 
 ValuesIndices first_in_order(const char* op, const Tensor& x, int d, int64_t count, bool descending) {
+  require_computing(op, x);
   Shape shape = x.shape();
   shape[d] = count;
   Tensor values = empty(shape, x.dtype(), x.device()), indices = empty(shape, DType::int64, x.device());
@@ -131,6 +133,7 @@ Tensor nanmedian(const Tensor& x) { return median_of_all("nanmedian", backend::P
 static ValuesIndices running_extreme(const char* op, bool largest, const Tensor& x, int64_t dim) {
   int d = wrap_dim(dim, x.dim(), op);
   if (x.dim() == 0) return of_scalar(x, [&](const Tensor& x) { return running_extreme(op, largest, x, 0); });
+  require_computing(op, x);
   Tensor values = empty(x.shape(), x.dtype(), x.device()), indices = empty(x.shape(), DType::int64, x.device());
   backend::on(x.device()).scan_extreme(largest, values, indices, x.contiguous(), d);
   return taken(op, x, values, indices, d);

@@ -5,6 +5,13 @@
 
 namespace cr {
 
+// Each piece takes memory, however little there is in it.
+static void check_pieces(const char* op, int64_t pieces) {
+  constexpr int64_t kMost = 1 << 24;
+  if (pieces > kMost)
+    throw Error(std::string(op) + ": " + std::to_string(pieces) + " pieces are more than " + std::to_string(kMost));
+}
+
 std::vector<Tensor> split(const Tensor& x, const Dims& sizes, int64_t dim) {
   if (x.dim() == 0) throw ShapeError("split: a scalar has no dimension to split");
   int d = wrap_dim(dim, x.dim(), "split");
@@ -35,6 +42,7 @@ std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t dim) {
     throw ShapeError("split: pieces of " + std::to_string(size) + " along a dimension of size " +
                      std::to_string(total));
   }
+  if (size > 0) check_pieces("split", total / size);
   Dims sizes;
   for (int64_t left = total; left > 0; left -= size) sizes.push_back(std::min(size, left));
   if (total == 0) sizes.push_back(0);
@@ -46,6 +54,7 @@ std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   if (x.dim() == 0) throw ShapeError("chunk: a scalar has no dimension to split");
   int d = wrap_dim(dim, x.dim(), "chunk");
   int64_t size = x.shape()[d], each = size / chunks + (size % chunks != 0);
+  check_pieces("chunk", each > 0 ? size / each : chunks);
   if (each > 0) return split(x, each, d);
   std::vector<Tensor> empty_ones;
   for (int64_t i = 0; i < chunks; ++i) empty_ones.push_back(x.narrow(d, 0, 0));
@@ -69,6 +78,7 @@ std::vector<Tensor> tensor_split(const Tensor& x, int64_t sections, int64_t dim)
   if (sections <= 0) throw ShapeError("tensor_split: " + std::to_string(sections) + " sections");
   if (x.dim() == 0) throw ShapeError("tensor_split: a scalar has no dimension to split");
   int d = wrap_dim(dim, x.dim(), "tensor_split");
+  check_pieces("tensor_split", sections);
   int64_t each = x.shape()[d] / sections, larger = x.shape()[d] % sections;
   std::vector<Tensor> pieces;
   int64_t start = 0;
@@ -117,6 +127,7 @@ std::vector<Tensor> dsplit(const Tensor& x, const Dims& at) { return tensor_spli
 std::vector<Tensor> unbind(const Tensor& x, int64_t dim) {
   if (x.dim() == 0) throw ShapeError("unbind: a scalar has no dimension to take apart");
   int d = wrap_dim(dim, x.dim(), "unbind");
+  check_pieces("unbind", x.shape()[d]);
   std::vector<Tensor> slices;
   for (int64_t i = 0; i < x.shape()[d]; ++i) slices.push_back(x.select(d, i));
   return slices;

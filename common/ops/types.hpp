@@ -33,6 +33,12 @@ inline Tensor as_tensor(Scalar s, const Tensor& x) {
   return backend::full({}, s, promote_weak(x.dtype(), s.kind), x.device());
 }
 
+// A number that becomes an int64 must fit.
+inline void check_holds(const char* op, DType type, Scalar s) {
+  if (type == DType::int64 && is_floating(s.kind) && !(s.value >= -0x1p63 && s.value < 0x1p63))
+    throw Error(std::string(op) + ": int64 does not hold " + std::to_string(s.value));
+}
+
 // A factor of integers must be one.
 inline void check_alpha(const char* op, DType type, double alpha) {
   if (!is_floating(type) && !(alpha == std::floor(alpha) && std::abs(alpha) < 0x1p63)) {

@@ -210,7 +210,7 @@ Tensor Tensor::select(int64_t d, int64_t at) const {
   int i = wrap_dim(d, dim(), "select");
   int64_t size = shape()[i], index = at < 0 ? at + size : at;
   if (index < 0 || index >= size) {
-    throw IndexError("index " + std::to_string(at) + " is out of range for dimension " + std::to_string(i) +
+    throw IndexError("select: index " + std::to_string(at) + " is out of range for dimension " + std::to_string(i) +
                      " of shape " + to_string(shape()));
   }
   Shape shape = this->shape();
@@ -296,8 +296,8 @@ Tensor Tensor::unfold(int64_t d, int64_t size, int64_t step) const {
 
 // Backward, dy is collected where the window touched the memory, and x's own window is read from there.
 Tensor Tensor::as_strided(const Shape& shape, const Strides& strides, std::optional<int64_t> offset) const {
-  const TensorImpl& whole = impl_->base ? *impl_->base : *impl_;
-  int64_t begin = whole.offset, end = begin, first = offset.value_or(impl_->offset), last = first;
+  const TensorImpl &own = self(), &whole = own.base ? *own.base : own;
+  int64_t begin = whole.offset, end = begin, first = offset.value_or(own.offset), last = first;
   if (whole.numel > 0) end = begin + 1;
   for (int d = 0; d < whole.shape.size(); ++d) end += (whole.shape[d] - 1) * whole.strides[d];
   bool fits = shape.size() == strides.size();
@@ -318,7 +318,7 @@ Tensor Tensor::as_strided(const Shape& shape, const Strides& strides, std::optio
   }
   return record_view("as_strided", window(*this, shape, strides, first), *this,
                      attributes(shape, strides, int64_t{first - begin}, Shape{end - begin}, this->shape(),
-                                this->strides(), int64_t{impl_->offset - begin}),
+                                this->strides(), int64_t{own.offset - begin}),
                      [](Backward& b) {
                        Tensor memory = as_strided_adjoint(b.dy(), b.dims(3), b.dims(0), b.dims(1), b.integer(2));
                        return Grads{cr::as_strided(memory, b.dims(4), b.dims(5), b.integer(6))};

@@ -59,7 +59,7 @@ Tensor atleast_3d(const Tensor& x);
 // ## In pieces along a dimension
 //
 // Of `size` each, the last perhaps smaller; of the given sizes, which must add up; so many of about one size: `chunk`
-// may return fewer.
+// may return fewer. Error for more than 2²⁴ pieces.
 std::vector<Tensor> split(const Tensor& x, int64_t size, int64_t d = 0);
 std::vector<Tensor> split(const Tensor& x, const Dims& sizes, int64_t d = 0);
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t d = 0);

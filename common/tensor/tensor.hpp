@@ -233,7 +233,7 @@ class Tensor {
 // for the places where it is true.
 struct AnyIndex : Index {
   using Index::Index;
-  AnyIndex(Tensor t) : Index(0), tensor(std::move(t)) {}
+  AnyIndex(Tensor t) : Index(Slice{}), tensor(std::move(t)) {}  // an undefined one means everything
   Tensor tensor;
 };
 

@@ -19,7 +19,11 @@ TEST_CASE("ranges", "[ops][create]") {
   CHECK_THROWS_AS(arange(0.0, 1.0, 0.0), Error);
   CHECK_THROWS_WITH(arange(0.0, 1.0, -0.5), ContainsSubstring("does not go in steps of"));
   CHECK_THROWS_AS(arange(0.0, HUGE_VAL), Error);
-  CHECK_THROWS_AS(arange(NAN, 1.0), Error);
+  CHECK_THROWS_WITH(arange(NAN, 1.0), ContainsSubstring("must be finite"));
+  for (DType half : {DType::float16, DType::bfloat16}) {
+    CHECK(numbers_of(arange(0, 2, 0.5, half).to(DType::float32)) == std::vector<double>{0, 0.5, 1, 1.5});
+    CHECK(numbers_of(linspace(0, 1, 3, half).to(DType::float32)) == std::vector<double>{0, 0.5, 1});
+  }
   CHECK_THROWS_AS(arange(0.0, 1e30), ShapeError);
   Tensor x = linspace(0.1, 0.9, 9, DType::float64);
   CHECK(x[8].item() == 0.9);
@@ -27,6 +31,11 @@ TEST_CASE("ranges", "[ops][create]") {
   CHECK(numbers_of(linspace(0, 9, 4, DType::int64)) == std::vector<double>{0, 3, 6, 9});
   CHECK(numbers_of(logspace(0, 3, 4, 2)) == std::vector<double>{1, 2, 4, 8});
   CHECK_THROWS_AS(linspace(0, 1, -1), ShapeError);
+  CHECK_THROWS_WITH(linspace(0, 1, -1, DType::int64), "linspace: -1 steps");
+  CHECK_THROWS_WITH(linspace(-1e19, 0, 3, DType::int64), ContainsSubstring("linspace: int64 does not hold"));
+  CHECK_THROWS_AS(linspace(0, 0x1.fffffffffffffp62, 3, DType::int64), Error);
+  CHECK_THROWS_WITH(logspace(0, 1, -1), "logspace: -1 steps");
+  CHECK_THROWS_WITH(full({}, NAN, DType::int64), "full: int64 does not hold nan");
   CHECK(numbers_of(eye(2, 3)) == std::vector<double>{1, 0, 0, 0, 1, 0});
   CHECK(eye(0, 3).shape() == Shape{0, 3});
   CHECK_THROWS_AS(eye(-1), ShapeError);
@@ -100,6 +109,9 @@ TEST_CASE("random tensors have the mean and spread they should", "[ops][create]"
 
 TEST_CASE("random tensors refuse what is no distribution", "[ops][create]") {
   Generator g(1);
+  CHECK_THROWS_WITH(rand({2}, g, DType::int64), "rand: makes float32 or float64, not int64");
+  CHECK_THROWS_AS(randn({2}, g, DType::float16), DTypeError);
+  CHECK_THROWS_WITH(randperm(-1, g), "randperm: -1 numbers");
   CHECK_THROWS_WITH(bernoulli(tensor({0.5, 1.5}), g), ContainsSubstring("bernoulli: a probability lies outside 0 … 1"));
   CHECK_THROWS_AS(bernoulli(tensor({0.5, NAN}), g), Error);
   CHECK_THROWS_AS(bernoulli(arange(2), g), DTypeError);

@@ -18,14 +18,15 @@ TEST_CASE("an index out of range is named with its operation and the dimension's
   CHECK_THROWS_WITH(index_select(x, 0, at(3)), ContainsSubstring("index_select: index 3"));
   CHECK_THROWS_WITH(index_copy(x, 0, at(-1), y), ContainsSubstring("index_copy: index -1"));
   CHECK_THROWS_WITH(index_fill(x, 1, at(4), 0), ContainsSubstring("index_fill: index 4"));
-  CHECK_THROWS_WITH(take(x, at(12)), ContainsSubstring("12 is out of range for a dimension of size 12"));
+  CHECK_THROWS_WITH(take(x, at(12)), ContainsSubstring("take: index 12 is out of range for a dimension of size 12"));
   CHECK_THROWS_WITH(put(x, at(-13), ones({1})), ContainsSubstring("put: index"));
   CHECK_THROWS_WITH(x.index({at(3)}), "index: index 3 is out of range for a dimension of size 3");
   CHECK_THROWS_WITH(x.index({Slice{}, at(-5)}), "index: index -5 is out of range for a dimension of size 4");
   CHECK_THROWS_WITH(x.clone().index_put_({at(0), at(4)}, y), ContainsSubstring("index_put_: index 4"));
   CHECK_THROWS_WITH(embedding(at(3), x), "embedding: index 3 is out of range for a dimension of size 3");
   CHECK_THROWS_WITH(one_hot(at(3), 3), ContainsSubstring("one_hot: index 3"));
-  CHECK_THROWS_WITH(one_hot(at(-1)), ContainsSubstring("one_hot"));
+  CHECK_THROWS_WITH(one_hot(at(-5)), "one_hot: label -5 is no class");
+  CHECK_THROWS_AS(one_hot(at(INT64_MAX)), IndexError);
   CHECK_THROWS_WITH(unravel_index(at(12), {3, 4}), ContainsSubstring("12 is no element of a tensor of shape (3, 4)"));
   CHECK_THROWS_AS(unravel_index(at(0), {0}), IndexError);
   CHECK_THROWS_AS(index_select(ones({0, 3}), 0, at(0)), IndexError);
@@ -69,6 +70,45 @@ TEST_CASE("shapes and types that indices do not take", "[ops][index]") {
   CHECK_THROWS_AS(embedding_bag(tensor({0}), x), ShapeError);
   CHECK_THROWS_AS(embedding_bag(tensor({0, 1}), x, tensor({0, 3})), IndexError);
   CHECK_THROWS_AS(embedding_bag(tensor({0, 1}), x, tensor({1})), IndexError);
+  CHECK_THROWS_WITH(embedding_bag(tensor({0, 1}), x, tensor({0.0, 1.0})),
+                    "embedding_bag: the offsets must be int64, got float32");
+  CHECK_THROWS_WITH(embedding_bag(tensor({0}), x, zeros({0}, DType::int64), {.include_last_offset = true}),
+                    "embedding_bag: the offsets must be a vector of one or more, got shape (0,)");
+  CHECK_THROWS_WITH(embedding_bag(tensor({{0, 1}}), ones({4})),
+                    "embedding_bag: the weight must be a matrix, got shape (4,)");
+  CHECK_THROWS_AS(embedding_bag(tensor({{0}}).expand({2, int64_t{1} << 44}), x), OutOfMemory);
+  CHECK_THROWS_WITH(index_add(x.to(DType::float16), 0, tensor({0}), ones({1, 4}, DType::float16)),
+                    ContainsSubstring("index_add: float16"));
+  CHECK_THROWS_WITH(nonzero(x.to(DType::float16)), ContainsSubstring("nonzero: float16"));
+  CHECK_THROWS_WITH(masked_fill(arange(2), arange(2) > 0, HUGE_VAL), "masked_fill: int64 does not hold inf");
+}
+
+TEST_CASE("words behind the last offset are in no bag", "[ops][index]") {
+  Tensor bags =
+      embedding_bag(tensor({0, 1, 2, 3, 3}), eye(4), tensor({0, 2, 3}), {.mode = "sum", .include_last_offset = true});
+  CHECK(numbers_of(bags) == std::vector<double>{1, 1, 0, 0, 0, 0, 1, 0});
+}
+
+TEST_CASE("an undefined tensor between brackets means everything", "[ops][index]") {
+  Tensor x = arange(6).view({2, 3}), i = tensor({1, 0});
+  CHECK(difference(x.index({Tensor()}), x) == "");
+  CHECK(difference(x.index({Tensor(), i}), x.index({Slice{}, i})) == "");
+  x.index_put_({Tensor(), i}, Tensor(int64_t{9}));
+  CHECK(numbers_of(x) == std::vector<double>{9, 9, 2, 9, 9, 5});
+}
+
+TEST_CASE("a product into places has a second derivative unless zeros meet", "[ops][index]") {
+  Tensor to = tensor({0, 0, 1}), ones_there = ones({2});
+  auto second = [&](Tensor source) {
+    source.requires_grad_();
+    Tensor y = scatter_reduce(ones_there, 0, to, source, "prod");
+    Tensor slope = grad(sum(y), source, {.create_graph = true});
+    return numbers_of(grad(slope[0], source));
+  };
+  CHECK(second(tensor({0.0, 2.0, 3.0})) == std::vector<double>{0, 1, 0});
+  CHECK_THROWS_AS(second(tensor({0.0, 0.0, 3.0})), AutogradError);
+  Tensor zero = zeros({3}).requires_grad_();
+  CHECK(numbers_of(grad(sum(scatter_reduce(ones_there, 0, to, zero, "prod")), zero)) == std::vector<double>{0, 0, 1});
 }
 
 TEST_CASE("a failed write leaves the tensor as it was", "[ops][index]") {

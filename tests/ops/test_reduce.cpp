@@ -69,6 +69,21 @@ TEST_CASE("order and search refuse what does not fit", "[sort]") {
   CHECK_THROWS_WITH(histc(tensor({1.0, 2.0}) / 0), ContainsSubstring("not finite"));
   CHECK_THROWS_AS(histc(ones({3}), 3, 2, 1), Error);
   CHECK_THROWS_AS(unique(ones({3, 0}), 0), ShapeError);
+  CHECK_THROWS_WITH(histc(ones({3}), INT64_MAX), "histc: 9223372036854775807 bins");
+  CHECK_THROWS_WITH(bincount(tensor({INT64_MAX})), ContainsSubstring("bincount: element 9223372036854775807"));
+  CHECK_THROWS_AS(searchsorted(ones({3}), x, false, ones({3})), DTypeError);
+  CHECK_THROWS_AS(topk(ones({1}).expand({int64_t{1} << 44}), 1), OutOfMemory);
+  Tensor half = x.to(DType::float16);
+  CHECK_THROWS_WITH(sort(half), ContainsSubstring("sort: float16"));
+  CHECK_THROWS_WITH(argmax(half), ContainsSubstring("argmax: float16"));
+  CHECK_THROWS_WITH(median(half, 0), ContainsSubstring("median: float16"));
+  CHECK_THROWS_WITH(searchsorted(half, half), ContainsSubstring("searchsorted: float16"));
+}
+
+TEST_CASE("a histogram over all that float64 holds", "[sort]") {
+  CHECK(test::numbers_of(histc(tensor({-1e308, 0.0, 1e307}, DType::float64), 2, -1e308, 1e308)) ==
+        std::vector<double>{1, 2});
+  CHECK(test::numbers_of(histc(tensor({-2.0, 0.0, 2.0, 5.0}), 4, -2, 2)) == std::vector<double>{1, 0, 1, 1});
 }
 
 // The radix sort against C++'s own, with every kind of float among the numbers, in lines short and long.

@@ -100,6 +100,36 @@ TEST_CASE("shape errors name the operation, the shapes and what would fit", "[op
                     ContainsSubstring("cat: shapes (3, 4) and (2, 3) differ outside dimension 0"));
   CHECK_THROWS_AS(cat({s, s}), ShapeError);
   CHECK_THROWS_AS(stack({}), ShapeError);
+  CHECK_THROWS_AS(repeat_interleave(ones({3})), DTypeError);
+  CHECK_THROWS_WITH(x.select(1, 4), "select: index 4 is out of range for dimension 1 of shape (3, 4)");
+  CHECK_THROWS_WITH(Tensor().as_strided({1}, {1}), ContainsSubstring("undefined"));
+  CHECK_THROWS_WITH(einsum("i,i->", {ones({3}), ones({3}, DType::float64)}),
+                    "einsum, tensordot: need operands of one type, got float32 and float64");
+}
+
+TEST_CASE("sizes beyond any memory are refused", "[ops][view]") {
+  constexpr int64_t kHuge = int64_t{1} << 44;
+  Tensor x = ones({3}), wide = ones({1}).expand({kHuge});
+  CHECK(combinations(x, kHuge).shape() == Shape{0, kHuge});
+  CHECK(combinations(x, 2, true).shape() == Shape{6, 2});
+  CHECK_THROWS_AS(combinations(x, kHuge, true), ShapeError);
+  CHECK_THROWS_AS(combinations(x, INT64_MAX, true), ShapeError);
+  CHECK_THROWS_AS(combinations(ones({1}), kHuge, true), OutOfMemory);
+  CHECK_THROWS_WITH(split(wide, 1), "split: 17592186044416 pieces are more than 16777216");
+  CHECK_THROWS_AS(unbind(wide), Error);
+  CHECK_THROWS_AS(chunk(zeros({0}), kHuge), Error);
+  CHECK(chunk(x, kHuge).size() == 3);
+  CHECK_THROWS_AS(tensor_split(x, kHuge), Error);
+  CHECK_THROWS_AS(linalg::vander(x, kHuge), OutOfMemory);
+  CHECK_THROWS_AS(pixel_shuffle(zeros({0, kHuge, 4}), 1 << 30), ShapeError);
+  CHECK_THROWS_AS(pixel_unshuffle(zeros({4, 0, 0}), kHuge), ShapeError);
+  CHECK_THROWS_AS(pdist(ones({1, 3}).expand({kHuge, 3})), OutOfMemory);
+}
+
+TEST_CASE("triangles of numbers that are only stored", "[ops][view]") {
+  Tensor x = ones({2, 2}, DType::float16);
+  CHECK(tril(x).dtype() == DType::float16);
+  CHECK(numbers_of(triu(x).to(DType::float32)) == std::vector<double>{1, 1, 0, 1});
 }
 
 TEST_CASE("a transposed copy is exact for every size and type", "[ops][view]") {
@@ -141,15 +171,24 @@ TEST_CASE("properties of copies in another order", "[ops][view]") {
 TEST_CASE("bad borders and windows", "[ops][view]") {
   Tensor x = ones({1, 3, 4});
   CHECK_THROWS_WITH(pad(x, {1}), ContainsSubstring("1 borders for shape (1, 3, 4)"));
-  CHECK_THROWS_AS(pad(x, {-3, -2}), ShapeError);
+  CHECK_THROWS_WITH(pad(x, {-3, -2}), "pad: borders -3 and -2 do not fit dimension 2 of shape (1, 3, 4)");
+  CHECK_THROWS_AS(pad(x, {-5, 2}), ShapeError);
+  CHECK_THROWS_AS(constant_pad_nd(x, {INT64_MIN, INT64_MAX}), ShapeError);
+  CHECK_THROWS_AS(pad(x, {-4, 1}, "circular"), ShapeError);
+  CHECK_THROWS_AS(pad(x, {-3, 2}, "circular"), ShapeError);
+  CHECK(numbers_of(pad(arange(4.0), {-2, 2}, "circular")) == std::vector<double>{2, 3, 2, 3});
   CHECK_THROWS_AS(pad(x, {INT64_MAX, 1}), ShapeError);
   CHECK_THROWS_WITH(pad(x, {4, 0}, "reflect"), ContainsSubstring("too wide to reflect dimension 2 of shape (1, 3, 4)"));
   CHECK_THROWS_AS(pad(x, {5, 0}, "circular"), ShapeError);
   CHECK_THROWS_AS(pad(ones({1, 0}), {1, 1}, "replicate"), ShapeError);
   CHECK_THROWS_WITH(pad(x, {1, 1}, "mirror"), ContainsSubstring("none of constant, reflect, replicate, circular"));
-  CHECK_THROWS_WITH(unfold(x, {5, 1}), ContainsSubstring("unfold: a window that spans 5 does not fit"));
+  CHECK_THROWS_WITH(unfold(x, {5, 1}), ContainsSubstring("unfold: a window of 5 with a dilation of 1 does not fit"));
   CHECK_THROWS_AS(unfold(x, {0}), ShapeError);
   CHECK_THROWS_AS(unfold(x, {1, 1, 1}), ShapeError);
   CHECK_THROWS_AS(unfold(ones({3}), {1}), ShapeError);
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  CHECK_THROWS_AS(unfold(x, {1, 5}, {.dilation = {kHuge}}), ShapeError);
+  CHECK_THROWS_AS(unfold(x, {1}, {.padding = {kHuge}}), ShapeError);
+  CHECK_THROWS_AS(fold(ones({1, 4, 4}), {4}, {int64_t{1} << 32}), ShapeError);
   CHECK_THROWS_WITH(fold(ones({1, 4, 5}), {3, 3}, {2}), ContainsSubstring("fold: columns of shape (1, 4, 5)"));
 }

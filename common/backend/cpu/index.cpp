@@ -162,6 +162,7 @@ void Cpu::scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x
       scatter_typed<decltype(t)>(out, d, index, x, [](auto, auto value) { return value; });
     });
   }
+  if (is_storage(x.dtype())) refuse_storage(x.dtype(), op);
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);
     switch (how) {

@@ -10,7 +10,6 @@
 // flipped, and the sign bit puts one group above the other.
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/lines.hpp"
@@ -84,11 +83,12 @@ template <class E> E* radix_sort(E* a, E* spare, int64_t n) {
 
 // The entries of one line: an array of them, another to deal into, and what fills and orders them.
 template <class E> struct Line {
-  std::unique_ptr<E[]> memory;
+  Tensor memory;
   E *a, *spare;
   int64_t n;
-  Line(int64_t length, bool deals) : memory(new E[static_cast<size_t>(deals ? 2 * length : length)]), n(length) {
-    a = memory.get();
+  Line(int64_t length, bool deals)
+      : memory(empty({deals ? 2 : 1, length, sizeof(E) / sizeof(int64_t)}, DType::int64)), n(length) {
+    a = static_cast<E*>(memory.impl()->storage->data());
     spare = deals ? a + length : nullptr;
   }
 

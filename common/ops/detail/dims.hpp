@@ -22,6 +22,9 @@ Tensor gathered_last(const Tensor& x, const Dims& dims);
 // Throws DTypeError, naming `op`, unless x is of a floating-point type.
 void require_floating(const char* op, const Tensor& x);
 
+// Throws DTypeError, naming `op`, for 16-bit numbers, which are only stored.
+void require_computing(const char* op, const Tensor& x);
+
 // Result i is the product of all elements along d but i: what the derivative of a product is made of (`ops/scan.cpp`).
 Tensor cumprod_of_others(const Tensor& x, int64_t d);
 
