@@ -27,8 +27,6 @@ std::mutex collecting;  // guards the gradients of leaves
 void accumulate(Tensor& sum, Tensor g, bool create_graph) {
   if (!sum.defined()) {
     sum = std::move(g);
-  } else if (is_storage(g.dtype())) {  // of a tensor that was kept in 16 bits for a while
-    sum = to_dtype(add_same(to_dtype(sum, DType::float32), to_dtype(g, DType::float32)), g.dtype());
   } else if (!create_graph && exclusive(sum)) {
     backend::map_into(sum, functor::Add{}, {sum, g});
   } else {
@@ -84,7 +82,9 @@ class Run {
       if (wanted_) {
         for (size_t i = 0; i < wanted_->size(); ++i) {
           const Wanted& w = (*wanted_)[i];
-          if (w.node == node) (*results)[i] = task.gradients[w.output];
+          if (w.node != node) continue;
+          const Tensor& g = task.gradients[w.output];
+          (*results)[i] = g.defined() ? to_dtype(g, node->outputs()[static_cast<size_t>(w.output)].dtype) : g;
         }
       }
       if (node->is_leaf()) {
@@ -112,7 +112,7 @@ class Run {
 
   void send(Node& node, int output, Tensor g) {
     const Node::Output& to = node.outputs()[static_cast<size_t>(output)];
-    g = sum_to(to_dtype(g, to.dtype), to.shape);
+    g = sum_to(to_dtype(g, gradient_type(to.dtype)), to.shape);
     Task& task = tasks_[&node];
     if (!task.hold) {
       task.hold = Ref<GraphNode>::share(&node);

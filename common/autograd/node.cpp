@@ -342,7 +342,7 @@ const Tensor& Backward::dy(int j) {
   Tensor& g = gradients_[static_cast<size_t>(j)];
   if (!g.defined()) {
     const Node::Output& o = node_.outputs()[static_cast<size_t>(j)];
-    g = backend::full(o.shape, 0, o.dtype, o.device);
+    g = backend::full(o.shape, 0, gradient_type(o.dtype), o.device);
   }
   return g;
 }

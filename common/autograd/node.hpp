@@ -47,6 +47,9 @@ struct RowSparse {
   Tensor values;   // (n, …)
 };
 
+// What a gradient is computed in: that of a tensor in 16 bits, which are for storage, as float32.
+constexpr DType gradient_type(DType of) { return is_storage(of) ? DType::float32 : of; }
+
 struct Node : GraphNode {
   struct Edge {
     Ref<GraphNode> node;  // null: no gradient wanted

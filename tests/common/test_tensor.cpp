@@ -256,6 +256,13 @@ TEST_CASE("16-bit tensors store, and say so when asked to compute", "[tensor]") 
   Tensor w = tensor({1.0, 2.0, 3.0}).requires_grad_(), h = w.to(DType::bfloat16);
   sum(h.to(DType::float32) * tensor({1.0, 1.00001, 0.5}) + h.to(DType::float32)).backward();
   CHECK(test::difference(w.grad(), tensor({2.0, 2.0, 1.5})) == "");
+  CHECK(grad(sum(h.to(DType::float32)), h).dtype() == DType::bfloat16);
+  // Moved about in 16 bits, numbers collect their gradients in 32.
+  w.set_grad({});
+  sum(gather(h, 0, tensor({2, 2, 0})).to(DType::float32)).backward();
+  sum(embedding(tensor({1, 1}), h.unsqueeze(1)).to(DType::float32)).backward();
+  sum(h.expand({5, 3}).to(DType::float32)).backward();
+  CHECK(test::difference(w.grad(), tensor({6.0, 7.0, 7.0})) == "");
   CHECK_THROWS_AS(x.requires_grad_(), DTypeError);
 }
 
