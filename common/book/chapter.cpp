@@ -321,7 +321,7 @@ bool Chapter::has_data() const {
 
 const std::filesystem::path& Chapter::data_dir() const {
   if (state_->options.data.empty())
-    throw UsageError("this part needs real data: give its folder with --data DIR or in CHAINRULE_DATA");
+    throw UsageError("this part needs real data: say where it is with --data DIR or in CHAINRULE_DATA");
   if (!has_data()) throw UsageError(fmt::format("CHAINRULE_DATA: {} is not a folder", state_->options.data.string()));
   return state_->options.data;
 }
@@ -459,7 +459,7 @@ int run_chapter(int argc, char** argv, const ChapterInfo& info, Story story, con
   state.info = info;
   state.source_folder = source_folder;
   try {
-    if (!read_options(argc, argv, info, state.options)) return 0;
+    if (!read_options(argc, argv, info, source_folder, state.options)) return 0;
     catch_interrupts();
     if (!state.options.report.empty()) return make_report(info, state.options, source_folder, argv[0]);
     prepare(state);

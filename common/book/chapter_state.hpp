@@ -31,7 +31,7 @@ struct Options {
 
 // Reads the command line. Prints and returns false for --help and --version; throws UsageError with one line that says
 // what is wrong and what would be right.
-bool read_options(int argc, char** argv, const ChapterInfo& info, Options& options);
+bool read_options(int argc, char** argv, const ChapterInfo& info, const std::string& source_folder, Options& options);
 
 // "05_neural_network"
 std::string full_name(const ChapterInfo& info);

@@ -93,14 +93,14 @@ static std::string broken(const std::string& word, const ChapterInfo& info) {
 // The data that --full reads has to be there before anything is computed.
 static void check_data(const ChapterInfo& info, const Options& options) {
   const std::string what = info.data.empty() ? "its data" : info.data;
-  if (options.data.empty())
-    throw UsageError(
-        fmt::format("--full needs {}: give the folder that holds it with --data DIR or in CHAINRULE_DATA", what));
   for (const std::string& file : info.full_needs) {
-    std::string other = file.ends_with(".gz") ? file.substr(0, file.size() - 3) : file + ".gz";
+    const std::string other = file.ends_with(".gz") ? file.substr(0, file.size() - 3) : file + ".gz";
+    const std::string get =
+        fmt::format("./run data {} fetches it, or say where it is with --data DIR or in CHAINRULE_DATA",
+                    file.substr(0, file.find('/')));
+    if (options.data.empty()) throw UsageError(fmt::format("--full needs {}: {}", what, get));
     if (!std::filesystem::exists(options.data / file) && !std::filesystem::exists(options.data / other))
-      throw UsageError(fmt::format("--full needs {}: {} is not there (--data is {})", what,
-                                   (options.data / file).string(), options.data.string()));
+      throw UsageError(fmt::format("--full needs {}: {} is not there; {}", what, (options.data / file).string(), get));
   }
 }
 
@@ -120,12 +120,13 @@ static std::string footer(const ChapterInfo& info) {
   for (const BreakSpec& b : info.breaks) text += fmt::format("  {:<{}}  {}\n", b.name, longest, b.what);
   text += fmt::format("\nExamples:\n  {} --seed 2 --out /tmp/try\n", run);
   if (!info.full_needs.empty())
-    text += fmt::format("  {} --full --data DIR          DIR holds {}\n", run, info.full_needs.front());
+    text += fmt::format("  {} --full --data DIR          DIR holds {} (./run data {} fetches it)\n", run,
+                        info.full_needs.front(), info.full_needs.front().substr(0, info.full_needs.front().find('/')));
   if (!info.breaks.empty()) text += fmt::format("  {} --break {}\n", run, info.breaks.front().name);
   return text + "\nExit status: 0 all judged claims hold, 1 one does not, 2 something you can mend, 130 stopped.";
 }
 
-bool read_options(int argc, char** argv, const ChapterInfo& info, Options& options) {
+bool read_options(int argc, char** argv, const ChapterInfo& info, const std::string& source_folder, Options& options) {
   options.command_line.assign(argv + std::min(argc, 1), argv + argc);
   CLI::App app(fmt::format("Chapter {}: {}\n{}", info.number, info.title, info.question),
                fmt::format("./run {:02}", info.number));
@@ -141,7 +142,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, Options& optio
   add("seed", "Where all randomness starts (1)", "N");
   add("device", "cpu, simt or cuda (cpu)", "NAME");
   add("threads", "Threads to compute on; results do not depend on it (all processors)", "N");
-  add("data", "Folder with real data (environment: CHAINRULE_DATA)", "DIR");
+  add("data", "Folder with real data (environment: CHAINRULE_DATA; else data/, where ./run data puts it)", "DIR");
   add("out", fmt::format("Where results and figures go (out/{})", full_name(info)), "DIR");
   if (!info.breaks.empty()) add("break", "Plant a bug and show its symptom", "NAME");
   app.add_flag("--resume", options.resume, "Go on from the checkpoint of an interrupted run");
@@ -204,6 +205,9 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, Options& optio
       throw UsageError(fmt::format("--data: {} is not a folder", words["data"]));
   } else if (const char* folder = std::getenv("CHAINRULE_DATA"); folder && *folder) {
     options.data = folder;
+  } else if (std::filesystem::path ours = std::filesystem::path(source_folder) / "../../data";
+             !source_folder.empty() && std::filesystem::is_directory(ours)) {
+    options.data = std::filesystem::weakly_canonical(ours);  // where ./run data puts it
   }
   if (full && !info.full_needs.empty()) check_data(info, options);
   if (given("threads")) backend::set_num_threads(static_cast<int>(whole_number("--threads", words["threads"], 1, 256)));

@@ -127,7 +127,7 @@ TEST_CASE("wrong options give one line and exit status 2") {
     {{"--rate", "1.5"}, "--rate: 1.5 is not between 0 and 1"},
     {{"--break", "forgoten-sign"}, "did you mean forgotten-sign?"},
     {{"--data", "/nowhere"}, "/nowhere is not a folder"},
-    {{"--full"}, "--full needs a file: give the folder that holds it with --data DIR"},
+    {{"--full"}, "./run data tiny fetches it, or say where it is with --data DIR"},
     {{"--full", "--data", "/"}, "/tiny/numbers-idx1-ubyte.gz is not there"},
     {{"--seeds", "3"}, "--seeds requires --report"},
     {{"--report", "/nowhere"}, "/nowhere/README.md is not there"},
