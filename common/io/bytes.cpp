@@ -15,7 +15,7 @@ std::optional<uint64_t> bytes_for(const Shape& shape, uint64_t element_bytes) {
   return empty ? 0 : bytes;
 }
 
-std::string quoted(std::string_view name) {
+std::string quote(std::string_view name) {
   std::string text = "\"";
   for (char c : name.substr(0, 60)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   return text + (name.size() > 60 ? "…\"" : "\"");

@@ -53,6 +53,6 @@ template <class T> void append_little(std::string& text, T value) {
 std::optional<uint64_t> bytes_for(const Shape& shape, uint64_t element_bytes);
 
 // A name from a file between quotation marks, fit for a message of one line: shortened, without control characters.
-std::string quoted(std::string_view name);
+std::string quote(std::string_view name);
 
 }  // namespace cr::io

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <filesystem>
 #include <system_error>
+#include <tuple>
 
 #include "io/atomic_file.hpp"
 #include "io/png.hpp"
@@ -64,25 +65,21 @@ int64_t second_of(const std::string& name) {
   return second;
 }
 
-Histogram histogram_of(const Tensor& x, int64_t bins) {
-  const Tensor all = (x.device() == Device::cuda ? x.to(Device::cpu) : x).to(DType::float64).contiguous();
-  const auto values = all.span<double>();
+Histogram histogram_of(std::span<const double> values, int64_t bins) {
   Histogram h;
   h.min = *std::min_element(values.begin(), values.end());
   h.max = *std::max_element(values.begin(), values.end());
   h.number = static_cast<double>(values.size());
-  h.counts.assign(static_cast<size_t>(bins), 0);
-  // Equal values get a bin of width 1 around them.
-  const double start = h.min < h.max ? h.min : h.min - 0.5;
-  const double width = (h.min < h.max ? h.max / static_cast<double>(bins) - h.min / static_cast<double>(bins)
-                                      : 1 / static_cast<double>(bins));
-  for (int64_t i = 1; i <= bins; ++i)
-    h.limits.push_back(i == bins ? start + width * static_cast<double>(bins) : start + width * static_cast<double>(i));
+  // Where all values are equal the bins lie around them.
+  const double around = h.min < h.max ? 0 : std::max(0.5, std::abs(h.min) * 1e-6);
+  const double start = h.min - around, span = h.max - h.min + 2 * around, n = static_cast<double>(bins);
+  for (int64_t i = 1; i < bins; ++i) h.limits.push_back(start + span * (static_cast<double>(i) / n));
+  h.limits.push_back(h.max + around);
+  h.counts.resize(static_cast<size_t>(bins));
   for (double v : values) {
     h.sum += v;
     h.sum_squares += v * v;
-    const auto bin = static_cast<int64_t>((v - start) / width);
-    ++h.counts[static_cast<size_t>(std::clamp<int64_t>(bin, 0, bins - 1))];
+    ++h.counts[static_cast<size_t>(std::min((v - start) / span * n, n - 1))];
   }
   return h;
 }
@@ -114,14 +111,15 @@ EventWriter::EventWriter(const std::string& folder, std::optional<int64_t> resum
   descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
   if (descriptor_ < 0) throw IoError("cannot write " + path_ + ": " + std::generic_category().message(errno));
 
-  proto::Message first;
-  first.number(kWallTime, now());
-  first.bytes(kFileVersion, kVersion);
-  write(first.text);
-  if (resume_step) {
-    proto::Message restart = event_at({}, *resume_step);
-    restart.bytes(kSessionLog, proto::Message().integer(kStatus, kStart).text);
-    write(restart.text);
+  try {
+    write(proto::Message().number(kWallTime, now()).bytes(kFileVersion, kVersion).text);
+    if (resume_step) {
+      const proto::Message start = proto::Message().integer(kStatus, kStart);
+      write(event_at({}, *resume_step).bytes(kSessionLog, start.text).text);
+    }
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
   }
 }
 
@@ -166,9 +164,11 @@ void EventWriter::add_histogram(const std::string& tag, const Tensor& x, int64_t
   if (x.numel() == 0 || bins < 1 || bins > 100'000)
     throw ShapeError("add_histogram: needs values and 1 to 100000 bins, got shape " + to_string(x.shape()) + " and " +
                      std::to_string(bins) + " bins");
-  const Histogram h = histogram_of(x, bins);
-  if (!std::isfinite(h.sum_squares))
-    throw IoError("cannot write " + path_ + ": values of " + quoted(tag) + " are not finite, or their squares are not");
+  const Tensor all = (x.device() == Device::cuda ? x.to(Device::cpu) : x).to(DType::float64).contiguous();
+  for (double v : all.span<double>())
+    if (!(std::abs(v) < 1e150))  // or its square is not finite
+      throw IoError("cannot write " + path_ + ": " + quote(tag) + " has a value " + std::to_string(v));
+  const Histogram h = histogram_of(all.span<double>(), bins);
   proto::Message histogram;
   histogram.number(kMin, h.min);
   histogram.number(kMax, h.max);

@@ -24,7 +24,8 @@
 
 namespace cr::io {
 
-// How many values lie between one limit and the next: counts[i] of them from limits[i - 1] on and below limits[i].
+// How many values lie between one limit and the next: counts[i] of them from limits[i - 1] on and below limits[i], the
+// last of which is not below but at the largest value.
 struct Histogram {
   double min = 0, max = 0, number = 0, sum = 0, sum_squares = 0;
   std::vector<double> limits, counts;
@@ -46,7 +47,7 @@ class EventWriter {
   void add_scalar(const std::string& tag, double value, int64_t step, std::optional<double> time = {});
 
   // Counts the values of x, of any shape, in `bins` bins of equal width between the smallest and the largest. Throws
-  // ShapeError if there are none, and IoError if one is not finite.
+  // ShapeError if there are none, and IoError if one is not finite or beyond 10¹⁵⁰.
   void add_histogram(const std::string& tag, const Tensor& x, int64_t step, int64_t bins = 64,
                      std::optional<double> time = {});
 

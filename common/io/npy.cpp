@@ -35,12 +35,12 @@ class HeaderParser {
     expect('{');
     while (!accept('}')) {
       const std::string key = string();
-      if (!seen.insert(key).second) fail("names " + quoted(key) + " twice");
+      if (!seen.insert(key).second) fail("names " + quote(key) + " twice");
       expect(':');
       if (key == "descr") header.descr = string();
       else if (key == "fortran_order") header.fortran_order = boolean();
       else if (key == "shape") header.shape = shape();
-      else fail("has an unknown key " + quoted(key));
+      else fail("has an unknown key " + quote(key));
       if (!accept(',')) {
         expect('}');
         break;
@@ -215,7 +215,7 @@ Tensor parse_npy(Bytes file, const std::string& name) {
         x = convert<From>(data, header.shape, order == '>' ? std::endian::big : std::endian::little, name);
       });
   if (!known)
-    throw IoError(name + ": elements of type " + quoted(header.descr) +
+    throw IoError(name + ": elements of type " + quote(header.descr) +
                   "; known are bool, integers, float16, float32, float64");
   return header.fortran_order ? x.T().contiguous() : x;
 }

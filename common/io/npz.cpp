@@ -10,7 +10,7 @@ std::map<std::string, Tensor> arrays_of(const ZipReader& zip, const std::string&
   std::map<std::string, Tensor> arrays;
   for (const ZipEntry& entry : zip.entries()) {
     if (!std::string_view(entry.name).ends_with(kSuffix))
-      throw IoError(name + ": not a sound npz file: its entry " + quoted(entry.name) + " is no .npy");
+      throw IoError(name + ": not a sound npz file: its entry " + quote(entry.name) + " is no .npy");
     arrays[entry.name.substr(0, entry.name.size() - kSuffix.size())] =
         parse_npy(bytes_of(zip.read(entry.name)), name + "/" + entry.name);
   }

@@ -68,7 +68,7 @@ using Sound = std::unique_ptr<SNDFILE, int (*)(SNDFILE*)>;
 // no bound on what they become.
 int64_t sample_bytes(int format) {
   const int container = format & SF_FORMAT_TYPEMASK;
-  if (container != SF_FORMAT_WAV && container != SF_FORMAT_WAVEX && container != SF_FORMAT_RF64) return 0;
+  if (container != SF_FORMAT_WAV && container != SF_FORMAT_WAVEX) return 0;
   switch (format & SF_FORMAT_SUBMASK) {
     case SF_FORMAT_PCM_U8:
     case SF_FORMAT_ULAW:
@@ -82,14 +82,32 @@ int64_t sample_bytes(int format) {
   }
 }
 
+// A RIFF file is a row of chunks: a name of four letters, a length, so many bytes, and one more if they are odd.
+// libsndfile makes do with a file that was cut, and reads what is left; we want to know.
+void check_chunks(Bytes file, const std::string& name) {
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  const bool big = text.starts_with("RIFX");
+  if (file.size() < 12 || !(big || text.starts_with("RIFF")) || text.substr(8, 4) != "WAVE")
+    damaged(name, "it does not begin as one");
+  auto length_at = [&](size_t at) {
+    return uint64_t{load<uint32_t>(&file[at], big ? std::endian::big : std::endian::little)};
+  };
+  if (length_at(4) + 8 != file.size() && length_at(4) + 9 != file.size())
+    damaged(name,
+            "it has " + std::to_string(file.size()) + " bytes, and should have " + std::to_string(length_at(4) + 8));
+  for (uint64_t at = 12; at < file.size();) {
+    const uint64_t left = file.size() - at;
+    if (left < 8 || length_at(static_cast<size_t>(at) + 4) > left - 8)
+      damaged(name, "its chunk at byte " + std::to_string(at) + " goes on beyond the end");
+    const uint64_t length = length_at(static_cast<size_t>(at) + 4);
+    at += 8 + length + length % 2;
+  }
+}
+
 }  // namespace
 
 Wav parse_wav(Bytes file, const std::string& name) {
-  // libsndfile reads many formats, and guesses which by the first bytes.
-  const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 12));
-  const bool riff = start.starts_with("RIFF") || start.starts_with("RIFX") || start.starts_with("RF64");
-  if (!riff || !start.ends_with("WAVE")) damaged(name, "it does not begin as one");
-
+  check_chunks(file, name);
   Memory memory;
   memory.file = file;
   SF_VIRTUAL_IO io = callbacks();

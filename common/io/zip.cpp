@@ -87,7 +87,7 @@ void ZipReader::open(Bytes file) {
         ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
     if (zip_stat_index(zip, static_cast<zip_uint64_t>(i), 0, &stat) != 0 || (stat.valid & kNeeded) != kNeeded)
       damaged(name_, "entry " + std::to_string(i) + " lacks its name or size");
-    const std::string entry = "entry " + quoted(stat.name);
+    const std::string entry = "entry " + quote(stat.name);
     if (!names.insert(stat.name).second) damaged(name_, entry + " comes twice");
     if (stat.encryption_method != ZIP_EM_NONE) throw IoError(name_ + ": " + entry + " is encrypted");
     if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)
@@ -106,10 +106,10 @@ void ZipReader::open(Bytes file) {
 
 std::string ZipReader::read(const std::string& entry) const {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const ZipEntry& e) { return e.name == entry; });
-  if (found == entries_.end()) throw IoError(name_ + ": has no entry " + quoted(entry));
+  if (found == entries_.end()) throw IoError(name_ + ": has no entry " + quote(entry));
   const auto index = static_cast<zip_uint64_t>(found - entries_.begin());
   std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen_index(archive_->zip, index, 0), zip_fclose);
-  if (!file) damaged(name_, "entry " + quoted(entry) + ": " + zip_strerror(archive_->zip));
+  if (!file) damaged(name_, "entry " + quote(entry) + ": " + zip_strerror(archive_->zip));
 
   // One byte more than declared is asked for: only at the end does libzip compare the checksum.
   std::string bytes(static_cast<size_t>(found->bytes), '\0');
@@ -118,12 +118,12 @@ std::string ZipReader::read(const std::string& entry) const {
   for (;;) {
     const bool full = done == bytes.size();
     const zip_int64_t got = zip_fread(file.get(), full ? &beyond : &bytes[done], full ? 1 : bytes.size() - done);
-    if (got < 0) damaged(name_, "entry " + quoted(entry) + ": " + zip_file_strerror(file.get()));
+    if (got < 0) damaged(name_, "entry " + quote(entry) + ": " + zip_file_strerror(file.get()));
     if (got == 0) break;
-    if (full) damaged(name_, "entry " + quoted(entry) + " is longer than it declares");
+    if (full) damaged(name_, "entry " + quote(entry) + " is longer than it declares");
     done += static_cast<size_t>(got);
   }
-  if (done < bytes.size()) damaged(name_, "entry " + quoted(entry) + " is shorter than it declares");
+  if (done < bytes.size()) damaged(name_, "entry " + quote(entry) + " is shorter than it declares");
   return bytes;
 }
 
@@ -156,7 +156,7 @@ ZipWriter::~ZipWriter() = default;
 
 void ZipWriter::add(const std::string& name, std::string bytes, bool deflate) {
   auto fail = [&] {
-    throw IoError("cannot write " + path_ + ": " + quoted(name) + ": " + zip_strerror(archive_->zip));
+    throw IoError("cannot write " + path_ + ": " + quote(name) + ": " + zip_strerror(archive_->zip));
   };
   if (name.empty() || name.find('\0') != name.npos)
     throw IoError("cannot write " + path_ + ": an entry's name is empty or has a zero byte");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "contains.hpp"
 #include "hostile.hpp"
@@ -134,6 +135,14 @@ TEST_CASE("npy files that are cut, damaged or lie are refused", "[io]") {
   refuse(file_of("{'descr': '<f4", ""), "quotation marks");
 }
 
+TEST_CASE("npy files written by numpy, in every version", "[io]") {
+  for (const char* version : {"1", "2", "3"}) {
+    const Tensor x = read_npy(std::string(CHAINRULE_SOURCE_DIR "/tests/io/golden/numpy/version") + version + ".npy");
+    CHECK(x.shape() == Shape{2, 3, 4});
+    CHECK(values<int64_t>(x) == values<int64_t>(arange(24)));
+  }
+}
+
 #if CHAINRULE_LIBZIP
 
 TEST_CASE("npz archives come back, stored and deflated", "[io]") {
@@ -154,6 +163,30 @@ TEST_CASE("npz archives come back, stored and deflated", "[io]") {
   CHECK(read_npz(folder / "none.npz").empty());
   write_npz(folder / "zeros.npz", {{"x", zeros({1000})}}, NpzCompression::deflated);
   CHECK(read_file(folder / "zeros.npz").size() < 400);
+}
+
+TEST_CASE("npz archives written by numpy", "[io]") {
+  const std::string folder = CHAINRULE_SOURCE_DIR "/tests/io/golden/numpy/";
+  const auto expected = nlohmann::json::parse(read_file(folder + "values.json"));
+  REQUIRE(expected.size() >= 24);
+  for (const char* file : {"stored.npz", "deflated.npz"}) {
+    const auto arrays = read_npz(folder + file);
+    CHECK(arrays.size() == expected.size());
+    for (const auto& item : expected.items()) {
+      CAPTURE(file, item.key());
+      const Tensor& x = arrays.at(item.key());
+      CHECK(std::vector<int64_t>(x.shape().begin(), x.shape().end()) ==
+            item.value()["shape"].get<std::vector<int64_t>>());
+      // Integers became int64, the others kept their type.
+      const std::string kind = item.value()["kind"];
+      CHECK((kind == "i" || kind == "u") == (x.dtype() == DType::int64));
+      if (kind == "f") CHECK(size_of(x.dtype()) == item.value()["bytes"].get<int64_t>());
+      if (kind == "b") CHECK(values<bool>(x) == item.value()["values"].get<std::vector<bool>>());
+      else if (kind == "f")
+        CHECK(values<double>(x.to(DType::float64)) == item.value()["values"].get<std::vector<double>>());
+      else CHECK(values<int64_t>(x) == item.value()["values"].get<std::vector<int64_t>>());
+    }
+  }
 }
 
 TEST_CASE("npz archives that hold something else are refused", "[io]") {
