@@ -18,7 +18,7 @@ enum class IdxType : uint8_t { u8 = 0x08, i8 = 0x09, i16 = 0x0B, i32 = 0x0C, f32
 
 // Reads a file, plain or gzip, as a tensor of type `dtype` (float32, float64 or int64), every element times `scale`:
 // images with 1 / 255. Throws IoError, one line, for a file that is missing, damaged, longer or shorter than it says,
-// or compressed when this build has no zlib.
+// compressed when this build has no zlib, or, read as int64, with an element such as NaN that no int64 is.
 Tensor read_idx(const std::string& path, DType dtype = DType::float32, double scale = 1);
 
 // The same from memory; `name` stands for the path in messages.

@@ -30,6 +30,8 @@ cp "$root/chapters/CMakeLists.txt" "$tree/chapters/"
 cp -r "$root"/tests/{CMakeLists.txt,*.cpp,*.hpp} "$tree/tests/"
 : >"$tree/tests/compare.cpp"  # it compares tensors, and there are none here
 echo 'int main() {}' >"$tree/tests/tools/gdb_subject.cpp"
+mkdir "$tree/data"
+cp "$root"/data/*.{py,json} "$tree/data/"
 [ ! -d "$root/chapters/template" ] || cp -r "$root/chapters/template" "$tree/chapters/"
 echo 'namespace cr { int one() { return 1; } }' >"$tree/common/tensor/one.cpp"
 echo 'namespace cr { int one(); int two() { return one() + one(); } }' >"$tree/common/book/two.cpp"
@@ -68,6 +70,7 @@ try 0 '^\./run NN' "$run" help
 try 0 '^05  Neural network$' "$run" list
 try 0 'g\+\+ +installed' "$run" doctor
 try 0 '^05  ' "a tree/run" list
+try 0 '^mnist .* -  ' "$run" data
 
 # One line and exit status 2 for what cannot be done.
 try 2 'no command "tset"; did you mean "test"' "$run" tset
@@ -78,6 +81,10 @@ try 2 'no chapter 09; there is' "$run" test 09
 try 2 'test what\?' "$run" test everythign
 try 2 'no preset "relase"; did you mean "release"' "$run" --preset relase 05
 try 2 'report which chapter' "$run" report
+try 0 '^safetensors$' "$root/run" fuzz --list
+try 2 'no fuzzer "idy"; did you mean "idx"' "$root/run" fuzz idy
+try 2 'fuzz --seconds how many' "$root/run" fuzz --seconds x
+try 2 'no data set "mnits"; did you mean "mnist"' "$run" data mnits
 try 2 'how to: ./run new NN name' "$run" new neural
 try 2 'there is a chapter 05 already' "$run" new 5 other
 try 0 '^1$' lines "$run" tset

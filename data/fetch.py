@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+"""./run data [NAME...] [--data DIR] [--from DIR]: fetches the data sets that manifest.json lists.
+
+Without a name it lists them. A data set lands in DIR/NAME; DIR is --data, else the environment's CHAINRULE_DATA, else this
+folder. Nothing is in place before its size and sha256 are verified, and then all of it is at once; what a call leaves
+half done lies in DIR/.NAME.part, and the next call goes on there. With --from, copies in another folder are verified
+and taken instead of a download. CHAINRULE_MIRROR=URL stands for the scheme and host of every address.
+Exit status: 0 all there, 2 not (why is one line), 130 or 143 stopped on the way.
+"""
+
+import argparse
+import difflib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+from download import amount, download, duration, say  # noqa: E402
+from files import Failure, in_place, listed, reason, sound, sound_part, unpack, variants  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+
+
+def take(source, name, entry, folder):
+    """Copies what an entry gives from another folder, source/NAME or source itself, and verifies the copy."""
+    places = [source / name, source]
+    for place in places:
+        for file in variants(entry["name"]):
+            if (place / file).is_file():
+                copy = folder / file
+                shutil.copyfile(place / file, copy)
+                if not sound(copy, entry):
+                    raise Failure(f"{place / file} is not what the manifest says")
+                if "unpack" in entry:
+                    unpack(copy, entry, folder)
+                    copy.unlink()
+                return
+        if "unpack" in entry and all((place / part["to"]).exists() for part in entry["unpack"]):
+            for part in entry["unpack"]:
+                take_part(place, part, folder)
+            return
+    raise Failure(f"{name}: no {entry['name']} in {places[0]} or {places[1]}")
+
+
+def take_part(place, part, folder):
+    if "files" not in part:
+        shutil.copyfile(place / part["to"], folder / part["to"])
+    else:
+        for file, path in listed(place / part["to"], part["suffix"])[: part["files"] + 1]:
+            (folder / part["to"] / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / part["to"] / file)
+    if "sha256" not in part:
+        raise Failure(f"{place / part['to']} cannot be verified: the manifest has no sha256 of it")
+    if not sound_part(folder, part):
+        raise Failure(f"{place / part['to']} is not what the manifest says")
+
+
+@contextmanager
+def locked(path, name):
+    """Nobody else fetches this data set. The lock goes with the process, however that ends."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{name}: process {os.read(lock, 20).decode(errors='replace') or '?'} is fetching it; waiting")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # Whoever held it removed the file with it: ours may be one that nobody else sees.
+        try:
+            if os.path.samestat(os.fstat(lock), os.stat(path)):
+                break
+        except FileNotFoundError:
+            pass
+        os.close(lock)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.unlink(path)
+        os.close(lock)
+
+
+def fetch(name, data_set, folder, options):
+    """Brings a data set to folder/NAME. A folder that is there keeps what it holds, and gets what it lacks."""
+    final, work = folder / name, folder / f".{name}.part"
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / f".{name}.lock", name):
+        lacking = [entry for entry in data_set["files"] if not in_place(final, entry)]
+        if not lacking:
+            say(f"{name}: there, in {final}")
+            return
+        say(f"{name}: {data_set['what']}; licence: {data_set['licence']}")
+        new = work / "new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        try:
+            if options.source:
+                for entry in lacking:
+                    take(options.source, name, entry, new)
+            else:
+                get(name, lacking, work, new, options)
+            if not (final / "SOURCE.txt").exists():
+                (new / "SOURCE.txt").write_text(source_text(name, data_set))
+            os.sync()
+            if final.exists():
+                add(new, final, work)
+            else:
+                os.rename(new, final)
+            shutil.rmtree(work)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            if work.exists() and not any(work.iterdir()):
+                work.rmdir()
+        say(f"{name}: in {final}")
+
+
+def get(name, entries, work, new, options):
+    """Downloads and unpacks. What came whole stays in `work` until everything is there."""
+    for i, entry in enumerate(entries):
+        label = f"{name} {i + 1}/{len(entries)}, {entry['name']}"
+        began = time.monotonic()
+        download(entry, work / entry["name"], label, options)
+        size = (work / entry["name"]).stat().st_size
+        say(f"{label}: {amount(size)} in {duration(time.monotonic() - began)}, verified")
+        if "unpack" in entry:
+            unpack(work / entry["name"], entry, new)
+    for entry in entries:
+        if "unpack" not in entry:
+            os.rename(work / entry["name"], new / entry["name"])
+
+
+def add(new, final, work):
+    """Moves what is new into a folder that is there already, each file or folder at once."""
+    for path in list(new.iterdir()):
+        if path.is_dir() and (final / path.name).exists():
+            os.rename(final / path.name, work / f"old-{path.name}")
+        os.replace(path, final / path.name)
+
+
+def source_text(name, data_set):
+    urls = [f"  {url}" for entry in data_set["files"] for url in entry["urls"]]
+    return "\n".join([f"{name}: {data_set['what']}", f"licence: {data_set['licence']}", "from:", *urls, ""])
+
+
+# --- the command ---------------------------------------------------------------------------------------------------------
+
+
+def overview(manifest, folder):
+    print(f"{'name':<18} {'to fetch':>8}  {'':<7} {'licence':<22} what")
+    for name, data_set in manifest.items():
+        size = sum(entry.get("size") or entry["at_most"] for entry in data_set["files"])
+        count = sum(in_place(folder / name, entry, verify=False) for entry in data_set["files"])
+        most = "<" if any("size" not in entry for entry in data_set["files"]) else ""
+        state = "there" if count == len(data_set["files"]) else "in part" if count else "-"
+        print(f"{name:<18} {most + amount(size):>8}  {state:<7} {data_set['licence']:<22} {data_set['what']}")
+    print(f"\n./run data NAME... brings them to {folder}; a README with their sources lies beside manifest.json")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Failure(f"{message} (./run data --help)")
+
+
+def parse(arguments):
+    parser = Parser(prog="./run data", allow_abbrev=False, description=__doc__.partition("\n\n")[2],
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="data sets; without any, a list")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="where they go, each in a folder of its own")
+    parser.add_argument("--from", metavar="DIR", dest="source", type=Path, help="verify and take copies from there")
+    parser.add_argument("--timeout", metavar="S", type=float, default=30, help="a server silent for so long stalls (30)")
+    parser.add_argument("--tries", metavar="N", type=int, default=4, help="rounds in which nothing more came (4)")
+    parser.add_argument("--retry-wait", metavar="S", type=float, default=1, help="the first pause; each is twice as long (1)")
+    parser.add_argument("--manifest", metavar="FILE", type=Path, default=HERE / "manifest.json", help="another list")
+    options = parser.parse_args(arguments)
+    options.data = options.data or Path(os.environ.get("CHAINRULE_DATA") or HERE)
+    return options
+
+
+class Stopped(BaseException):
+    pass
+
+
+def stop(number, _):
+    raise Stopped(number)
+
+
+def main(arguments):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    options = parse(arguments)
+    try:
+        manifest = json.loads(options.manifest.read_text())
+    except (OSError, ValueError) as error:
+        raise Failure(f"{options.manifest}: {reason(error)}")
+    if not options.names:
+        overview(manifest, options.data)
+    for name in options.names:
+        if name not in manifest:
+            near = difflib.get_close_matches(name, manifest, 1, 0.4)
+            hint = f'did you mean "{near[0]}"?' if near else f"there is: {', '.join(manifest)}"
+            raise Failure(f'there is no data set "{name}"; {hint}')
+    if options.source and not options.source.is_dir():
+        raise Failure(f"--from: {options.source} is not a folder")
+    for name in dict.fromkeys(options.names):
+        try:
+            fetch(name, manifest[name], options.data.resolve(), options)
+        except OSError as error:
+            raise Failure(f"{name}: {error.filename or options.data}: {error.strerror or error}")
+
+
+def command(arguments):
+    """The whole of it: returns the exit status."""
+    try:
+        main(arguments)
+    except Failure as failure:
+        say(f"run data: {failure}")
+        return 2
+    except Stopped as stopped:
+        say("run data: stopped; what came so far is kept, and the same command goes on from there")
+        return 128 + stopped.args[0]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(sys.argv[1:]))
