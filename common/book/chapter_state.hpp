@@ -23,7 +23,7 @@ struct Options {
   std::filesystem::path data, out, report;
   int seeds = 1;
   double checkpoint_every = 30;
-  bool resume = false;
+  bool resume = false, tensorboard = false;
   std::string broken;
   std::map<std::string, Value> own;       // the chapter's own options
   std::vector<std::string> command_line;  // as it was given, without the program

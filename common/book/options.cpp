@@ -146,6 +146,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   add("out", fmt::format("Where results and figures go (out/{})", full_name(info)), "DIR");
   if (!info.breaks.empty()) add("break", "Plant a bug and show its symptom", "NAME");
   app.add_flag("--resume", options.resume, "Go on from the checkpoint of an interrupted run");
+  app.add_flag("--tensorboard", options.tensorboard, "Write what each training shows into OUT/tensorboard as well");
   add("checkpoint-every", "Seconds between checkpoints (30)", "SECONDS");
   auto* report = add("report", "Run once per seed and write results and figures into this chapter folder", "DIR");
   add("seeds", "How many seeds for --report (1)", "N")->needs(report);
@@ -162,7 +163,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
     return false;
   } catch (const CLI::ExtrasError&) {
     std::string word = app.remaining().empty() ? "?" : app.remaining().front();
-    std::vector<std::string> known{"--quick", "--full", "--resume", "--help", "--version"};
+    std::vector<std::string> known{"--quick", "--full", "--resume", "--tensorboard", "--help", "--version"};
     for (const auto& [option, value] : words) known.push_back("--" + option);
     throw UsageError(fmt::format("{} is not an option here{}", word, or_else(word.substr(0, word.find('=')), known)) +
                      " (--help lists them)");

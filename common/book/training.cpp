@@ -9,6 +9,7 @@
 #include "backend/generator.hpp"
 #include "book/chapter_state.hpp"
 #include "io/checkpoint.hpp"
+#include "io/events.hpp"
 
 namespace cr::book {
 
@@ -30,6 +31,7 @@ struct Training::State {
   std::vector<Entry> entries;
   double started = 0;
   Progress progress;
+  std::unique_ptr<io::EventWriter> events;  // for --tensorboard
 
   // What a checkpoint must agree with, or resuming would mix two runs.
   json identity() const {
@@ -115,7 +117,8 @@ Training::Training(ChapterState& chapter, const std::string& name, int64_t total
                                          false,
                                          {},
                                          0,
-                                         Progress(name, total, unit)});
+                                         Progress(name, total, unit),
+                                         nullptr});
 }
 Training::Training(Training&&) noexcept = default;
 Training::~Training() {
@@ -223,7 +226,10 @@ Training& Training::keep(const std::string& name, Generator& generator) {
       });
 }
 
-void Training::show(std::string_view name, double value) { state_->progress.show(name, value); }
+void Training::show(std::string_view name, double value) {
+  state_->progress.show(name, value);
+  if (state_->events) state_->events->add_scalar(std::string(name), value, state_->step);
+}
 
 // ## The loop
 Training::Step Training::begin() {
@@ -232,6 +238,11 @@ Training::Step Training::begin() {
   s.begun = true;
   if (s.chapter->options.resume && s.load()) {
     put(fmt::format("  resumed {} at {} {} of {}\n", s.name, s.unit, s.step, s.total));
+  }
+  // Of an older run in this folder, what begins at our first step or later is no longer drawn.
+  if (s.chapter->options.tensorboard) {
+    const std::filesystem::path folder = s.chapter->options.out / "tensorboard" / s.checkpoints.name();
+    s.events = std::make_unique<io::EventWriter>(folder.string(), s.step);
   }
   s.progress.begin_at(s.step);
   s.started = s.chapter->seconds();

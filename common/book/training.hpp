@@ -90,7 +90,8 @@ class Training {
   // Anything else, as two functions: one gives the tensors to save, the other takes them back.
   Training& keep(const std::string& name, std::function<Dict()> save, std::function<void(const Dict&)> load);
 
-  // The number shown beside the progress.
+  // The number shown beside the progress; with --tensorboard every one of them is kept, and `tensorboard --logdir OUT`
+  // draws them.
   void show(std::string_view name, double value);
 
   // For `for (int64_t step : run)`. `begin` reads the checkpoint, if there is one to resume; each step's end saves one

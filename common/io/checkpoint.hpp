@@ -56,6 +56,7 @@ class CheckpointSeries {
   // The steps there are files for, the highest first.
   std::vector<int64_t> steps() const;
   std::string path(int64_t step) const;
+  const std::string& name() const { return name_; }
 
   // Removes all files of the series.
   void remove();

@@ -1,12 +1,14 @@
 // A chapter program from outside: verdicts, exit statuses, misuse, results, interruption.
 #include <signal.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "catch.hpp"
 #include "chapter_test.hpp"
+#include "io/events.hpp"
 
 using namespace cr::test;
 using nlohmann::json;
@@ -270,6 +272,37 @@ TEST_CASE("killed outright, a run goes on from its last checkpoint") {
   INFO(resumed.out << resumed.err);
   CHECK(resumed.status == 0);
   CHECK(essence(resumed) == essence(unbroken));
+}
+
+TEST_CASE("what a training shows is there for TensorBoard, also when it was stopped in between") {
+  const std::vector<std::string> options = {"--quick", "--updates", "3000", "--tensorboard"};
+  Running running(CHAINRULE_PROGRAM, options);
+  REQUIRE(running.wait_for("the network is training"));
+  running.send(SIGINT);
+  Run stopped = running.finish();
+  REQUIRE(stopped.status == 128 + SIGINT);
+  std::vector<std::string> resume = options;
+  resume.push_back("--resume");
+  Run run = run_program(resume, stopped.folder);
+  INFO(run.out << run.err);
+  REQUIRE(run.status == 0);
+
+  // Two files, in the order of their names. The second begins with a restart at the step it goes on with.
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(run.folder->path() / "tensorboard" / "net"))
+    files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  REQUIRE(files.size() == 2);
+  std::vector<cr::io::Event> first = cr::io::read_events(files[0].string()),
+                             second = cr::io::read_events(files[1].string());
+  REQUIRE(second[0].kind == cr::io::Event::Kind::restart);
+  const int64_t restart = second[0].step;
+  CHECK(first.back().step == restart - 1);
+  CHECK(second.size() == static_cast<size_t>(3000 - restart + 1));
+  CHECK(second.back().tag == "loss");
+  CHECK(second.back().step == 2999);
+  CHECK(second.back().scalar == Approx(run.claim("net").value).epsilon(1e-6));
+  CHECK_FALSE(fs::exists(run_program({"--quick"}).folder->path() / "tensorboard"));
 }
 
 TEST_CASE("a reader who closes the output ends the run quietly") {
