@@ -1,13 +1,14 @@
 // # The map of the book
 //
-// Sixty-one chapters, in eleven parts. A name that is a link leads to a chapter that stands; a grey one is still to be written, and
-// so is every one that `./run 00` marks with a dot. (Nobody keeps this list up to date: page and program look which folders are
-// there.)
+// Sixty-one chapters, in eleven parts. A name that is a link leads to a chapter that stands; a grey one is still to be
+// written, and so is every one that `./run 00` marks with a dot. (Nobody keeps this list up to date: page and program
+// look which folders are there.)
 //
-// Nobody has to read all of it. Fifteen chapters, marked `first_path`, are a first way through. They take you from two dials to
-// machines that recognise a digit (16), write text (34) and learn to act (45): 00, 01, 03, 05 and 06 say what learning is, 09, 11,
-// 13 and 15 how to make it work and what to do when it does not, 16, 21, 30, 32, 34 and 45 what it is good for. After that, go where you like: a chapter says on its first page what it needs. Whoever wants pictures
-// made goes on with 39 and 44, whoever wants speed with 56.
+// Nobody has to read all of it. Fifteen chapters, marked `first_path`, are a first way through. They take you from two
+// dials to machines that recognise a digit (16), write text (34) and learn to act (45): 00, 01, 03, 05 and 06 say what
+// learning is, 09, 11, 13 and 15 how to make it work and what to do when it does not, 16, 21, 30, 32, 34 and 45 what it
+// is good for. After that, go where you like: a chapter says on its first page what it needs. Whoever wants pictures made
+// goes on with 39 and 44, whoever wants speed with 56.
 #pragma once
 
 #include <filesystem>
@@ -46,8 +47,8 @@ inline const Part kFunction = {
 
 // ## Part II. Making training work
 //
-// Why training stops, and what to do: better steps, better starts, less overfitting. Chapter 15 is the one to keep open when your own training
-// fails.
+// Why training stops, and what to do: better steps, better starts, less overfitting. Chapter 15 is the one to keep open
+// when your own training fails.
 inline const Part kTraining = {
     {"08_critical_points", "flat places, saddles, sharp valleys"},
     {"09_optimizers", "from plain steps to Adam and on", first_path},

@@ -1,9 +1,9 @@
-// `mean(x, {0})` goes down the columns and leaves (3,). Compared from the right, (4, 3) and (3,) fit: each row loses the column means.
-// `mean(x, {1})` leaves (4,), and (4, 3) against (4,) does not fit: 3 meets 4. The four numbers have to stand as a column, (4, 1),
-// which is what `true` asks for: keep the dimension, with size 1.
+// `mean(x, {0})` goes down the columns and leaves (3,). Compared from the right, (4, 3) and (3,) fit: each row loses the
+// column means. `mean(x, {1})` leaves (4,), and (4, 3) against (4,) does not fit: 3 meets 4. The four numbers have to
+// stand as a column, (4, 1), which is what `true` asks for: keep the dimension, with size 1.
 //
-// With a square matrix (3, 3) and (3,) always fit. The library takes the mean of row $j$ off *column* $j$, and says nothing. So
-// keep the dimension wherever you subtract a mean of rows, and try out your code with sizes that all differ.
+// With a square matrix (3, 3) and (3,) always fit. The library takes the mean of row $j$ off *column* $j$, and says
+// nothing. So keep the dimension wherever you subtract a mean of rows, and try out your code with sizes that all differ.
 #include <cstdio>
 #include <string>
 

@@ -1,5 +1,5 @@
-// $x \to a = x^2 \to b = \sin a \to c = 1 + e^b \to f = \ln c$. The slopes are $2x$, $\cos a$, $e^b$ and $1/c$, each taken at the
-// number that arrives there, and the slope from end to end is their product.
+// $x \to a = x^2 \to b = \sin a \to c = 1 + e^b \to f = \ln c$. The slopes are $2x$, $\cos a$, $e^b$ and $1/c$, each
+// taken at the number that arrives there, and the slope from end to end is their product.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -2,11 +2,11 @@
 //
 // $$P(\text{blue} \mid \text{both say blue}) = \frac{0.15 \cdot 0.64}{0.15 \cdot 0.64 + 0.85 \cdot 0.04} = \frac{0.096}{0.130} = 0.738 .$$
 //
-// In two: the first posterior $12/29$ is the prior of the second witness, $\frac{12}{29} \cdot 0.8$ against $\frac{17}{29} \cdot 0.2$:
-// 9.6 against 3.4, the same. Learning can go piece by piece.
+// In two: the first posterior $12/29$ is the prior of the second witness, $\frac{12}{29} \cdot 0.8$ against
+// $\frac{17}{29} \cdot 0.2$: 9.6 against 3.4, the same. Learning can go piece by piece.
 //
-// All of it rests on the words *by herself*. A witness who repeats the first one says blue whenever the first one does: she adds
-// nothing, and the answer stays 0.414. Ten copies of one example are one example.
+// All of it rests on the words *by herself*. A witness who repeats the first one says blue whenever the first one does:
+// she adds nothing, and the answer stays 0.414. Ten copies of one example are one example.
 #include <cmath>
 #include <cstdio>
 

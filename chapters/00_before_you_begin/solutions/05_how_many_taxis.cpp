@@ -1,11 +1,14 @@
-// If there are $N$ taxis, every set of five is equally likely, with probability $1 / \binom{N}{5}$, and impossible if one of them has a number
-// above $N$. So the likelihood is 0 below 60, highest *at* 60, and falls from there: the estimate is the highest number seen, 60.
+// If there are $N$ taxis, every set of five is equally likely, with probability $1 / \binom{N}{5}$, and impossible if one
+// of them has a number above $N$. So the likelihood is 0 below 60, highest *at* 60, and falls from there: the estimate is
+// the highest number seen, 60.
 //
-// It is never too large and nearly always too small. Likely is not the same as unbiased. Where is the highest of five? Five numbers
-// leave six gaps: before the first, between them, and behind the last. On average all are equally wide, $(N - 5) / 6$ numbers, so the highest, $m$, is
-// at $N - (N - 5)/6$ on average. Solve that for $N$: the better estimate is $m + m/5 - 1$, here 71.
+// It is never too large and nearly always too small. Likely is not the same as unbiased. Where is the highest of five?
+// Five numbers leave six gaps: before the first, between them, and behind the last. On average all are equally wide,
+// $(N - 5) / 6$ numbers, so the highest, $m$, is at $N - (N - 5)/6$ on average. Solve that for $N$: the better estimate
+// is $m + m/5 - 1$, here 71.
 //
-// (In the Second World War the Allies estimated so, from serial numbers, how many tanks were built, and came much closer than their spies.)
+// (In the Second World War the Allies estimated so, from serial numbers, how many tanks were built, and came much closer
+// than their spies.)
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
