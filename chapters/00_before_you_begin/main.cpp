@@ -181,10 +181,10 @@ static void shapes_and_broadcasting(Chapter& chapter) {
   //
   // | | | |
   // |---|---|---|
-  // | (2, 3) with (3,) | 3 = 3, 2 meets nothing | each row gets the vector |
-  // | (2, 3) with (2, 1) | 1 is repeated, 2 = 2 | each column gets it |
-  // | (4, 1) with (3,) | both are repeated: (4, 3) | each with each |
-  // | (2, 3) with (2,) | 3 and 2 differ | an error |
+  // | $(2, 3)$ with $(3,)$ | 3 = 3, 2 meets nothing | each row gets the vector |
+  // | $(2, 3)$ with $(2, 1)$ | 1 is repeated, 2 = 2 | each column gets it |
+  // | $(4, 1)$ with $(3,)$ | both are repeated: $(4, 3)$ | each with each |
+  // | $(2, 3)$ with $(2,)$ | 3 and 2 differ | an error |
   //
   // In the second and the last row the same two numbers meet the table. `reshape({2, 1})` says *which way* they should
   // go; without it the library would have to guess, and refuses to.
@@ -328,8 +328,8 @@ static void a_slope_by_nudging(Chapter& chapter) {
 
 // ## Both ways
 //
-// Half the nudge, half the error. For twice the work we get much more: nudge *both ways*. On either side the curve leaves
-// its tangent by the same amount, as far as it is a parabola, and in the difference of the two sides that cancels.
+// Half the nudge, half the error. Much more is gained by nudging *both ways*. On either side the curve leaves its
+// tangent, nearly by the same amount, and in the difference of the two sides that cancels.
 template <class F> static double two_sided(F f, double x, double nudge) {
   return (f(x + nudge) - f(x - nudge)) / (2 * nudge);
 }
@@ -345,7 +345,8 @@ static void both_ways(Chapter& chapter) {
                 "half the nudge: the slope's error shrinks by this factor",
                 error(slope(sine, 1, 0.02)) / error(slope(sine, 1, 0.01)),
                 near(2, 0.02), identity);
-  chapter.claim("half-nudge-both", "and if we nudge both ways, by this one",
+  chapter.claim("half-nudge-both",
+                "half the nudge, both ways: it shrinks by this factor",
                 error(two_sided(sine, 1, 0.02)) / error(two_sided(sine, 1, 0.01)),
                 near(4, 0.01), identity);
 }
@@ -524,7 +525,7 @@ static Tensor throw_dice(const Shape& shape, Generator& random) {
 // - [ ] no number suffices: the mean of enough throws comes as close to 3.5 as you like
 static void a_die(Chapter& chapter) {
   chapter.section("A die");
-  const int64_t repeats = chapter.pick(200, 1000, 1000);
+  const int64_t repeats = chapter.pick(200, 500, 500);
   chapter.say(
       "The mean of 10, of 100, of 1000 and of 10 000 throws, {} times each. How "
       "far do the means spread?",
@@ -549,9 +550,9 @@ static void a_die(Chapter& chapter) {
 
   // On the left five long runs, in a band of two standard errors. On the right the spread of the means against $n$. Every
   // step on these axes is a factor of ten, and $n^{-1/2}$ becomes a straight line of slope $-\frac12$.
-  Tensor count = arange(1, 3001).to(f64);                         // (3000,)
-  Tensor run = cumsum(throw_dice({5, 3000}, random), 1) / count;  // (5, 3000)
-  Tensor band = 2 * sigma / sqrt(count);                          // (3000,)
+  Tensor count = arange(1, 2001).to(f64);                         // (2000,)
+  Tensor run = cumsum(throw_dice({5, 2000}, random), 1) / count;  // (5, 2000)
+  Tensor band = 2 * sigma / sqrt(count);                          // (2000,)
   chapter.figure("die", "the mean of ever more throws, and how far off it is")
       .size(760, 320)
       .panel("five runs")
@@ -893,9 +894,9 @@ static void how_small_a_nudge(Chapter& chapter) {
   };
   chapter.claim("best-float", "the best nudge in float", best(in_float),
                 between(1e-5, 1e-2), found, {.quick = between(1e-5, 1e-2)});
-  chapter.claim("best-double", "in double", best(in_double), between(1e-10, 1e-6),
-                found, {.quick = between(1e-10, 1e-6)});
-  chapter.claim("best-both", "in double, both ways", best(both_ways),
+  chapter.claim("best-double", "the best nudge in double", best(in_double),
+                between(1e-10, 1e-6), found, {.quick = between(1e-10, 1e-6)});
+  chapter.claim("best-both", "the best nudge in double, both ways", best(both_ways),
                 between(1e-7, 1e-4), found, {.quick = between(1e-7, 1e-4)});
   chapter.claim("too-small", "the error with a nudge of 1e-17: the whole slope",
                 in_double.back(), near(0.5403, 1e-4), identity);
@@ -932,16 +933,18 @@ static void how_small_a_nudge(Chapter& chapter) {
 // | $\lambda$ | `weight_decay` | weight of a penalty (1) |
 // | $z$ | `logits` | score for a class; what goes into a bend (3, 5); a code (38) |
 // | $\sigma(z)$ | `sigmoid` | $1 / (1 + e^{-z})$ (3) |
-// | $h$ | `hidden` | hidden unit (5), state of a recurrent network (23) |
+// | $h$, $a$ | `hidden` | hidden unit, activation function (5); state (23) |
+// | $\nabla^2 L$ | `hessian` | all second slopes (8) |
 // | $\delta_l$ | | $\partial L / \partial Z_l$ for layer $l$ (5) |
 // | $t$, $T$ | `step` | step or time, and their number (9, 23) |
 // | $Q$, $K$, $V$ | | queries, keys, values (30) |
 // | $(B, T, C)$ | | in shapes: batch, time, channels (30) |
 // | $(B, C, H, W)$ | | batch, channels, height, width (16) |
+// | $p_\theta$, $q_\phi$ | | a model's density, and an approximate posterior (39) |
 // | $G$, $D$ | | generator, discriminator (40) |
 // | $s$, $a$, $r$, $\gamma$, $\pi$ | | state, action, reward, discount, policy (45) |
 //
-// Two signs have two meanings, as everywhere: $\sigma$ with an argument is the sigmoid, and $H$ in a shape is a height.
+// Some signs have two meanings, as everywhere. With an argument $\sigma$ is the sigmoid, and in a shape $H$ is a height.
 //
 // # Do you remember?
 //
@@ -994,7 +997,7 @@ int main(int argc, char** argv) {
            "How does a machine find out which way to turn its dials, when nobody "
            "tells it?",
        .quick = "the same with fewer throws of dice",
-       .normal = "a second, no files, no GPU",
+       .normal = "a second or two, no files, no GPU",
        .full = "the same as without: nothing trains here, and no data are read",
        .claims = {"same-seed",
                   "messages",

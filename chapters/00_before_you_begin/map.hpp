@@ -53,11 +53,10 @@ inline const Part kTraining = {
     {"08_critical_points", "flat places, saddles, sharp valleys"},
     {"09_optimizers", "from plain steps to Adam and on", first_path},
     {"10_schedules", "when to take smaller steps"},
-    {"11_initialization_and_normalization", "signals that survive fifty layers",
+    {"11_initialization_and_normalization", "signals through fifty layers",
      first_path},
     {"12_activations", "which bend to take"},
-    {"13_generalization", "dropout, decay, augmentation, early stopping",
-     first_path},
+    {"13_generalization", "learning the rule, not the examples", first_path},
     {"14_hyperparameter_search", "who sets the settings?"},
     {"15_diagnosis", "twenty faults, and how to find each", first_path},
 };
