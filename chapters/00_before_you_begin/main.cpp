@@ -241,6 +241,8 @@ static void shapes_and_broadcasting(Chapter& chapter) {
                 refused, exactly(7), identity);
 }
 
+// ## The silent mistake
+//
 // An error is the good case. What if two shapes fit that should not?
 //
 // ? Our machine's four predictions come as a matrix of one column, (4, 1). The fares are a vector, (4,). What is the mean of `square(y_hat - y)`, which was 0.75 above?
@@ -398,7 +400,7 @@ static void slopes_multiply(Chapter& chapter) {
 // The gradient is an arrow on this map. Where does it point?
 //
 // ? We stand at $(2, 3)$ and take a tiny step of fixed length. In which direction does the loss grow fastest?
-// - [x] along the gradient: that is what the experiment below shows, and it makes 3600 such steps
+// - [x] along the gradient: so says the experiment below, which takes such a step in 3600 directions
 // - [ ] along $w$, which has the larger slope: part of the step is better spent on $b$, which counts as well
 // - [ ] directly away from the lowest point: a tiny step knows nothing of points far away
 static void the_gradient(Chapter& chapter) {
@@ -427,7 +429,7 @@ static void the_gradient(Chapter& chapter) {
 
   // On the left the map, on the right the climb in every direction. It is a wave: highest along the gradient, lowest
   // opposite, zero at right angles. In a direction in which the height does not change lies the contour. So the gradient
-  // stands *perpendicular on the contour*, and points uphill.
+  // stands *perpendicular to the contour*, and points uphill.
   Tensor across = linspace(0.95, 3.05, 106, f64).reshape({1, 106, 1});  // w
   Tensor up = linspace(2.1, 3.9, 91, f64).reshape({91, 1, 1});          // b
   Tensor land = mean(square(across * rides() + up - fares()),
@@ -504,7 +506,7 @@ static void any_direction(Chapter& chapter) {
 // up in one sixth of them, in the long run: that is its **probability**. The mean of the throws settles at the
 // **expectation**, every value times its probability, added up:
 //
-// $$\mathbb E[x] = \sum_x p(x)\, x = \tfrac16 (1 + 2 + 3 + 4 + 5 + 6) = 3.5 .$$
+// $$\mathbb E[x] = \sum_x p(x)\, x = \frac{1 + 2 + \dots + 6}{6} = 3.5 .$$
 //
 // The mean square of the distance to it is the **variance**, and the root of that the **standard deviation** $\sigma$:
 //
@@ -585,7 +587,7 @@ static void a_die(Chapter& chapter) {
 }
 
 // A result without such an *error bar* cannot be read. Is 98.1 % better than 97.9 %? A share $p$ of $n$ cases has the
-// standard error $\sqrt{p(1-p)/n}$. With 10 000 test pictures that is 0.14 %, and the answer is: nobody knows.
+// standard error $\sqrt{p(1-p)/n}$. With 10 000 test pictures that is 0.14 %, and from these numbers alone nobody knows.
 //
 // # The blue cab
 //
@@ -603,11 +605,12 @@ static void a_die(Chapter& chapter) {
 static void the_blue_cab(Chapter& chapter) {
   chapter.section("The blue cab");
   const int64_t nights = chapter.pick(20000, 200000, 200000);
+  const double reliable = chapter.option("witness");  // 0.8
   Generator random(chapter.seed());
   Tensor u = rand({nights}, random, f64),
-         v = rand({nights}, random, f64);   // (nights,)
-  Tensor blue = u < 0.15, right = v < 0.8;  // (nights,) of true and false
-  Tensor says_blue = blue == right;         // blue and right, or green and wrong
+         v = rand({nights}, random, f64);        // (nights,)
+  Tensor blue = u < 0.15, right = v < reliable;  // (nights,) of true and false
+  Tensor says_blue = blue == right;  // blue and right, or green and wrong
   Tensor hit = blue & says_blue, false_alarm = ~blue & says_blue;
 
   // Draw each night as a point, its two random numbers as coordinates. Then probabilities are *areas*. What she calls
@@ -624,9 +627,10 @@ static void the_blue_cab(Chapter& chapter) {
       .ylim(0, 1)
       .axes("first number: the colour", "second: is she right?");
 
-  // Write $P(A \mid B)$ for the probability of $A$ among the cases in which $B$ holds. The areas say
+  // Write $P(A \mid B)$ for the probability of $A$ among the cases in which $B$ holds. The areas say that
+  // $P(\text{blue} \mid \text{says blue})$ is
   //
-  // $$P(\text{blue} \mid \text{says blue}) = \frac{0.15 \cdot 0.8}{0.15 \cdot 0.8 + 0.85 \cdot 0.2} = \frac{12}{29},$$
+  // $$\frac{0.15 \cdot 0.8}{0.15 \cdot 0.8 + 0.85 \cdot 0.2} = \frac{12}{29} = 0.414,$$
   //
   // and in general this is **Bayes' rule**:
   //
@@ -637,7 +641,8 @@ static void the_blue_cab(Chapter& chapter) {
   double bar = std::sqrt(counted * (1 - counted) / sum(says_blue.to(f64)).item());
   chapter.say("{} nights. Of the taxis that she calls blue {:.4f} ± {:.4f} are.",
               nights, counted, bar);
-  chapter.check("12/29, give or take five error bars", 12.0 / 29, counted, 5 * bar);
+  double p = 0.15 * reliable / (0.15 * reliable + 0.85 * (1 - reliable));
+  chapter.check("the formula, give or take five error bars", p, counted, 5 * bar);
   chapter.claim("cab", "of the taxis that are called blue so many are blue",
                 counted, near(0.414, 0.025), built_in,
                 {.quick = near(0.414, 0.08), .unit = "%"});
@@ -705,24 +710,29 @@ static void the_dial_that_makes_it_likely(Chapter& chapter) {
 // ## Why squares?
 //
 // Why did we square the taxi's errors? Suppose a fare is $w x + b$ plus chance: a red light, a detour. The sum of many
-// small chances has the **normal distribution**, the bell curve, with mean $\mu$ and standard deviation $\sigma$:
+// small chances has, very nearly, the **normal distribution**, the bell curve, with mean $\mu$ and standard deviation
+// $\sigma$:
 //
 // $$p(y) = \frac{1}{\sqrt{2\pi}\,\sigma}\; e^{-(y - \mu)^2 / 2\sigma^2} .$$
 //
 // It is a **density**: areas under it are probabilities. Between $\mu - \sigma$ and $\mu + \sigma$ lie 68.3 %. Put
 // $\mu = w x_i + b$, multiply over the rides, and take the logarithm:
 //
-// $$\ln \ell(w, b) = -\frac{1}{2\sigma^2} \sum_i (w x_i + b - y_i)^2 + \text{a number without dials.}$$
+// $$\ln \ell(w, b) = c - \frac{1}{2\sigma^2} \sum_i (w x_i + b - y_i)^2 .$$
 //
-// There are the squares. Where the likelihood is largest the mean squared error is smallest, whatever $\sigma$ is. Other
-// kinds of chance ask for other losses; for yes and no it is the coin's, in chapter 3.
+// The number $c$ has no dials in it, and there are the squares. Where the likelihood is largest the mean squared error is
+// smallest, whatever $\sigma$ is. Other kinds of chance ask for other losses; for yes and no it is the coin's, in chapter
+// 3.
 static void why_squares(Chapter& chapter) {
   chapter.section("Why squares?");
   Generator random(chapter.seed());
-  Tensor chance = randn({chapter.pick(20000, 200000, 200000)}, random);  // (n,)
-  chapter.claim("one-sigma", "normal numbers within one standard deviation",
-                mean((abs(chance) < 1).to(f64)).item(), near(0.6827, 0.01),
-                built_in, {.quick = near(0.6827, 0.03), .unit = "%"});
+  const int64_t n = chapter.pick(10000, 50000, 50000);
+  chapter.say("{} sums of 48 small chances each.", n);
+  Tensor small = rand({n, 48}, random) - 0.5;  // (n, 48): variance 1/12 each
+  Tensor chance = sum(small, {1});             // (n,): variance 48/12, so σ = 2
+  chapter.claim("one-sigma", "sums of 48 chances within one standard deviation",
+                mean((abs(chance) < 2).to(f64)).item(), near(0.683, 0.02), built_in,
+                {.quick = near(0.683, 0.045), .unit = "%"});
 
   // Fares that vary by 1.5 euros, and two settings of the dials whose losses we know. How much likelier is the second? By
   // bell curves, and by losses:
@@ -907,42 +917,43 @@ static void how_small_a_nudge(Chapter& chapter) {
 //
 // # The notation of this book
 //
-// For looking up, not for learning. Numbers in brackets are the chapters that bring what this one did not.
+// For looking up, not for learning. `Code` is how the programs call it; a number in brackets is the chapter that brings
+// what this one did not.
 //
-// | | in code | |
-// |---|---|---|
-// | $x$, $y$, $\hat y$ | `x`, `y`, `y_hat` | what goes in, what should come out, what does |
-// | $n$, $d$, $k$ | | how many examples, inputs, classes |
-// | $X$ | `x`, `X` | examples as rows, $(n, d)$ |
-// | $w$, $b$, $W$ | `weight`, `bias` | the dials; a matrix $W$ is (out, in) |
-// | $\theta$ | `parameters(model)` | all dials together |
-// | $L$ | `loss` | how wrong the dials are |
-// | $\partial L / \partial w$, $\nabla L$ | `grad(loss, w)` | one slope, all slopes |
-// | $\varepsilon$ | `eps` | a nudge, or another small number |
-// | $A^\top$, $AB$, $\odot$ | `A.t()`, `matmul`, `*` | rows become columns; matrix product; element by element |
-// | $\lVert x \rVert$ | `norm(x)` | length: root of the sum of squares |
-// | $[z > 0]$ | `z > 0` | 1 where it is true, else 0 |
-// | $\ln$, $\arg\max$ | `log`, `argmax` | natural logarithm; where the largest value is |
-// | $P(A \mid B)$, $p(x)$ | | probability of $A$ if $B$ holds; probability or density |
-// | $\mathbb E$, $\mathrm{Var}$ | `mean`, `var` | expectation and variance, estimated from data |
-// | $\mu$, $\sigma$, $\Sigma$ | `mean`, `std` | mean, standard deviation, covariance matrix (2) |
-// | $\mathcal N(\mu, \sigma^2)$, $\sim$ | `randn` | normal distribution; is drawn from |
-// | $H$, $\mathrm{KL}(p \,\Vert\, q)$ | `cross_entropy` | entropy; Kullback–Leibler divergence |
-// | $u$ | | relative error of rounding |
-// | $\eta$ | `lr` | learning rate: how far one step goes (1) |
-// | $\lambda$ | `weight_decay` | weight of a penalty (1) |
-// | $z$ | `logits` | score for a class; what goes into a bend (3, 5); a code (38) |
-// | $\sigma(z)$ | `sigmoid` | $1 / (1 + e^{-z})$ (3) |
-// | $h$, $a$ | `hidden` | hidden unit, activation function (5); state (23) |
-// | $\nabla^2 L$ | `hessian` | all second slopes (8) |
-// | $\delta_l$ | | $\partial L / \partial Z_l$ for layer $l$ (5) |
-// | $t$, $T$ | `step` | step or time, and their number (9, 23) |
-// | $Q$, $K$, $V$ | | queries, keys, values (30) |
-// | $(B, T, C)$ | | in shapes: batch, time, channels (30) |
-// | $(B, C, H, W)$ | | batch, channels, height, width (16) |
-// | $p_\theta$, $q_\phi$ | | a model's density, and an approximate posterior (39) |
-// | $G$, $D$ | | generator, discriminator (40) |
-// | $s$, $a$, $r$, $\gamma$, $\pi$ | | state, action, reward, discount, policy (45) |
+// | | |
+// |---|---|
+// | $x$, $y$, $\hat y$ | what goes in, what should come out, what does: `x`, `y`, `y_hat` |
+// | $n$, $d$, $k$ | how many examples, inputs, classes |
+// | $X$ | examples as rows, $(n, d)$ |
+// | $w$, $b$, $W$ | the dials: `weight`, `bias`; a matrix $W$ is (out, in) |
+// | $\theta$ | all dials together: `parameters(model)` |
+// | $L$ | how wrong the dials are: `loss` |
+// | $\partial L / \partial w$, $\nabla L$ | one slope, all slopes: `grad(loss, w)` |
+// | $\nabla^2 L$ | the slopes of the slopes (8) |
+// | $\varepsilon$ | a nudge, or another small number: `eps` |
+// | $A^\top$, $AB$, $\odot$ | rows become columns, `A.t()`; matrix product, `matmul`; product element by element, `*` |
+// | $\lVert x \rVert$ | length, root of the sum of squares: `norm` |
+// | $[z > 0]$ | 1 where it is true, else 0 |
+// | $\ln$, $\arg\max$ | natural logarithm, `log`; where the largest value is |
+// | $P(A \mid B)$, $p(x)$ | probability of $A$ if $B$ holds; probability or density |
+// | $\mathbb E$, $\mathrm{Var}$ | expectation, variance; estimated by `mean`, `var` |
+// | $\mu$, $\sigma$, $\Sigma$ | mean, standard deviation, covariance matrix (2) |
+// | $\mathcal N(\mu, \sigma^2)$, $\sim$ | normal distribution, `randn`; is drawn from |
+// | $H$, $\mathrm{KL}(p \,\Vert\, q)$ | entropy, Kullback–Leibler divergence |
+// | $u$ | relative error of rounding |
+// | $\eta$ | learning rate, `lr`: how far one step goes (1) |
+// | $\lambda$ | weight of a penalty (1) |
+// | $z$ | score of a class, `logits` (3); what goes into a bend (5); a code (38) |
+// | $\sigma(z)$ | $1 / (1 + e^{-z})$, `sigmoid` (3) |
+// | $h$, $a$ | hidden unit, activation function (5); state (23) |
+// | $\delta_l$ | $\partial L / \partial Z_l$ for layer $l$ (5) |
+// | $t$, $T$ | step or time, and their number (9, 23) |
+// | $Q$, $K$, $V$ | queries, keys, values (30) |
+// | $(B, T, C)$ | in shapes: batch, time, channels (30) |
+// | $(B, C, H, W)$ | batch, channels, height, width (16) |
+// | $p_\theta$, $q_\phi$ | a model's density, an approximate posterior (39) |
+// | $G$, $D$ | generator, discriminator (40) |
+// | $s$, $a$, $r$, $\gamma$, $\pi$ | state, action, reward, discount, policy (45) |
 //
 // Some signs have two meanings, as everywhere. With an argument $\sigma$ is the sigmoid, and in a shape $H$ is a height.
 //
@@ -999,6 +1010,8 @@ int main(int argc, char** argv) {
        .quick = "the same with fewer throws of dice",
        .normal = "a second or two, no files, no GPU",
        .full = "the same as without: nothing trains here, and no data are read",
+       .options = {{"witness", 0.8,
+                    "how often the witness of the blue cab is right", 0, 1}},
        .claims = {"same-seed",
                   "messages",
                   "each-with-each",
