@@ -48,11 +48,13 @@ def chapter(site, folder, number, page, sources):
     if not question:
         site.error(readme, 1, "no question: the first paragraph under the title asks what the chapter answers")
     place = prose.Place(readme, [n for n, _ in question], page, site)
-    runs = [("", results.runs.get("default")), (" --full", results.runs.get("full"))]
+    runs = [("", results.runs.get("default"))]
+    if f"./run {number} --full" in site.text(readme):              # a chapter without real data has no such run
+        runs.append((" --full", results.runs.get("full")))
     chips = "".join(f'<span><code class="chip">./run {number}{option}</code> {escape(measured.chip(run))}</span>'
                     for option, run in runs)
     page.ids.add("run-it")
-    out.append(title(page.title, prose.render("\n".join(t for _, t in question), place, True), int(number),
+    out.append(title(page.title, prose.render("\n".join(t for _, t in question), place, True), str(int(number)),
                      f'<p class="chips" id="run-it">{chips}</p>'))
     _warn_of_old_numbers(site, folder, number, page, results)
 

@@ -105,7 +105,10 @@ def code(site, source, lines, page):
             token = source.tokens[index]
             html = prose.colour(token.kind, token.text, piece)
             target = _target(site, source, index, token)
-            parts.append(f'<a href="{escape(_href(site, target, page))}">{html}</a>' if target else html)
+            css = ' class="chapter"' if _chapter(token) else ""
+            if css and not target:
+                html = f'<span class="unwritten" title="not written yet">{html}</span>'
+            parts.append(f'<a{css} href="{escape(_href(site, target, page))}">{html}</a>' if target else html)
         anchor = line_id(source, page, number)
         page.ids.add(anchor)
         page.anchors[(source.name, f"L{number}")] = anchor
@@ -118,8 +121,16 @@ def line_id(source, page, number):
     return f"L{number}" if page.nav == "Library" or file == "main.cpp" else f"{file}-L{number}"
 
 
+def _chapter(token):
+    """The folder of a chapter, there or not, if the token is a string that names one: "05_neural_network"."""
+    name = re.fullmatch(r'"(\d\d_[a-z0-9_]+)"', token.text)
+    return f"chapters/{name[1]}" if token.kind == "string" and name else None
+
+
 def _target(site, source, index, token):
     """What a token leads to: (file, line), line 0 for the file itself; or None."""
+    if (chapter := _chapter(token)) and f"{chapter}/README.md" in site.pages:
+        return f"{chapter}/README.md", 0
     if token.kind == "string" and (token.line, token.text) in source.includes:
         name = token.text.strip('"')
         beside = posixpath.normpath(posixpath.join(posixpath.dirname(source.name), name))
@@ -135,6 +146,8 @@ def _href(site, target, page):
     other = site.pages[name]
     if line:
         part = "#" + line_id(site.sources[name], other, line)
+    elif name.endswith("/README.md"):
+        part = "#top" if other is page else ""
     else:
         part = "" if other is not page else "#" + prose.slug(name.rsplit("/", 1)[-1])
     return part if other is page else page.root + other.path + part

@@ -279,6 +279,16 @@ class Page(Book):
         self.assertIn('<a href="../../library/nn/linear.cpp.html#L4">relu</a>', self.page("library/nn/linear.hpp.html"))
         self.assertNotIn(">size</a>", page)
 
+    def test_a_chapters_folder_leads_to_it_once_it_is_there(self):
+        self.edit(f"{CHAPTER}/losses.hpp", "#pragma once\n", "#pragma once\nconst char* map[] = {\"05_neural_network\", \"07_deep\"};\n")
+        page = self.woven()
+        self.assertIn('<a class="chapter" href="#top"><span class="s">&quot;05_neural_network&quot;</span></a>', page)
+        self.assertIn('<span class="unwritten" title="not written yet"><span class="s">&quot;07_deep&quot;</span></span>', page)
+        shutil.copytree(self.root / CHAPTER, self.root / "chapters/07_deep")
+        page = self.woven()
+        self.assertIn('<a class="chapter" href="../chapters/07_deep.html"><span class="s">&quot;07_deep&quot;</span></a>', page)
+        self.assertNotIn("unwritten", page)
+
     def test_every_link_leads_somewhere_and_nothing_needs_a_network(self):
         self.woven()
         site = self.root / "site"
