@@ -409,8 +409,13 @@ class Script {
     if (!thin) {
       for (size_t i = 0; i < n; ++i) put(i);
     } else {
-      for (size_t b = 0; b < buckets; ++b) {
-        size_t from = b * n / buckets, to = (b + 1) * n / buckets, low = from, high = from;
+      auto bucket = [&](size_t i) {
+        const double at = x.has(s.x[i]) ? x.map(s.x[i]) : 0;
+        return static_cast<size_t>(std::clamp(at, 0.0, 1.0) * static_cast<double>(buckets - 1));
+      };
+      for (size_t from = 0, to = 0; from < n; from = to) {
+        while (to < n && bucket(to) == bucket(from)) ++to;
+        size_t low = from, high = from;
         for (size_t i = from; i < to; ++i) {
           if (s.y[i] < s.y[low] || std::isnan(s.y[low])) low = i;
           if (s.y[i] > s.y[high] || std::isnan(s.y[high])) high = i;

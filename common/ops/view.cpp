@@ -205,14 +205,20 @@ template <class F> static Tensor part(const char* op, const Tensor& x, const Sha
                      });
 }
 
+// The place `at` of dimension d, counted from 0; negative ones count from the end.
+static int64_t wrap_index(int64_t at, int d, const Shape& shape) {
+  const int64_t size = shape[d], index = at < 0 ? at + size : at;
+  if (index < 0 || index >= size) {
+    throw IndexError("select: index " + std::to_string(at) + " is out of range for dimension " + std::to_string(d) +
+                     " of shape " + to_string(shape));
+  }
+  return index;
+}
+
 Tensor Tensor::select(int64_t d, int64_t at) const {
   if (dim() == 0) throw IndexError("select: a scalar has no dimension to select from");
-  int i = wrap_dim(d, dim(), "select");
-  int64_t size = shape()[i], index = at < 0 ? at + size : at;
-  if (index < 0 || index >= size) {
-    throw IndexError("select: index " + std::to_string(at) + " is out of range for dimension " + std::to_string(i) +
-                     " of shape " + to_string(shape()));
-  }
+  const int i = wrap_dim(d, dim(), "select");
+  const int64_t index = wrap_index(at, i, shape());
   Shape shape = this->shape();
   shape.erase(i);
   return part("select", *this, shape, [&](Strides strides) {
@@ -336,14 +342,15 @@ Tensor Tensor::operator[](std::initializer_list<Index> indices) const {
     throw IndexError(std::to_string(used) + " indices for a tensor of shape " + to_string(shape()));
   }
   int64_t whole = dim() - used;
+  int ours = 0;  // the dimension of this tensor that is dimension d of what is left of it
   for (const Index& i : indices) {
     switch (i.kind) {
-      case Index::Kind::at: x = x.select(d, i.at); break;
-      case Index::Kind::slice: x = x.slice(d++, i.slice); break;
+      case Index::Kind::at: x = x.select(d, wrap_index(i.at, ours++, shape())); break;
+      case Index::Kind::slice: x = x.slice(d++, i.slice), ++ours; break;
       case Index::Kind::none: x = x.unsqueeze(d++); break;
       case Index::Kind::ellipsis:
         if (whole < 0) throw IndexError("only one Ellipsis may stand between brackets");
-        d += std::exchange(whole, -1);
+        d += whole, ours += static_cast<int>(std::exchange(whole, -1));
         break;
     }
   }

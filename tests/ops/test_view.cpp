@@ -102,6 +102,8 @@ TEST_CASE("shape errors name the operation, the shapes and what would fit", "[op
   CHECK_THROWS_AS(stack({}), ShapeError);
   CHECK_THROWS_AS(repeat_interleave(ones({3})), DTypeError);
   CHECK_THROWS_WITH(x.select(1, 4), "select: index 4 is out of range for dimension 1 of shape (3, 4)");
+  CHECK_THROWS_WITH((x[{0, 4}]), "select: index 4 is out of range for dimension 1 of shape (3, 4)");
+  CHECK_THROWS_WITH((x[{None{}, Ellipsis{}, -5}]), "select: index -5 is out of range for dimension 1 of shape (3, 4)");
   CHECK_THROWS_WITH(Tensor().as_strided({1}, {1}), ContainsSubstring("undefined"));
   CHECK_THROWS_WITH(einsum("i,i->", {ones({3}), ones({3}, DType::float64)}),
                     "einsum, tensordot: need operands of one type, got float32 and float64");
