@@ -39,10 +39,10 @@ static std::vector<fs::path> checkpoints(const fs::path& out) {
   return files;
 }
 
-// A run that saves after every update is killed again and again, each time a random moment after it was started, and goes
+// A run that saves after every update is killed again and again, each time a random moment after it has begun, and goes
 // on from what it finds. What it arrives at in the end has the bits of a run that nobody disturbed.
 TEST_CASE("killed at sixty random moments, a run ends with the same bits") {
-  const std::vector<std::string> options = {"--quick", "--seed", "5", "--updates", "4000"};
+  const std::vector<std::string> options = {"--quick", "--seed", "5", "--steps", "20", "--updates", "4000"};
   Run unbroken = run_program(options);
   REQUIRE(unbroken.status == 0);
 
@@ -54,6 +54,7 @@ TEST_CASE("killed at sixty random moments, a run ends with the same bits") {
     const bool resuming = !checkpoints(folder->path()).empty();
     if (resuming) arguments.push_back("--resume");
     Running running(CHAINRULE_PROGRAM, arguments, folder);
+    REQUIRE(running.wait_for("By hand first"));
     usleep(static_cast<useconds_t>(1000 + random.uniform_double() * 60000));
     running.send(SIGKILL);
     Run killed = running.finish();
