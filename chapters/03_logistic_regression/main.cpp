@@ -1,0 +1,404 @@
+// This file is the whole chapter, in the order in which one reads it. It needs the library and nothing else. Every gradient
+// in it is derived on the page and computed by our own formula; the library's `grad` only checks.
+#include "book/chapter.hpp"
+#include "chainrule.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+using namespace cr;
+
+constexpr DType f64 = DType::float64;
+
+static double largest_gap(const Tensor& a, const Tensor& b) {
+  return amax(abs(a - b)).item();
+}
+
+// # A line that answers the wrong question
+//
+// Six messages. $x$ counts their words in capitals. Those with 1, 2 and 3 such words were wanted mail, $y = 0$; those with 4, 5
+// and 6 were junk, $y = 1$. A rule for the next message, please.
+//
+// We have a tool that turns $x$ into $y$: the straight line of chapter 1. Fit it to the labels as if 0 and 1 were amounts, and
+// call junk whatever it puts above one half. For six points it puts the border at 3.5, between the two kinds. So far, so good.
+static void a_line(Chapter& chapter) {
+  chapter.section("A line that answers the wrong question");
+  chapter.say(
+      "Six messages, x words in capitals. 1, 2, 3 were wanted (0), 4, 5, 6 were "
+      "junk (1). We fit a straight line to these labels; above 1/2 means junk.");
+
+  // Least squares for one input: slope and height at the mean. The border is where the line passes through one half.
+  struct Line {
+    double slope, x_mean, y_mean;
+    double operator()(double x) const { return y_mean + slope * (x - x_mean); }
+    double border() const { return x_mean + (0.5 - y_mean) / slope; }
+  };
+  auto fit = [](const Tensor& x, const Tensor& y) {
+    Tensor dx = x - mean(x), dy = y - mean(y);  // (n,)
+    return Line{(sum(dx * dy) / sum(dx * dx)).item(), mean(x).item(),
+                mean(y).item()};
+  };
+  Tensor x = tensor({1, 2, 3, 4, 5, 6, 30}, f64);  // (7,)
+  Tensor y = tensor({0, 0, 0, 1, 1, 1, 1}, f64);   // (7,)
+  Line six = fit(x[Slice{0, 6}], y[Slice{0, 6}]);
+  chapter.check("border for six messages", 3.5, six.border());
+
+  // Then a seventh arrives. It has 30 words in capitals and is junk, as anybody would have guessed, and as the line said
+  // already.
+  //
+  // ? We fit the line again, to all seven. Where does its border go?
+  // - [ ] it stays at 3.5, since the new message was on the right side: a line knows no sides, it was asked for 1 and said 7.3
+  // - [ ] to the left, since there is more junk now: there is, but what counts is how far the line misses, and it misses upwards
+  // - [x] to the right, past 4: to come down from 7.3 at $x = 30$ the line tilts, and the message with 4 capitals is let through
+  Line seven = fit(x, y);
+  chapter.say("At x = 30 the first line says {:.2f}. It was asked for 1.", six(30));
+  chapter.claim("pulled", "one message more, no surprise, and the border moves to",
+                seven.border(), near(6986.0 / 1554, 1e-9), identity);
+  Tensor along = linspace(0, 31, 63, f64);  // (63,)
+  auto heights = [&along](const Line& line) {
+    return line.y_mean + line.slope * (along - line.x_mean);
+  };
+  chapter.figure("line", "the best line for six messages, and for seven")
+      .line(along, heights(six), "six")
+      .line(along, heights(seven), "seven")
+      .scatter(x, y, "messages")
+      .hline(0.5, "1/2")
+      .ylim(-0.5, 2)
+      .axes("words in capitals", "answer");
+}
+
+// The line answers "how much?". At 30 capitals it saw an amount of 7.3, and squared error punished it for being too right. We
+// asked "which one?", and to that the answer is a number between 0 and 1: a probability.
+//
+// # Adding up evidence
+//
+// What should that probability be? Say that a word in capitals is twice as likely in junk as in wanted mail, each word for
+// itself, and that before we read, the **odds** of junk are 1 to 8: one junk message for eight wanted ones. Then Bayes' rule
+// (chapter 0) multiplies the odds by two for every such word, and a product turns into a sum by taking the logarithm:
+//
+// $$\text{odds} = \tfrac18 \cdot 2^x, \qquad \ln \text{odds} = x \ln 2 - 3 \ln 2 .$$
+//
+// A straight line! Evidence adds up, as long as we count in logarithms of odds. That is what we change: the line stays, but what
+// it answers is the log-odds of class 1, and it may be any number. It is called the **logit**, $z = w x + b$.
+//
+// Odds are $p / (1 - p)$, so $e^z = p/(1-p)$. Solve for $p$ and out comes the **sigmoid**, or logistic function:
+//
+// $$p = \frac{1}{1 + e^{-z}} = \sigma(z) .$$
+//
+// A model that computes $\hat y = \sigma(w x + b)$ is called **logistic regression**. Its answer never leaves the range from 0 to
+// 1. A logit of 0 means "no idea", one of 10 means "almost surely", and one of 20 hardly differs from one of 10.
+static void adding_up_evidence(Chapter& chapter) {
+  chapter.section("Adding up evidence");
+  chapter.say(
+      "Odds of 1 to 8 before reading, doubled by every word in capitals. After "
+      "five of them the odds are 4 to 1, which is a probability of 4/5:");
+  double w = std::log(2), b = -3 * std::log(2);
+  Tensor five = tensor(w * 5 + b, f64);  // ln 4
+  chapter.check("σ(ln 4)", 4.0 / 5, sigmoid(five).item());
+  Tensor x = linspace(-2, 8, 101, f64);             // (101,)
+  Tensor words = tensor({0, 1, 2, 3, 4, 5, 6}, f64);  // (7,)
+  chapter.figure("evidence", "log-odds climb in a straight line; the probability follows")
+      .size(760, 300)
+      .panel("log-odds")
+      .line(x, w * x + b)
+      .scatter(words, w * words + b)
+      .hline(0)
+      .axes("words in capitals", "z")
+      .panel("probability")
+      .line(x, sigmoid(w * x + b))
+      .scatter(words, sigmoid(w * words + b))
+      .hline(0.5)
+      .ylim(0, 1)
+      .axes("words in capitals", "σ(z)");
+}
+
+// # Cross-entropy
+//
+// Nobody tells us $w$ and $b$; we have examples. Which $w$ and $b$ fit them best? Chapter 0's principle of maximum likelihood
+// says: those under which what happened was most probable. The model gives a label $y = 1$ the probability $\hat y$, and a
+// label $y = 0$ the probability $1 - \hat y$. In one line that is $\hat y^{\,y} (1 - \hat y)^{1 - y}$, since a power of 0 is
+// one. For $n$ examples, drawn independently, we multiply:
+//
+// $$\text{likelihood} = \prod_{i=1}^{n} \hat y_i^{\,y_i}\, (1 - \hat y_i)^{1 - y_i} .$$
+//
+// Take minus the logarithm, so that products become sums and larger is worse, and divide by $n$. That is our loss:
+//
+// $$L = -\frac1n \sum_{i=1}^{n} \big( y_i \ln \hat y_i + (1 - y_i) \ln (1 - \hat y_i) \big) .$$
+//
+// It is called **cross-entropy**. Chapter 0 called $-\ln p$ the surprise at seeing what had probability $p$, and the mean surprise
+// the entropy. Here the labels come from the world and the probabilities from the model: it is the mean surprise of somebody who
+// believes $\hat y$ and sees $y$.
+static void cross_entropy_from_likelihood(Chapter& chapter) {
+  chapter.section("Cross-entropy");
+  chapter.say(
+      "Three messages; the model says 0.5, 0.8 and 0.9, and the labels are 0, "
+      "1 and 1. How likely was that? Then the same as a loss.");
+  double likelihood = (1 - 0.5) * 0.8 * 0.9;  // 0.36
+  double loss = -std::log(likelihood) / 3;    // 0.3406
+  Tensor y_hat = tensor({0.5, 0.8, 0.9}, f64), y = tensor({0, 1, 1}, f64);  // (3,)
+  Tensor surprise = -(y * log(y_hat) + (1 - y) * log(1 - y_hat));           // (3,)
+  chapter.check("mean surprise", loss, mean(surprise).item());
+  chapter.check("the library's loss", loss, binary_cross_entropy(y_hat, y).item());
+
+  // Why the logarithm, if both are best at the same place? Because of what a computer does to the product. Two thousand
+  // coin tosses have the likelihood $2^{-2000}$, and float64 ends at about $2^{-1075}$. What is left is zero, and zero has no
+  // slope. The sum of logarithms is $2000 \ln 2 = 1386.3$.
+  Tensor coins = full({2000}, 0.5, f64);  // (2000,)
+  chapter.check("likelihood of 2000 tosses, in float64", 0, prod(coins).item());
+  chapter.check("minus its logarithm", 2000 * std::log(2), -sum(log(coins)).item());
+}
+
+// # One example, by hand
+//
+// One message with $x = 2$ that was junk, $y = 1$, and a guess, $w = 0.5$ and $b = -1$. The **forward pass** goes from left to
+// right:
+//
+// $$z = w x + b, \qquad \hat y = \sigma(z), \qquad L = -\ln \hat y \quad (\text{as } y = 1).$$
+static void one_example_by_hand(Chapter& chapter) {
+  chapter.section("One example, by hand");
+  double x = 2, y = 1;     // one example
+  double w = 0.5, b = -1;  // two parameters, guessed
+  double z = w * x + b;                   // 0
+  double y_hat = 1 / (1 + std::exp(-z));  // 0.5
+  double loss = -std::log(y_hat);         // ln 2 = 0.6931
+
+  // Now the chain rule. First the slope of the sigmoid. With $u = 1 + e^{-z}$ it is $\sigma = 1/u$, so $\sigma' = -u'/u^2 =
+  // e^{-z} / u^2$, and since $e^{-z} = u - 1$,
+  //
+  // $$\sigma'(z) = \frac{u - 1}{u^2} = \frac1u \Big(1 - \frac1u\Big) = \sigma(z)\,(1 - \sigma(z)) .$$
+  //
+  // Then both terms of the loss at once. The slope of $-\ln \hat y$ is $-1/\hat y$, that of $-\ln(1 - \hat y)$ is $1/(1 - \hat y)$:
+  //
+  // $$\frac{\partial L}{\partial z} = \Big( -\frac{y}{\hat y} + \frac{1 - y}{1 - \hat y} \Big)\, \hat y\,(1 - \hat y)
+  //   = -y\,(1 - \hat y) + (1 - y)\,\hat y = \hat y - y .$$
+  //
+  // Everything complicated cancels. What is left is the answer minus the label, as in chapter 1. From $z = w x + b$ follow
+  // $\partial L / \partial w = (\hat y - y)\, x$ and $\partial L / \partial b = \hat y - y$.
+  double dz = y_hat - y;  // -0.5
+  double dw = dz * x;     // -1
+  double db = dz;         // -0.5
+
+  // One step of chapter 1's gradient descent, with learning rate 0.4: against the gradient, so both parameters go up. The
+  // model now gives the right label 73 % instead of 50.
+  double lr = 0.4;
+  double new_w = w - lr * dw;                            // 0.9
+  double new_b = b - lr * db;                            // -0.8
+  double new_z = new_w * x + new_b;                      // 1
+  double new_loss = std::log(1 + std::exp(-new_z));      // 0.3133
+  chapter.say("Forward: z = {}, ŷ = {}, loss {:.4f}.", z, y_hat, loss);
+  chapter.say("Backward: dL/dz = {}, dL/dw = {}, dL/db = {}.", dz, dw, db);
+  chapter.say("One step of {}: w = {}, b = {}, loss {:.4f}.", lr, new_w, new_b, new_loss);
+
+  // The library gets its gradients from a record of the forward pass, without our formula. Does it agree?
+  Tensor W = tensor(w, f64).requires_grad_();
+  Tensor B = tensor(b, f64).requires_grad_();
+  Tensor Y = tensor(y, f64);
+  Tensor L = binary_cross_entropy_with_logits(W * x + B, Y);
+  std::vector<Tensor> g = grad(L, {W, B});
+  chapter.check("loss", loss, L.item());
+  chapter.check("dL/dw", dw, g[0].item());
+  chapter.check("dL/db", db, g[1].item());
+  Tensor L2 = binary_cross_entropy_with_logits((W - lr * g[0]) * x + (B - lr * g[1]), Y);
+  chapter.check("loss after one step", new_loss, L2.item());
+}
+
+// # Why not squared error?
+//
+// We could keep the loss of chapter 1 and fit $\hat y = \sigma(z)$ to labels 0 and 1 with $(\hat y - y)^2$.
+// Watch its gradient when the model is confidently wrong: for $y = 1$,
+//
+// $$\frac{\partial L}{\partial z} = 2(\hat y - 1)\,\hat y\,(1 - \hat y) \;\to\; 0 \quad\text{as}\quad z \to -\infty .$$
+//
+// Far on the wrong side the push dies out. Cross-entropy's gradient is $\hat y - y$: it never lets go.
+
+// The ratio of two gradients at the point of the grid next to `at`.
+static double ratio_at(const Tensor& a, const Tensor& b, const Tensor& z, double at) {
+  int64_t i = argmin(abs(z - at)).item<int64_t>();
+  return a[i].item() / b[i].item();
+}
+
+static void why_not_squared_error(Chapter& chapter) {
+  chapter.section("Why not squared error?");
+  chapter.say(
+      "Both losses for a label y = 1, differentiated at every logit from -10 to "
+      "10. Look at the left end, where the model is confidently wrong.");
+  Tensor z = linspace(-10, 10, 201).requires_grad_();  // (201,)
+  Tensor y = ones_like(z);                             // (201,)
+
+  // Differentiate both losses at every $z$ at once. The terms of the sum do not share variables, so the sum's gradient is each
+  // term's own.
+  Tensor squared = grad(sum(square(sigmoid(z) - y)), z);  // (201,)
+  Tensor entropy = grad(
+      sum(binary_cross_entropy_with_logits(z, y, Reduction::none)), z);  // (201,)
+  Tensor y_hat = sigmoid(z.detach());                                    // (201,)
+  chapter.check("squared error, by hand", 2 * (y_hat - 1) * y_hat * (1 - y_hat), squared, 1e-6);
+  chapter.check("cross-entropy, by hand", y_hat - 1, entropy, 1e-6);
+  chapter.figure("gradients", "gradient of the two losses when the label is 1")
+      .line(z.detach(), entropy, "cross-entropy never lets go")
+      .line(z.detach(), squared, "squared error is flat where most wrong")
+      .axes("z", "dL/dz");
+
+  // ? At $z = -8$, how many times harder does cross-entropy push?
+  // - [ ] about 2: that is the ratio at $z = 0$
+  // - [ ] about 55: that is $e^4$, half of the exponent lost
+  // - [x] over 1000: $1 / (2\,\hat y (1 - \hat y))$, and $\hat y = 0.0003$
+  chapter.claim("harder-push",
+                "at z = -8 cross-entropy pushes 1 / (2 ŷ (1 - ŷ)) times harder",
+                ratio_at(entropy, squared, z.detach(), -8), near(1491.5, 1e-3), identity);
+}
+
+// # Two clouds
+//
+// Two inputs now, so that we can see the whole model: 1000 points around $(-1, -\frac12)$ with label 0 and 1000 around
+// $(1, \frac12)$ with label 1, all scattered by a normal distribution of variance 1 in each direction.
+struct Points {
+  Tensor x, y;  // (n, 2), (n,)
+};
+
+static Points two_clouds(uint64_t seed) {
+  Generator random(seed);
+  Tensor centre = tensor({1, 0.5}, f64);                     // (2,)
+  Tensor zero = randn({1000, 2}, random, f64) - centre;      // (1000, 2)
+  Tensor one = randn({1000, 2}, random, f64) + centre;       // (1000, 2)
+  return {cat({zero, one}, 0), cat({zeros({1000}, f64), ones({1000}, f64)}, 0)};
+}
+
+// The model is a plane of logits over the plane of points, $z = w_1 x_1 + w_2 x_2 + b$. Points are rows of $X$.
+struct LinearModel {
+  Tensor w, b;  // (d,), ()
+  Tensor logits(const Tensor& X) const { return matmul(X, w) + b; }  // (n, d) → (n,)
+};
+
+// Every example adds its own $(\hat y_i - y_i)\, x_i$ to the gradient of $w$, and the loss is a mean, so
+//
+// $$\frac{\partial L}{\partial w} = \frac1n \sum_i (\hat y_i - y_i)\, x_i = \tfrac1n X^\top (\hat y - y), \qquad
+//   \frac{\partial L}{\partial b} = \tfrac1n \sum_i (\hat y_i - y_i) .$$
+//
+// For squared error only the push changes: $2 (\hat y - y)\,\hat y\,(1 - \hat y)$ in place of $\hat y - y$. We write both.
+using Push = Tensor (*)(const Tensor& y_hat, const Tensor& y);
+static Tensor of_entropy(const Tensor& y_hat, const Tensor& y) { return y_hat - y; }
+static Tensor of_squares(const Tensor& y_hat, const Tensor& y) {
+  return 2 * (y_hat - y) * y_hat * (1 - y_hat);
+}
+
+static LinearModel gradient(const LinearModel& model, const Points& points, Push push) {
+  Tensor dz = push(sigmoid(model.logits(points.x)), points.y);  // (n,)
+  return {matmul(points.x.t(), dz) / points.x.size(0), mean(dz)};
+}
+
+// Gradient descent, with nobody's help. `watch` sees the model before every step.
+template <class Watch>
+static LinearModel descend(LinearModel model, const Points& points, Push push, int steps,
+                           double lr, Watch watch) {
+  for (int step = 0; step < steps; ++step) {
+    watch(model);
+    LinearModel g = gradient(model, points, push);
+    model = {model.w - lr * g.w, model.b - lr * g.b};
+  }
+  return model;
+}
+
+static LinearModel descend(const LinearModel& start, const Points& points, int steps, double lr) {
+  return descend(start, points, of_entropy, steps, lr, [](const LinearModel&) {});
+}
+
+// Which share of the points lies on the side of its label?
+static double right(const LinearModel& model, const Points& points) {
+  Tensor says_one = model.logits(points.x) > 0;  // (n,)
+  return mean((says_one == (points.y > 0.5)).to(f64)).item();
+}
+
+// A grid of places in the plane, row by row from the bottom, to colour it by what a model says there.
+constexpr int64_t kGrid = 61;
+static Tensor places(Extent e) {
+  Tensor x1 = linspace(e.left, e.right, kGrid, f64).reshape({1, -1}).expand({kGrid, kGrid});
+  Tensor x2 = linspace(e.bottom, e.top, kGrid, f64).reshape({-1, 1}).expand({kGrid, kGrid});
+  return stack({x1.reshape({-1}), x2.reshape({-1})}, 1);  // (61 · 61, 2)
+}
+
+static void two_clouds_in_the_plane(Chapter& chapter) {
+  chapter.section("Two clouds");
+  Points points = two_clouds(chapter.seed());
+  chapter.say(
+      "2000 points in the plane, two classes. First our gradient against the "
+      "library's at a random place, then 500 steps of descent from zero.");
+  Generator random(chapter.seed());
+  LinearModel anywhere = {randn({2}, random, f64).requires_grad_(),
+                          randn({}, random, f64).requires_grad_()};
+  LinearModel ours = gradient(anywhere, points, of_entropy);
+  std::vector<Tensor> theirs =
+      grad(binary_cross_entropy_with_logits(anywhere.logits(points.x), points.y),
+           {anywhere.w, anywhere.b});
+  chapter.claim("gradient", "the gradient by hand equals the library's: largest gap",
+                std::max(largest_gap(ours.w, theirs[0]), largest_gap(ours.b, theirs[1])),
+                at_most(1e-12), identity);
+
+  // We start at zero: no point has a logit, and every probability is one half.
+  LinearModel model = descend({zeros({2}, f64), zeros({}, f64)}, points, 500, 0.5);
+  chapter.say("w = ({:.2f}, {:.2f}), b = {:.2f}; {:.1f} % of the points on their side.",
+              model.w[0].item(), model.w[1].item(), model.b.item(),
+              100 * right(model, points));
+
+  // The colour is the probability of class 1, and the line is where it is one half, the **decision boundary**. It is straight,
+  // because $z = 0$ is the equation of a straight line. Across it the colour changes gradually: near the boundary the model says
+  // that it does not know, and there the clouds really mix.
+  Extent plane = {-4, 4, -3.5, 3.5};
+  Tensor probability = sigmoid(model.logits(places(plane))).reshape({kGrid, kGrid});
+  auto some = [&points](int64_t first) { return points.x.narrow(0, first, 150); };
+  chapter.figure("boundary", "probability of class 1 as colour, and where it is one half")
+      .size(640, 440)
+      .heatmap(probability, plane)
+      .contour(probability, plane, 0.5, "1/2")
+      .scatter(some(0).select(1, 0), some(0).select(1, 1), "class 0")
+      .scatter(some(1000).select(1, 0), some(1000).select(1, 1), "class 1")
+      .xlim(-4, 4)
+      .ylim(-3.5, 3.5)
+      .axes("x₁", "x₂");
+
+  // For these clouds we can tell what the model should have found. The logarithm of the ratio of two normal densities with equal
+  // variance 1, around $\mu_1$ and $\mu_0$, is $-\frac12 \|x - \mu_1\|^2 + \frac12 \|x - \mu_0\|^2$; the squares of $x$ cancel, and what is left is
+  // $(\mu_1 - \mu_0) \cdot x$ plus a constant, here 0. So the true logit is $2 x_1 + x_2$.
+  Tensor truth = tensor({2, 1, 0}, f64);                                 // (3,)
+  Tensor found_it = cat({model.w, model.b.reshape({1})}, 0);             // (3,)
+  chapter.claim("recovered", "w and b of the clouds are found again: largest gap to (2, 1, 0)",
+                largest_gap(found_it, truth), at_most(0.5), built_in, {.quick = at_most(0.5)});
+
+  // Now the race. Both losses start from the same bad place, four times the true $w$ with its sign turned round, so that most
+  // points are confidently wrong. Both take the same steps.
+  const int steps = chapter.pick(2000, 20000, 20000);
+  auto race = [&](Push push) {
+    std::vector<double> share;
+    descend({tensor({-8, -4}, f64), zeros({}, f64)}, points, push, steps, 0.5,
+            [&](const LinearModel& m) { share.push_back(right(m, points)); });
+    return share;
+  };
+  std::vector<double> entropy = race(of_entropy), squares = race(of_squares), step;
+  for (int i = 0; i < steps; ++i) step.push_back(i + 1);
+  chapter.figure("race", "share of points on the right side, from a bad start")
+      .line(step, entropy, "cross-entropy")
+      .line(step, squares, "squared error")
+      .log_x()
+      .axes("step", "right");
+  auto first = [](const std::vector<double>& share) {
+    auto there = std::find_if(share.begin(), share.end(), [](double s) { return s > 0.8; });
+    return static_cast<double>(there - share.begin());
+  };
+  chapter.say("80 % right after {} steps, with squared error after {}.", first(entropy),
+              first(squares));
+  chapter.claim("race", "from a bad start squared error needs so many times as many steps",
+                first(squares) / first(entropy), at_least(10), found);
+}
+static void story(Chapter& chapter) {
+  a_line(chapter);
+  adding_up_evidence(chapter);
+  cross_entropy_from_likelihood(chapter);
+  one_example_by_hand(chapter);
+  why_not_squared_error(chapter);
+  two_clouds_in_the_plane(chapter);
+}
+int main(int argc, char** argv) {
+  return run_chapter(argc, argv, {.number = 3, .name = "logistic_regression", .title = "Logistic regression",
+       .question = "A straight line answers \"how much?\". What do we change, and what must we not keep, to answer \"which one?\"",
+       .claims={"pulled","harder-push","gradient","recovered","race"}}, story);
+}
