@@ -581,7 +581,333 @@ static void cascaded_units(Chapter& chapter) {
   chapter.claim("stuck", "the others' median loss", median(stuck).item(),
                 near(std::log(2) / 2, 0.05), found, {.quick = near(std::log(2) / 2, 0.05)});
 }
+
+// # Softmax
+//
+// Mail is wanted or junk, but a digit is one of ten. Give each of $k$ classes a row of weights and a logit of its own,
+// $z_c = w_c \cdot x + b_c$, or all at once $z = W x + b$: that is a **linear classifier**. Its answer is the class with the highest
+// logit. What are the probabilities?
+//
+// Ask of any two classes what we asked of wanted mail and junk: let the difference of their logits be the logarithm of their
+// odds, $\ln (p_c / p_j) = z_c - z_j$. Then every $p_c$ is the same number times $e^{z_c}$, and since probabilities add up to one,
+//
+// $$p_c = \frac{e^{z_c}}{\sum_j e^{z_j}} .$$
+//
+// This is **softmax**. For two classes it is the sigmoid of the difference: divide both sides of the fraction by $e^{z_1}$, and $p_1 =
+// 1 / (1 + e^{-(z_1 - z_0)})$. Adding the same number to all logits changes no probability; only differences count.
+//
+// The loss is once more minus the logarithm of what the right class $r$ was given, and the logarithm undoes the
+// exponential:
+//
+// $$L = -\ln p_r = \ln \sum_j e^{z_j} - z_r .$$
+//
+// Differentiate it. The sum's logarithm has the slope $e^{z_c} / \sum_j e^{z_j}$, which is $p_c$, and $z_r$ counts for the right class
+// only. With the **one-hot** label $y$, which is 1 at the right class and 0 elsewhere,
+//
+// $$\frac{\partial L}{\partial z} = p - y .$$
+//
+// The answer minus the label, for the third time.
+static void softmax_by_hand(Chapter& chapter) {
+  chapter.section("Softmax");
+  chapter.say(
+      "Three classes with the logits ln 6, ln 3 and 0; the second is right. On "
+      "paper: p = (0.6, 0.3, 0.1), loss -ln 0.3, gradient (0.6, -0.7, 0.1).");
+  Tensor z = log(tensor({6, 3, 1}, f64)).requires_grad_();  // (3,)
+  Tensor right = tensor(1);                                 // the label, counted from 0
+  Tensor p = tensor({0.6, 0.3, 0.1}, f64);                  // 6/10, 3/10, 1/10
+  Tensor y = tensor({0, 1, 0}, f64);
+  Tensor loss = cross_entropy(z, right);
+  chapter.check("p", p, softmax(z.detach(), 0));
+  chapter.check("loss", -std::log(0.3), loss.item());
+  chapter.check("dL/dz", p - y, grad(loss, z));
+
+  // One step against the gradient, with rate 1, gives the right class more and takes it from the others, most from the one that was
+  // most wrongly believed. The gradient's numbers add up to zero, so the logits keep their sum.
+  Tensor after = softmax(z.detach() - (p - y), 0);  // (3,)
+  chapter.say("After one step p = ({:.2f}, {:.2f}, {:.2f}).", after[0].item(),
+              after[1].item(), after[2].item());
+  Tensor two = softmax(tensor({0.5, 2}, f64), 0)[1];
+  chapter.check("two classes: softmax is a sigmoid", 1 / (1 + std::exp(-1.5)), two.item());
+}
+
+// # Why losses take logits
+//
+// In every library the loss wants logits and not probabilities. It seems roundabout: we have $\hat y$, why not take its
+// logarithm? Let us do that, in float32, as one would write it down.
+static Tensor naive_loss(const Tensor& z, const Tensor& y) {
+  Tensor y_hat = 1 / (1 + exp(-z));
+  return -(y * log(y_hat) + (1 - y) * log(1 - y_hat));
+}
+
+// For a label 0 the loss is $\ln (1 + e^z)$, and for large logits that is nearly $z$: a logit of 1000 should cost 1000. But $e^{1000}$ is
+// beyond float32, which ends at about $3.4 \cdot 10^{38} = e^{88.7}$, and long before that $1 + e^{-z}$ is rounded to 1.
+//
+// ? The label is 0. We raise the logit by one at a time. Where does the formula above first say "infinite", in float32?
+// - [ ] at 1000 or so: a thousand is far too large, but we are not that lucky
+// - [ ] at 89, where $e^z$ leaves float32: the formula takes $e^{-z}$, which goes quietly to zero there
+// - [x] at 17: $1 + e^{-17}$ is rounded to 1, so $1 - \hat y = 0$, and the logarithm of zero is $-\infty$
+static void why_losses_take_logits(Chapter& chapter) {
+  chapter.section("Why losses take logits");
+  chapter.say(
+      "The loss of a logit z for both labels, in float32: from the formula as it "
+      "stands, and from the library. Both should be finite everywhere.");
+  Tensor z = tensor({-1000, -100, -10, 0, 10, 100, 1000}, DType::float32);  // (7,)
+  Tensor zero = zeros_like(z), one = ones_like(z);
+  Tensor naive_0 = naive_loss(z, zero), naive_1 = naive_loss(z, one);
+  Tensor stable_0 = binary_cross_entropy_with_logits(z, zero, Reduction::none);
+  Tensor stable_1 = binary_cross_entropy_with_logits(z, one, Reduction::none);
+  Table table = chapter.table({"z", "label 0", "library", "label 1", "library's"});
+  for (int64_t i = 0; i < 7; ++i) {
+    table.row(z[i].item(), naive_0[i].item(), stable_0[i].item(), naive_1[i].item(),
+              stable_1[i].item());
+  }
+  Tensor count = arange(0, 100).to(DType::float32);                        // (100,)
+  Tensor infinite = isinf(naive_loss(count, zeros_like(count)));           // (100,)
+  chapter.claim("infinite", "the naive loss of label 0 is infinite from this logit on",
+                static_cast<double>(argmax(infinite.to(DType::int64)).item<int64_t>()),
+                exactly(17), identity);
+
+  // It gets worse. For the label 1 and a logit of 1000 the model is perfectly right and the loss should be 0; the formula says NaN,
+  // not a number, because $(1 - y) \ln (1 - \hat y)$ is $0 \cdot (-\infty)$. One such example, and the mean loss, the gradient and after the next step every
+  // weight are NaN. At $\pm 1000$, with both labels, the formula finds no finite number at all.
+  Tensor ends = tensor({-1000, 1000}, DType::float32);  // (2,)
+  Tensor four = cat({naive_loss(ends, zeros({2})), naive_loss(ends, ones({2}))}, 0);
+  chapter.claim("naive-finite", "finite among the naive loss's four answers at ±1000",
+                static_cast<double>(sum(isfinite(four).to(DType::int64)).item<int64_t>()),
+                exactly(0), identity);
+
+  // The cure is to do on paper what the computer does badly. For a sum of exponentials, take the largest exponent $m$ out
+  // first; this is called the **log-sum-exp** trick:
+  //
+  // $$\ln \sum_j e^{z_j} = m + \ln \sum_j e^{z_j - m}, \qquad m = \max_j z_j .$$
+  //
+  // Nothing can overflow, since no exponent is above zero, and the sum cannot vanish, since one of its terms is 1. For two classes, with
+  // logits $z$ and 0, it reads $\ln (1 + e^z) = \max(z, 0) + \ln (1 + e^{-|z|})$, which is the loss of label 0; label 1 takes off $z$. But that takes the
+  // *logit*. Once it has been squeezed into $\hat y = 1$, it is gone.
+  Tensor fine = linspace(0, 40, 801);                                            // (801,)
+  Tensor by_hand = clamp(fine, 0, 1e9) + log1p(exp(-abs(fine)));                 // (801,)
+  Tensor naive = naive_loss(fine, zeros_like(fine));                             // (801,)
+  Tensor nan = full_like(fine, std::numeric_limits<double>::quiet_NaN());
+  chapter.figure("overflow", "the loss of label 0 in float32")
+      .line(fine, by_hand, "from the logit")
+      .line(fine, where(isfinite(naive), naive, nan), "from the probability")
+      .axes("z", "loss");
+  Tensor wide = 1000 * linspace(-1, 1, 2001);  // (2001,)
+  Tensor ours = clamp(wide, 0, 1e9) + log1p(exp(-abs(wide)));
+  chapter.claim("log-sum-exp", "our loss from logits against the library's, from -1000 to 1000",
+                largest_gap(ours, binary_cross_entropy_with_logits(wide, zeros_like(wide), Reduction::none)),
+                at_most(1e-4), identity);
+  Tensor truth = tensor({0, 1000, 1000, 0}, DType::float32);  // (4,)
+  Tensor stable = cat({binary_cross_entropy_with_logits(ends, zeros({2}), Reduction::none),
+                       binary_cross_entropy_with_logits(ends, ones({2}), Reduction::none)}, 0);
+  chapter.claim("stable", "the library's four answers at ±1000: largest gap to 0 or 1000",
+                largest_gap(stable, truth), at_most(1e-4), identity);
+}
+
+// # Ten digits
+//
+// Now for something with ten classes: digits. The program draws its own, with random pen, slant and scale, and stray marks among
+// them. A picture has 28 times 28, that is 784 pixels, from 0 for paper to 1 for ink; we put them in a row and forget which was
+// beside which. So $W$ is $(10, 784)$, and with the ten biases there are 7850 numbers to be found.
+static data::TrainTest as_rows(data::TrainTest digits) {
+  digits.train.inputs = digits.train.inputs.flatten(1);  // (n, 28, 28) → (n, 784)
+  digits.test.inputs = digits.test.inputs.flatten(1);
+  return digits;
+}
+
+static data::TrainTest draw_digits(int64_t n_train, int64_t n_test, uint64_t seed) {
+  Generator writers(seed);
+  return {data::make_digits(n_train, writers), data::make_digits(n_test, writers, n_train)};
+}
+
+struct LinearClassifier {
+  Tensor W, b;  // (k, d), (k,)
+  Tensor operator()(const Tensor& X) const { return matmul(X, W.t()) + b; }  // (n, d) → (n, k)
+};
+
+// The gradient, for $n$ pictures as rows of $X$ and their one-hot labels as rows of $Y$. Logit $c$ of picture $i$ is $z_{ic} = \sum_j W_{cj}
+// X_{ij} + b_c$, so weight $W_{cj}$ hears from every picture: $\sum_i (P - Y)_{ic}\, X_{ij} / n$. As matrices,
+//
+// $$\frac{\partial L}{\partial W} = \tfrac1n (P - Y)^\top X, \qquad \frac{\partial L}{\partial b} = \tfrac1n \sum_i (P - Y)_i .$$
+//
+// Read it as a recipe: against the gradient, the weights of class $c$ get a little of every picture of a $c$ that was not fully
+// believed, and lose a little of every other picture that was taken for a $c$. The softmax in it takes the largest logit off first.
+static LinearClassifier gradient(const LinearClassifier& model, const Tensor& X, const Tensor& Y) {
+  Tensor Z = model(X);                           // (n, k)
+  Tensor E = exp(Z - amax(Z, {1}, true));        // (n, k)
+  Tensor error = E / sum(E, {1}, true) - Y;      // (n, k): P - Y
+  return {matmul(error.t(), X) / X.size(0), mean(error, {0})};  // (k, n) x (n, d) → (k, d)
+}
+
+static LinearClassifier zero_classifier(Device device, DType type = DType::float32) {
+  return {zeros({10, 784}, type).to(device), zeros({10}, type).to(device)};
+}
+
+// The **accuracy** is the share of pictures whose highest logit is that of the right class.
+static double accuracy(const LinearClassifier& model, const data::Dataset& digits) {
+  auto [x, y] = digits.to(model.W.device());  // (n, 784), (n,)
+  return mean((argmax(model(x), 1) == y).to(DType::float32)).item();
+}
+
+// One thing is new. In the plane every step looked at all the points. Here a step that looks at all pictures takes as long as
+// two hundred steps that look at a hundred each, and a hundred drawn at random point in nearly the same direction: the mean over a sample is
+// the mean over all, plus noise (chapter 0). So each step takes the next hundred, and when all have had their turn, an **epoch**,
+// they are shuffled. Chapter 5 weighs what that costs and brings.
+constexpr int64_t kBatch = 100;
+
+struct History {
+  std::vector<double> epoch, test, train;  // accuracies after each epoch
+};
+
+static LinearClassifier train(Chapter& chapter, const std::string& name,
+                              const data::TrainTest& digits, int64_t epochs, double lr,
+                              History& history) {
+  LinearClassifier model = zero_classifier(chapter.device());
+  data::DataLoader batches(digits.train, {.batch_size = kBatch, .shuffle = true},
+                           Generator(chapter.seed()));
+
+  // Whatever the loop changes is saved now and then. Press Ctrl-C in a long run, and go on another day with `--resume`.
+  Training run = chapter.training(name, epochs * batches.size(), "updates");
+  run.keep("W", model.W).keep("b", model.b).keep("batches", batches);
+  run.keep("epoch", history.epoch).keep("test", history.test).keep("train", history.train);
+  for (int64_t step : run) {
+    auto [x, y] = batches.next().to(chapter.device());                // (100, 784), (100,)
+    LinearClassifier g = gradient(model, x, one_hot(y, 10, DType::float32));
+    model.W.sub_(lr * g.W);
+    model.b.sub_(lr * g.b);
+    if ((step + 1) % batches.size() != 0) continue;
+    history.epoch.push_back(static_cast<double>((step + 1) / batches.size()));
+    history.test.push_back(accuracy(model, digits.test));
+    history.train.push_back(accuracy(model, digits.train));
+    run.show("test", history.test.back());
+    chapter.say("epoch {}: {:.1f} % of the training digits, {:.1f} % of the test digits",
+                history.epoch.back(), 100 * history.train.back(), 100 * history.test.back());
+  }
+  return model;
+}
+
+static const std::vector<std::string> kNames = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+
+static void ten_digits(Chapter& chapter) {
+  chapter.section("Ten digits");
+  const int64_t n = chapter.pick(4000, 20000, 20000);
+  const int64_t n_test = chapter.pick(2000, 5000, 5000);
+  const int64_t epochs = chapter.option("epochs");
+  data::TrainTest digits = as_rows(draw_digits(n, n_test, chapter.seed()));
+  chapter.say("{} digits to learn from, {} others to be tested on, 7850 weights.", n, n_test);
+
+  // First our formula against the library's gradient, on 50 digits, at random weights and in float64.
+  Generator random(chapter.seed());
+  LinearClassifier anywhere = {nn::normal({10, 784}, 0, 0.1, random, f64).requires_grad_(),
+                               nn::normal({10}, 0, 0.1, random, f64).requires_grad_()};
+  Tensor few = digits.train.inputs.narrow(0, 0, 50).to(f64);  // (50, 784)
+  Tensor labels = digits.train.targets.narrow(0, 0, 50);      // (50,)
+  LinearClassifier ours = gradient(anywhere, few, one_hot(labels, 10, f64));
+  std::vector<Tensor> theirs = grad(cross_entropy(anywhere(few), labels), {anywhere.W, anywhere.b});
+  chapter.claim("softmax-gradient", "all 7850 gradients by hand equal the library's: largest gap",
+                std::max(largest_gap(ours.W, theirs[0]), largest_gap(ours.b, theirs[1])),
+                at_most(1e-12), identity);
+
+  // We start at zero. That is no shortcut: the loss is a bowl, and any start rolls to the same place. (In chapter 5 it will be a mistake.)
+  // At zero every class has the probability 1/10, so the loss is $\ln 10$, whatever the digits are.
+  LinearClassifier nothing = zero_classifier(Device::cpu, f64);
+  chapter.check("loss at zero", std::log(10), cross_entropy(nothing(few), labels).item());
+  History history;
+  LinearClassifier model = train(chapter, "digits", digits, epochs, chapter.option("lr"), history);
+  chapter.claim("digits", "the linear classifier reads new digits", history.test.back(),
+                at_least(0.87), built_in, {.quick = at_least(0.78), .unit = "%"});
+  chapter.figure("learning", "how many digits are read rightly")
+      .line(history.epoch, history.train, "training")
+      .line(history.epoch, history.test, "test")
+      .axes("epoch", "accuracy");
+
+  // Each class has 784 weights, one for each pixel: a picture. It is called the class's **template**, since the logit is what we get
+  // by laying it over the digit and adding up the weights under the ink.
+  //
+  // ? What does the template of 0 have in the middle, where a 0 has no ink?
+  // - [ ] about zero, since no 0 has ink there and nothing can be learned: nothing about zeros, but other digits do have ink there
+  // - [x] negative weights: ink in the middle speaks against a 0
+  // - [ ] positive weights, to fill the ring: a weight says what *ink* at its place would mean
+  Tensor templates = model.W.reshape({10, 28, 28}).to(Device::cpu);
+  Tensor middle = templates[{0, Slice{12, 16}, Slice{12, 16}}];  // (4, 4)
+  chapter.figure("templates", "where ink speaks for a class (red) and against it (blue)")
+      .images(templates, 5, kNames);
+  chapter.claim("hole", "mean weight in the middle of the template of 0", mean(middle).item(),
+                at_most(-0.1), built_in, {.quick = at_most(-0.05)});
+}
+
+// One template has to fit every way to write a digit, which is too much to ask. Chapter 5 gives each class more than one, and they
+// will be cascaded units, as in XOR.
+//
+// # Digits that people wrote
+//
+// MNIST has 60 000 digits to learn from and 10 000 to be tested on, from employees of the American census office and
+// from school students. `./run 03 --full` reads {claim:mnist} of the test digits. Nothing changes but the pictures, the number of
+// epochs and the step.
+static void mnist(Chapter& chapter) {
+  chapter.section("Digits that people wrote");
+  data::TrainTest digits = as_rows(data::mnist(chapter.data_dir().string()));
+  chapter.say("{} digits to learn from, {} to be tested on.", digits.train.size(), digits.test.size());
+  History history;
+  LinearClassifier model = train(chapter, "mnist", digits, chapter.option("mnist-epochs"), chapter.option("mnist-lr"), history);
+  chapter.claim("mnist", "the linear classifier reads MNIST's test digits", history.test.back(),
+                at_least(0.92), found, {.at = Size::full, .unit = "%"});
+  chapter.figure("mnist-learning", "how many of MNIST's digits are read rightly")
+      .line(history.epoch, history.train, "training")
+      .line(history.epoch, history.test, "test")
+      .axes("epoch", "accuracy");
+  chapter.figure("mnist-templates", "templates of digits that people wrote")
+      .images(model.W.reshape({10, 28, 28}), 5, kNames);
+}
+
+// # Break it
+//
+struct Ward {
+  LinearClassifier model;
+  std::vector<double> losses;
+};
+
+// A loss of logits (n, k) and labels (n,).
+using Loss = Tensor (*)(const Tensor& z, const Tensor& labels);
+
+static Ward run_small(const Chapter& chapter, Loss loss_of, double scale, double lr, const data::TrainTest& digits) {
+  LinearClassifier model = zero_classifier(chapter.device());
+  data::DataLoader batches(digits.train, {.batch_size = kBatch, .shuffle = true},
+                           Generator(chapter.seed()));
+  std::vector<double> losses;
+  for (int step = 0; step < 1000; ++step) {
+    auto [x, y] = batches.next().to(chapter.device());
+    LinearClassifier now = {model.W.detach().requires_grad_(), model.b.detach().requires_grad_()};
+    Tensor loss = loss_of(now(scale * x), y);
+    std::vector<Tensor> g = grad(loss, {now.W, now.b});
+    model = {model.W - lr * g[0], model.b - lr * g[1]};
+    losses.push_back(loss.item());
+  }
+  return {model, losses};
+}
+
+static Tensor healthy(const Tensor& z, const Tensor& labels) { return cross_entropy(z, labels); }
+static Tensor twice(const Tensor& z, const Tensor& labels) { return cross_entropy(softmax(z, 1), labels); }
+static Tensor clamped(const Tensor& z, const Tensor& labels) {
+  Tensor p = gather(softmax(z, 1), 1, labels.reshape({-1, 1}));  // (n, 1)
+  return -mean(log(clamp(p, 1e-7, 1)));
+}
+static void softmax_twice(Chapter& chapter) {
+  data::TrainTest digits = as_rows(draw_digits(2000, 1000, chapter.seed()));
+ for (double scale:{1.,255.})for (double lr : {.01,.03,.1,.3}) {
+   Ward a = run_small(chapter, healthy, scale, lr, digits), b = run_small(chapter, twice, scale, lr, digits), c = run_small(chapter, clamped, scale, lr, digits);
+   for (Ward* w : {&a,&b,&c}) {
+     digits.test.inputs = digits.test.inputs*scale; digits.train.inputs = digits.train.inputs*scale;
+     Tensor Z=w->model(digits.train.inputs); Tensor P=gather(softmax(Z,1),1,digits.train.targets.reshape({-1,1})).squeeze();
+     Tensor wrong = argmax(Z,1) != digits.train.targets;
+     Tensor silent = logical_and(wrong, P<1e-7);
+     chapter.say("{} {}: loss {:.3f} test {:.3f} train {:.3f} wrong {} silent {}", scale, lr, w->losses.back(), accuracy(w->model,digits.test), accuracy(w->model,digits.train), sum(wrong.to(DType::int64)).item(), sum(silent.to(DType::int64)).item());
+     digits.test.inputs = digits.test.inputs/scale; digits.train.inputs = digits.train.inputs/scale;
+   }
+ }
+}
 static void story(Chapter& chapter) {
+  if (chapter.broken("x")) return softmax_twice(chapter);
   a_line(chapter);
   adding_up_evidence(chapter);
   cross_entropy_from_likelihood(chapter);
@@ -590,9 +916,15 @@ static void story(Chapter& chapter) {
   two_clouds_in_the_plane(chapter);
   xor_defeats_it(chapter);
   cascaded_units(chapter);
+  softmax_by_hand(chapter);
+  why_losses_take_logits(chapter);
+  ten_digits(chapter);
+  if (chapter.full()) mnist(chapter);
 }
 int main(int argc, char** argv) {
   return run_chapter(argc, argv, {.number = 3, .name = "logistic_regression", .title = "Logistic regression",
        .question = "A straight line answers \"how much?\". What do we change, and what must we not keep, to answer \"which one?\"",
-       .claims={"pulled","harder-push","gradient","recovered","race","best-line","no-idea","transformed","cascade-gradient","learned","stuck"}}, story);
+      .options={{"epochs", book::PerSize{5, 20, 20}, "e",1,1000},{"lr",0.2,"",0,100},{"mnist-epochs", 20, "e",1,1000},{"mnist-lr",0.2,"",0,100}},
+      .breaks={{"x","x"}},
+       .claims={"pulled","harder-push","gradient","recovered","race","best-line","no-idea","transformed","cascade-gradient","learned","stuck","infinite","naive-finite","log-sum-exp","stable","softmax-gradient","digits","hole",{"mnist",Size::full}}}, story);
 }
