@@ -257,7 +257,7 @@ static void why_not_squared_error(Chapter& chapter) {
 
 // # Two clouds
 //
-// Two inputs now, so that we can see the whole model: 1000 points around $(-1, -\frac12)$ with label 0 and 1000 around
+// Two inputs now, so that we can see the whole model: 2000 points around $(-1, -\frac12)$ with label 0 and 2000 around
 // $(1, \frac12)$ with label 1, all scattered by a normal distribution of variance 1 in each direction.
 struct Points {
   Tensor x, y;  // (n, 2), (n,)
@@ -266,9 +266,9 @@ struct Points {
 static Points two_clouds(uint64_t seed) {
   Generator random(seed);
   Tensor centre = tensor({1, 0.5}, f64);                 // (2,)
-  Tensor zero = randn({1000, 2}, random, f64) - centre;  // (1000, 2)
-  Tensor one = randn({1000, 2}, random, f64) + centre;   // (1000, 2)
-  return {cat({zero, one}, 0), cat({zeros({1000}, f64), ones({1000}, f64)}, 0)};
+  Tensor zero = randn({2000, 2}, random, f64) - centre;  // (2000, 2)
+  Tensor one = randn({2000, 2}, random, f64) + centre;   // (2000, 2)
+  return {cat({zero, one}, 0), cat({zeros({2000}, f64), ones({2000}, f64)}, 0)};
 }
 
 // The model is a plane of logits over the plane of points, $z = w_1 x_1 + w_2 x_2 + b$. Points are rows of $X$.
@@ -334,7 +334,7 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
   chapter.section("Two clouds");
   Points points = two_clouds(chapter.seed());
   chapter.say(
-      "2000 points in the plane, two classes. First our gradient against the "
+      "4000 points in the plane, two classes. First our gradient against the "
       "library's at a random place, then 500 steps of descent from zero.");
   Generator random(chapter.seed());
   LinearModel anywhere = {randn({2}, random, f64).requires_grad_(),
@@ -367,7 +367,7 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
       .size(760, 380)
       .panel("the points")
       .scatter(some(0).select(1, 0), some(0).select(1, 1), "class 0")
-      .scatter(some(1000).select(1, 0), some(1000).select(1, 1), "class 1")
+      .scatter(some(2000).select(1, 0), some(2000).select(1, 1), "class 1")
       .contour(probability, plane, 0.5, "boundary")
       .xlim(-4, 4)
       .ylim(-3.5, 3.5)
@@ -644,8 +644,7 @@ static void cascaded_units(Chapter& chapter) {
   panel("another one, stuck", m, bad);
   Tensor stuck = losses(m).index({~yes});
   chapter.claim("stuck", "the others' median loss", median(stuck).item(),
-                near(0.3466, 0.05), found,
-                {.quick = near(0.3466, 0.05)});
+                near(0.3466, 0.05), found, {.quick = near(0.3466, 0.05)});
 }
 
 // # Softmax
