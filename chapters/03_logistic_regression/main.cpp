@@ -17,11 +17,12 @@ static double largest_gap(const Tensor& a, const Tensor& b) {
 
 // # A line that answers the wrong question
 //
-// Six messages. $x$ counts their words in capitals. Those with 1, 2 and 3 such words were wanted mail, $y = 0$; those with 4, 5
-// and 6 were junk, $y = 1$. A rule for the next message, please.
+// Six messages. $x$ counts their words in capitals. Those with 1, 2 and 3 such words were wanted mail, $y = 0$; those
+// with 4, 5 and 6 were junk, $y = 1$. A rule for the next message, please.
 //
-// We have a tool that turns $x$ into $y$: the straight line of chapter 1. Fit it to the labels as if 0 and 1 were amounts, and
-// call junk whatever it puts above one half. For six points it puts the border at 3.5, between the two kinds. So far, so good.
+// We have a tool that turns $x$ into $y$: the straight line of chapter 1. Fit it to the labels as if 0 and 1 were
+// amounts, and call junk whatever it puts above one half. For six points it puts the border at 3.5, between the two
+// kinds. So far, so good.
 static void a_line(Chapter& chapter) {
   chapter.section("A line that answers the wrong question");
   chapter.say(
@@ -79,15 +80,16 @@ static void a_line(Chapter& chapter) {
 //
 // $$\text{odds} = \tfrac18 \cdot 2^x, \qquad \ln \text{odds} = x \ln 2 - 3 \ln 2 .$$
 //
-// A straight line! Evidence adds up, as long as we count in logarithms of odds. That is what we change: the line stays, but what
-// it answers is the log-odds of class 1, and it may be any number. It is called the **logit**, $z = w x + b$.
+// A straight line! Evidence adds up, as long as we count in logarithms of odds. That is what we change: the line stays,
+// but what it answers is the log-odds of class 1, and it may be any number. It is called the **logit**, $z = w x + b$.
 //
 // Odds are $p / (1 - p)$, so $e^z = p/(1-p)$. Solve for $p$ and out comes the **sigmoid**, or logistic function:
 //
 // $$p = \frac{1}{1 + e^{-z}} = \sigma(z) .$$
 //
-// A model that computes $\hat y = \sigma(w x + b)$ is called **logistic regression**. Its answer never leaves the range from 0 to
-// 1. A logit of 0 means "no idea", one of 10 means "almost surely", and one of 20 hardly differs from one of 10.
+// A model that computes $\hat y = \sigma(w x + b)$ is called **logistic regression**. It always answers with a number
+// between 0 and 1. A logit of 0 means "no idea", one of 10 "almost surely", and what is right at 10 gains hardly anything
+// at 30.
 static void adding_up_evidence(Chapter& chapter) {
   chapter.section("Adding up evidence");
   chapter.say(
@@ -128,9 +130,9 @@ static void adding_up_evidence(Chapter& chapter) {
 //
 // $$L = -\frac1n \sum_{i=1}^{n} \big( y_i \ln \hat y_i + (1 - y_i) \ln (1 - \hat y_i) \big) .$$
 //
-// It is called **cross-entropy**. Chapter 0 called $-\ln p$ the surprise at seeing what had probability $p$, and the mean surprise
-// the entropy. Here the labels come from the world and the probabilities from the model: it is the mean surprise of somebody who
-// believes $\hat y$ and sees $y$.
+// It is the **cross-entropy** of chapter 0: the mean surprise of somebody who believes the model's $\hat y$ and sees the
+// labels of the world. (There surprise was counted in bits, $\log_2 (1/p)$. With the natural logarithm, $-\ln p$, slopes
+// are simpler; a bit is 0.693 of that unit.)
 static void cross_entropy_from_likelihood(Chapter& chapter) {
   chapter.section("Cross-entropy");
   chapter.say(
@@ -153,8 +155,8 @@ static void cross_entropy_from_likelihood(Chapter& chapter) {
 
 // # One example, by hand
 //
-// One message with $x = 2$ that was junk, $y = 1$, and a guess, $w = 0.5$ and $b = -1$. The **forward pass** goes from left to
-// right:
+// One message with $x = 2$ that was junk, $y = 1$, and a guess, $w = 0.5$ and $b = -1$. The **forward pass** goes from
+// left to right:
 //
 // $$z = w x + b, \qquad \hat y = \sigma(z), \qquad L = -\ln \hat y \quad (\text{as } y = 1).$$
 static void one_example_by_hand(Chapter& chapter) {
@@ -170,10 +172,12 @@ static void one_example_by_hand(Chapter& chapter) {
   //
   // $$\sigma'(z) = \frac{u - 1}{u^2} = \frac1u \Big(1 - \frac1u\Big) = \sigma(z)\,(1 - \sigma(z)) .$$
   //
-  // Then both terms of the loss at once. The slope of $-\ln \hat y$ is $-1/\hat y$, that of $-\ln(1 - \hat y)$ is $1/(1 - \hat y)$:
+  // Then both terms of the loss at once. The slope of $-\ln \hat y$ is $-1/\hat y$, that of $-\ln(1 - \hat y)$ is $1/(1 -
+  // \hat y)$:
   //
-  // $$\frac{\partial L}{\partial z} = \Big( -\frac{y}{\hat y} + \frac{1 - y}{1 - \hat y} \Big)\, \hat y\,(1 - \hat y)
-  //   = -y\,(1 - \hat y) + (1 - y)\,\hat y = \hat y - y .$$
+  // $$\frac{\partial L}{\partial z} = \Big( -\frac{y}{\hat y} + \frac{1 - y}{1 - \hat y} \Big)\, \hat y\,(1 - \hat y)$$
+  //
+  // $$= -y\,(1 - \hat y) + (1 - y)\,\hat y = \hat y - y .$$
   //
   // Everything complicated cancels. What is left is the answer minus the label, as in chapter 1. From $z = w x + b$ follow
   // $\partial L / \partial w = (\hat y - y)\, x$ and $\partial L / \partial b = \hat y - y$.
@@ -231,8 +235,8 @@ static void why_not_squared_error(Chapter& chapter) {
   Tensor z = linspace(-10, 10, 201).requires_grad_();  // (201,)
   Tensor y = ones_like(z);                             // (201,)
 
-  // Differentiate both losses at every $z$ at once. The terms of the sum do not share variables, so the sum's gradient is each
-  // term's own.
+  // Differentiate both losses at every $z$ at once. The terms of the sum do not share variables, so the sum's gradient is
+  // each term's own.
   Tensor squared = grad(sum(square(sigmoid(z) - y)), z);  // (201,)
   Tensor entropy = grad(
       sum(binary_cross_entropy_with_logits(z, y, Reduction::none)), z);  // (201,)
@@ -281,8 +285,9 @@ struct LinearModel {
 
 // Every example adds its own $(\hat y_i - y_i)\, x_i$ to the gradient of $w$, and the loss is a mean, so
 //
-// $$\frac{\partial L}{\partial w} = \frac1n \sum_i (\hat y_i - y_i)\, x_i = \tfrac1n X^\top (\hat y - y), \qquad
-//   \frac{\partial L}{\partial b} = \tfrac1n \sum_i (\hat y_i - y_i) .$$
+// $$\frac{\partial L}{\partial w} = \frac1n \sum_i (\hat y_i - y_i)\, x_i = \tfrac1n X^\top (\hat y - y),$$
+//
+// $$\frac{\partial L}{\partial b} = \frac1n \sum_i (\hat y_i - y_i) .$$
 //
 // For squared error only the push changes: $2 (\hat y - y)\,\hat y\,(1 - \hat y)$ in place of $\hat y - y$. We write both.
 using Push = Tensor (*)(const Tensor& y_hat, const Tensor& y);
@@ -348,16 +353,16 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
       std::max(largest_gap(ours.w, theirs[0]), largest_gap(ours.b, theirs[1])),
       at_most(1e-12), identity);
 
-  // We start at zero: no point has a logit, and every probability is one half.
+  // We start at zero: every logit is 0, and every probability one half.
   LinearModel model = descend({zeros({2}, f64), zeros({}, f64)}, points, 500, 0.5);
   chapter.say(
       "w = ({:.2f}, {:.2f}), b = {:.2f}; {:.1f} % of the points on their side.",
       model.w[0].item(), model.w[1].item(), model.b.item(),
       100 * right(model, points));
 
-  // The colour is the probability of class 1, and the line is where it is one half, the **decision boundary**. It is straight,
-  // because $z = 0$ is the equation of a straight line. Across it the colour changes gradually: near the boundary the model says
-  // that it does not know, and there the clouds really mix.
+  // The colour is the probability of class 1, and the line is where it is one half, the **decision boundary**. It is
+  // straight, because $z = 0$ is the equation of a straight line. Across it the colour changes gradually: near the
+  // boundary the model says that it does not know, and there the clouds really mix.
   Extent plane = {-4, 4, -3.5, 3.5};
   Tensor probability = sigmoid(model.logits(places(plane))).reshape({kGrid, kGrid});
   auto some = [&points](int64_t first) { return points.x.narrow(0, first, 150); };
@@ -379,9 +384,10 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
       .contour(probability, plane, 0.9)
       .axes("x₁", "x₂");
 
-  // For these clouds we can tell what the model should have found. The logarithm of the ratio of two normal densities with equal
-  // variance 1, around $\mu_1$ and $\mu_0$, is $-\frac12 \|x - \mu_1\|^2 + \frac12 \|x - \mu_0\|^2$; the squares of $x$ cancel, and what is left is
-  // $(\mu_1 - \mu_0) \cdot x$ plus a constant, here 0. So the true logit is $2 x_1 + x_2$.
+  // For these clouds we can tell what the model should have found. The logarithm of the ratio of two normal densities
+  // with equal variance 1, around $\mu_1$ and $\mu_0$, is $-\frac12 \|x - \mu_1\|^2 + \frac12 \|x - \mu_0\|^2$; the
+  // squares of $x$ cancel, and what is left is $(\mu_1 - \mu_0) \cdot x$ plus a constant, here 0. So the true logit is $2
+  // x_1 + x_2$.
   Tensor truth = tensor({2, 1, 0}, f64);                      // (3,)
   Tensor found_it = cat({model.w, model.b.reshape({1})}, 0);  // (3,)
   chapter.claim("recovered",
@@ -423,7 +429,7 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
                 first(squares) / first(entropy), at_least(10), found);
 }
 
-// The clouds of a straight boundary with noise are what logistic regression is made for. Now to what it cannot do.
+// Round clouds and a straight boundary: that is what logistic regression is made for. Now to what it cannot do.
 //
 // # XOR
 //
@@ -436,8 +442,8 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
 // | 1 | 0 | 1 |
 // | 1 | 1 | 0 |
 //
-// Is there a line that has the lamp's "on" on one side and its "off" on the other? Write down what $z = w_1 x_1 + w_2 x_2 + b$
-// would have to do, one line for each example:
+// Is there a line that has the lamp's "on" on one side and its "off" on the other? Write down what $z = w_1 x_1 + w_2
+// x_2 + b$ would have to do, one inequality for each example:
 //
 // $$b < 0, \qquad w_2 + b > 0, \qquad w_1 + b > 0, \qquad w_1 + w_2 + b < 0 .$$
 //
@@ -471,26 +477,31 @@ static void xor_defeats_it(Chapter& chapter) {
   chapter.claim("best-line", "of four corners the best of 100 000 lines gets right",
                 amax(hits).item(), exactly(3), identity);
 
-  // ? Logistic regression is trained on these four examples, from a random start, until nothing moves any more. What does it say?
-  // - [ ] three right and one wrong: a line can do that, but it would have to be very wrong about the fourth, which costs more than it saves
+  // ? Logistic regression is trained on these four examples, from a random start, until nothing moves any more. What does it
+  // say?
+  // - [ ] three right and one wrong: a line can do that, but the more sure it is of the three, the more it pays for the fourth
   // - [x] one half, four times: whatever speaks for one corner speaks against its neighbours as much
   // - [ ] it depends on the start: cross-entropy of a linear model is a bowl with one lowest point, whatever the start
   LinearModel start = {randn({2}, random, f64), randn({}, random, f64)};
   LinearModel model = descend(start, corners, 5000, 0.5);
   Tensor says = sigmoid(model.logits(corners.x));  // (4,)
-  chapter.claim("no-idea", "after training its answers are one half: largest gap",
-                largest_gap(says, full({4}, 0.5, f64)), at_most(1e-6), identity);
+  chapter.claim(
+      "no-idea",
+      "after training: largest gap between the four answers and the prediction",
+      largest_gap(says, full({4}, 0.5, f64)), at_most(1e-6), identity);
 
-  // You can check by hand that one half is the lowest point. At $w = 0$ and $b = 0$ the errors $\hat y - y$ are $\frac12, -\frac12, -\frac12, \frac12$.
-  // They add up to 0, and so do those of the two corners where $x_1 = 1$, and those where $x_2 = 1$: the gradient is zero. And
-  // the loss has no other such place, because it curves upwards in every direction (exercise 4 computes the curvature).
+  // You can check by hand that one half is the lowest point. At $w = 0$ and $b = 0$ the errors $\hat y - y$ are $\frac12,
+  // -\frac12, -\frac12, \frac12$. They add up to 0, and so do those of the two corners where $x_1 = 1$, and those where
+  // $x_2 = 1$: the gradient is zero. And the loss has no other such place, because it curves upwards in every direction
+  // (exercise 4 computes the curvature).
   //
   // ## Other inputs
   //
-  // The line is not to blame. Ask it about the wrong inputs, and it has no answer; so give it others. How many switches are on,
-  // $\varphi_1 = x_1 + x_2$, and are both, $\varphi_2 = x_1 x_2$? The four corners move to $(0, 0)$, $(1, 0)$, $(1, 0)$ and $(2, 1)$, and
-  // there a line passes between them: $z = \varphi_1 - 2 \varphi_2 - \frac12$ is $-\frac12, \frac12, \frac12, -\frac12$. A rule that computes new inputs from
-  // old ones is a **feature transform**, and what it computes are **features**. (Chapter 1 used one: the powers of $x$.)
+  // The line is not to blame. Ask it about the wrong inputs, and it has no answer; so give it others. How many switches
+  // are on, $\varphi_1 = x_1 + x_2$, and are both, $\varphi_2 = x_1 x_2$? The four corners move to $(0, 0)$, $(1, 0)$,
+  // $(1, 0)$ and $(2, 1)$, and there a line passes between them: $z = \varphi_1 - 2 \varphi_2 - \frac12$ is $-\frac12,
+  // \frac12, \frac12, -\frac12$. A rule that computes new inputs from old ones is a **feature transform**, and what it
+  // computes are **features**. (Chapter 1 used one: the powers of $x$.)
   auto transform = [](const Tensor& x) {
     Tensor x1 = x.select(1, 0), x2 = x.select(1, 1);  // (n,)
     return stack({x1 + x2, x1 * x2}, 1);              // (n, 2)
@@ -498,8 +509,8 @@ static void xor_defeats_it(Chapter& chapter) {
   Tensor z = matmul(transform(corners.x), tensor({1, -2}, f64)) - 0.5;
   chapter.check("the line by hand", tensor({-0.5, 0.5, 0.5, -0.5}, f64), z);
 
-  // Training finds such a line, too. Seen in the old plane it is no line any more: it has become two bows that keep the corners
-  // apart crosswise.
+  // Training finds such a line, too. Seen in the old plane it is no line any more: it has become two bows that keep the
+  // corners apart crosswise.
   Points moved = {transform(corners.x), corners.y};
   LinearModel bent = descend({zeros({2}, f64), zeros({}, f64)}, moved, 5000, 0.5);
   Extent old_plane = {-0.5, 1.5, -0.5, 1.5}, new_plane = {-0.5, 2.5, -0.5, 1.5};
@@ -526,17 +537,17 @@ static void xor_defeats_it(Chapter& chapter) {
 
 // # Who finds the transform?
 //
-// We did, by looking. For two switches that was easy; for ten thousand pixels it is a career. But look at what the features were:
-// numbers computed from the inputs. A logistic unit computes a number from its inputs. Take two units in place of our
-// two formulas, and let a third one read them:
+// We did, by looking. For two switches that was easy; for ten thousand pixels it is a career. But look at what the
+// features were: numbers computed from the inputs. A logistic unit computes a number from its inputs. Take two units in
+// place of our two formulas, and let a third one read them:
 //
-// $$h_1 = \sigma(w_1 \cdot x + b_1), \qquad h_2 = \sigma(w_2 \cdot x + b_2), \qquad \hat y = \sigma(v_1 h_1 + v_2 h_2 + c) .$$
+// $$h_1 = \sigma(w_1 \cdot x + b_1), \qquad h_2 = \sigma(w_2 \cdot x + b_2),$$
 //
-// Such **cascaded** units can do it. By hand, with steep weights: let $h_1$ ask whether any switch is on, $h_2$ whether both are,
-// and the third say "the first, but not the second".
+// $$\hat y = \sigma(v_1 h_1 + v_2 h_2 + c) .$$
+//
+// Units that read other units are **cascaded**. In the code $s$ of these cascades stand side by side.
 struct Cascade {
-  Tensor W,
-      b;  // (s, 2, 2), (s, 2, 1): s cascades at once, each with two units that read x
+  Tensor W, b;  // (s, 2, 2), (s, 2, 1): two units that read x
   Tensor v, c;  // (s, 2, 1), (s, 1): the unit that reads them
 };
 
@@ -548,10 +559,11 @@ static Tensor logits(const Cascade& m, const Tensor& h) {
   return sum(m.v * h, {1}) + m.c;  // (s, 2, n) → (s, n)
 }
 
-// And the gradient? Nothing new is needed but one more link in the chain. The third unit is logistic regression on the features,
-// so $\partial L / \partial z = (\hat y - y)/n$ and $\partial L / \partial v_j = \sum_i \partial L / \partial z_i \cdot h_{ij}$. Feature $h_j$ reaches the loss through $v_j$ alone:
-// $\partial L / \partial h_j = v_j\, \partial L / \partial z$. And through its own sigmoid, with the slope $h_j (1 - h_j)$, we are at a linear function of $x$
-// again. Chapter 5 makes this a method.
+// And the gradient? Nothing new is needed but one more link in the chain. The third unit is logistic regression on the
+// features, so $\partial L / \partial z = (\hat y - y)/n$ and $\partial L / \partial v_j = \sum_i \partial L / \partial
+// z_i \cdot h_{ij}$. Feature $h_j$ reaches the loss through $v_j$ alone: $\partial L / \partial h_j = v_j\, \partial L /
+// \partial z$. And through its own sigmoid, with the slope $h_j (1 - h_j)$, we are at a linear function of $x$ again.
+// Chapter 5 makes this a method.
 static Cascade gradient(const Cascade& m, const Points& points) {
   Tensor h = features(m, points.x);                                   // (s, 2, n)
   Tensor dz = (sigmoid(logits(m, h)) - points.y) / points.x.size(0);  // (s, n)
@@ -564,6 +576,12 @@ static Cascade gradient(const Cascade& m, const Points& points) {
 
 static void cascaded_units(Chapter& chapter) {
   chapter.section("Who finds the transform?");
+  chapter.say(
+      "Two logistic units read the switches, a third reads the two. First by "
+      "hand, then trained from 200 random starts. How many find XOR?");
+
+  // Cascades can do XOR. By hand, with steep weights: let $h_1$ ask whether any switch is on, $h_2$ whether both are, and
+  // the third unit say "the first, but not the second".
   Points corners = exclusive_or();
   Cascade by_hand = {tensor({{{20, 20}, {20, 20}}}, f64),
                      tensor({{{-10}, {-30}}}, f64), tensor({{{20}, {-20}}}, f64),
@@ -595,7 +613,7 @@ static void cascaded_units(Chapter& chapter) {
                 largest_gap(ours.v, theirs[2]), largest_gap(ours.c, theirs[3])}),
       at_most(1e-12), identity);
 
-  // ? Two logistic units and a third that reads them *can* do XOR. We train 200 such threesomes for 5000 steps, each from its own
+  // ? Two logistic units and a third that reads them *can* do XOR. We train 200 such cascades for 5000 steps, each from its own
   // random start. How many do?
   // - [ ] all: that would be so if the loss were a bowl, as it is for one unit; here some valleys lead elsewhere
   // - [ ] hardly any: gradients know nothing of switches, but from most starts some way leads downhill to the solution
@@ -619,20 +637,20 @@ static void cascaded_units(Chapter& chapter) {
                 mean(yes.to(f64)).item(), between(0.5, 0.85), found,
                 {.quick = between(0.5, 0.85), .unit = "%"});
 
-  // In the plane of the two features one can see what happened. At the start the four corners lie anyhow. Where it went well, the
-  // features have moved them so that a line parts "on" from "off". Where it did not, two corners of different kind
-  // lie on each other, or nearly, and no line will part them: they get one half each, and the loss stays at $\frac12 \ln 2 = 0.347$. These are
-  // no hollows that hold a ball. They are plains that go down ever more slowly, as the table shows: from step 2000 to 5000 hardly any
-  // start is freed.
+  // In the plane of the two features one can see what happened. At the start the four corners lie anyhow. Where it went
+  // well, the features have moved them so that a line parts "on" from "off". Where it did not, two corners of different
+  // kind lie on each other, or nearly, and no line will part them: they get one half each, and the loss stays at $\frac12
+  // \ln 2 = 0.347$. These are no hollows that hold a ball. They are plains that go down ever more slowly; in the table
+  // that the program prints, hardly any start is freed between step 2000 and step 5000.
   Tensor answers = yes.to(DType::int64);
   const int64_t good = argmax(answers).item<int64_t>(),
                 bad = argmin(answers).item<int64_t>();
   Figure figure =
       chapter.figure("features", "the corners as the two units see them");
   figure.size(760, 300);
-  auto panel = [&](const std::string& title, const Cascade& all, int64_t s) {
-    Cascade one = {all.W.narrow(0, s, 1), all.b.narrow(0, s, 1),
-                   all.v.narrow(0, s, 1), all.c.narrow(0, s, 1)};
+  auto panel = [&](const std::string& title, const Cascade& now, int64_t s) {
+    Cascade one = {now.W.narrow(0, s, 1), now.b.narrow(0, s, 1),
+                   now.v.narrow(0, s, 1), now.c.narrow(0, s, 1)};
     Extent square = {-0.1, 1.1, -0.1, 1.1};
     Tensor z = logits(one, places(square).t().unsqueeze(0)).reshape({kGrid, kGrid});
     figure.panel(title);
@@ -650,24 +668,26 @@ static void cascaded_units(Chapter& chapter) {
 // # Softmax
 //
 // Mail is wanted or junk, but a digit is one of ten. Give each of $k$ classes a row of weights and a logit of its own,
-// $z_c = w_c \cdot x + b_c$, or all at once $z = W x + b$: that is a **linear classifier**. Its answer is the class with the highest
-// logit. What are the probabilities?
+// $z_c = w_c \cdot x + b_c$, or all at once $z = W x + b$: that is a **linear classifier**. Its answer is the class with
+// the highest logit. What are the probabilities?
 //
-// Ask of any two classes what we asked of wanted mail and junk: let the difference of their logits be the logarithm of their
-// odds, $\ln (p_c / p_j) = z_c - z_j$. Then every $p_c$ is the same number times $e^{z_c}$, and since probabilities add up to one,
+// Ask of any two classes what we asked of wanted mail and junk: let the difference of their logits be the logarithm of
+// their odds, $\ln (p_c / p_j) = z_c - z_j$. Then every $p_c$ is the same number times $e^{z_c}$, and since probabilities
+// add up to one,
 //
 // $$p_c = \frac{e^{z_c}}{\sum_j e^{z_j}} .$$
 //
-// This is **softmax**. For two classes it is the sigmoid of the difference: divide both sides of the fraction by $e^{z_1}$, and $p_1 =
-// 1 / (1 + e^{-(z_1 - z_0)})$. Adding the same number to all logits changes no probability; only differences count.
+// This is **softmax**. For two classes it is the sigmoid of the difference: divide both sides of the fraction by
+// $e^{z_1}$, and $p_1 = 1 / (1 + e^{-(z_1 - z_0)})$. Adding the same number to all logits changes no probability; only
+// differences count.
 //
 // The loss is once more minus the logarithm of what the right class $r$ was given, and the logarithm undoes the
 // exponential:
 //
 // $$L = -\ln p_r = \ln \sum_j e^{z_j} - z_r .$$
 //
-// Differentiate it. The sum's logarithm has the slope $e^{z_c} / \sum_j e^{z_j}$, which is $p_c$, and $z_r$ counts for the right class
-// only. With the **one-hot** label $y$, which is 1 at the right class and 0 elsewhere,
+// Differentiate it. The sum's logarithm has the slope $e^{z_c} / \sum_j e^{z_j}$, which is $p_c$, and $z_r$ counts for
+// the right class only. With the **one-hot** label $y$, which is 1 at the right class and 0 elsewhere,
 //
 // $$\frac{\partial L}{\partial z} = p - y .$$
 //
@@ -678,16 +698,16 @@ static void softmax_by_hand(Chapter& chapter) {
       "Three classes with the logits ln 6, ln 3 and 0; the second is right. On "
       "paper: p = (0.6, 0.3, 0.1), loss -ln 0.3, gradient (0.6, -0.7, 0.1).");
   Tensor z = log(tensor({6, 3, 1}, f64)).requires_grad_();  // (3,)
-  Tensor right = tensor(1);                 // the label, counted from 0
+  Tensor label = tensor(1);                 // the label, counted from 0
   Tensor p = tensor({0.6, 0.3, 0.1}, f64);  // 6/10, 3/10, 1/10
   Tensor y = tensor({0, 1, 0}, f64);
-  Tensor loss = cross_entropy(z, right);
+  Tensor loss = cross_entropy(z, label);
   chapter.check("p", p, softmax(z.detach(), 0));
   chapter.check("loss", -std::log(0.3), loss.item());
   chapter.check("dL/dz", p - y, grad(loss, z));
 
-  // One step against the gradient, with rate 1, gives the right class more and takes it from the others, most from the one that was
-  // most wrongly believed. The gradient's numbers add up to zero, so the logits keep their sum.
+  // One step against the gradient, with rate 1, gives the right class more and takes it from the others, most from the
+  // one that was most wrongly believed. The gradient's numbers add up to zero, so the logits keep their sum.
   Tensor after = softmax(z.detach() - (p - y), 0);  // (3,)
   chapter.say("After one step p = ({:.2f}, {:.2f}, {:.2f}).", after[0].item(),
               after[1].item(), after[2].item());
@@ -698,15 +718,15 @@ static void softmax_by_hand(Chapter& chapter) {
 
 // # Why losses take logits
 //
-// In every library the loss wants logits and not probabilities. It seems roundabout: we have $\hat y$, why not take its
+// In most libraries the loss wants logits and not probabilities. It seems roundabout: we have $\hat y$, why not take its
 // logarithm? Let us do that, in float32, as one would write it down.
 static Tensor naive_loss(const Tensor& z, const Tensor& y) {
   Tensor y_hat = 1 / (1 + exp(-z));
   return -(y * log(y_hat) + (1 - y) * log(1 - y_hat));
 }
 
-// For a label 0 the loss is $\ln (1 + e^z)$, and for large logits that is nearly $z$: a logit of 1000 should cost 1000. But $e^{1000}$ is
-// beyond float32, which ends at about $3.4 \cdot 10^{38} = e^{88.7}$, and long before that $1 + e^{-z}$ is rounded to 1.
+// For a label 0 the loss is $\ln (1 + e^z)$, and for large logits that is nearly $z$: a logit of 1000 should cost 1000.
+// But $e^{1000}$ is beyond float32, which ends at about $3.4 \cdot 10^{38} = e^{88.7}$.
 //
 // ? The label is 0. We raise the logit by one at a time. Where does the formula above first say "infinite", in float32?
 // - [ ] at 1000 or so: a thousand is far too large, but we are not that lucky
@@ -734,9 +754,10 @@ static void why_losses_take_logits(Chapter& chapter) {
       static_cast<double>(argmax(infinite.to(DType::int64)).item<int64_t>()),
       exactly(17), identity);
 
-  // It gets worse. For the label 1 and a logit of 1000 the model is perfectly right and the loss should be 0; the formula says NaN,
-  // not a number, because $(1 - y) \ln (1 - \hat y)$ is $0 \cdot (-\infty)$. One such example, and the mean loss, the gradient and after the next step every
-  // weight are NaN. At $\pm 1000$, with both labels, the formula finds no finite number at all.
+  // It gets worse. For the label 1 and a logit of 1000 the model is perfectly right and the loss should be 0; the formula
+  // says NaN, not a number, because $(1 - y) \ln (1 - \hat y)$ is $0 \cdot (-\infty)$. One such example, and the mean
+  // loss, the gradient and after the next step every weight are NaN. At $\pm 1000$, with both labels, the formula finds
+  // no finite number at all.
   Tensor ends = tensor({-1000, 1000}, DType::float32);  // (2,)
   Tensor four = cat({naive_loss(ends, zeros({2})), naive_loss(ends, ones({2}))}, 0);
   chapter.claim(
@@ -744,14 +765,16 @@ static void why_losses_take_logits(Chapter& chapter) {
       static_cast<double>(sum(isfinite(four).to(DType::int64)).item<int64_t>()),
       exactly(0), identity);
 
+  // ## From the logit
+  //
   // The cure is to do on paper what the computer does badly. For a sum of exponentials, take the largest exponent $m$ out
   // first; this is called the **log-sum-exp** trick:
   //
   // $$\ln \sum_j e^{z_j} = m + \ln \sum_j e^{z_j - m}, \qquad m = \max_j z_j .$$
   //
-  // Nothing can overflow, since no exponent is above zero, and the sum cannot vanish, since one of its terms is 1. For two classes, with
-  // logits $z$ and 0, it reads $\ln (1 + e^z) = \max(z, 0) + \ln (1 + e^{-|z|})$, which is the loss of label 0; label 1 takes off $z$. But that takes the
-  // *logit*. Once it has been squeezed into $\hat y = 1$, it is gone.
+  // Nothing can overflow, since no exponent is above zero, and the sum cannot vanish, since one of its terms is 1. For
+  // two classes, with logits $z$ and 0, it reads $\ln (1 + e^z) = \max(z, 0) + \ln (1 + e^{-|z|})$, which is the loss of
+  // label 0; label 1 takes off $z$. But that takes the *logit*. Once it has been squeezed into $\hat y = 1$, it is gone.
   Tensor fine = linspace(0, 25, 1001);                            // (1001,)
   Tensor by_hand = clamp(fine, 0, 1e9) + log1p(exp(-abs(fine)));  // (1001,)
   Tensor naive = naive_loss(fine, zeros_like(fine));              // (1001,)
@@ -779,9 +802,9 @@ static void why_losses_take_logits(Chapter& chapter) {
 
 // # Ten digits
 //
-// Now for something with ten classes: digits. The program draws its own, with random pen, slant and scale, and stray marks among
-// them. A picture has 28 times 28, that is 784 pixels, from 0 for paper to 1 for ink; we put them in a row and forget which was
-// beside which. So $W$ is $(10, 784)$, and with the ten biases there are 7850 numbers to be found.
+// Now for something with ten classes: digits. The program draws its own, with random pen, slant and scale, and stray
+// marks among them. A picture has 28 times 28, that is 784 pixels, from 0 for paper to 1 for ink; we put them in a row
+// and forget which was beside which. So $W$ is $(10, 784)$, and with the ten biases there are 7850 numbers to be found.
 static data::TrainTest as_rows(data::TrainTest digits) {
   digits.train.inputs = digits.train.inputs.flatten(1);  // (n, 28, 28) → (n, 784)
   digits.test.inputs = digits.test.inputs.flatten(1);
@@ -801,13 +824,15 @@ struct LinearClassifier {
   }  // (n, d) → (n, k)
 };
 
-// The gradient, for $n$ pictures as rows of $X$ and their one-hot labels as rows of $Y$. Logit $c$ of picture $i$ is $z_{ic} = \sum_j W_{cj}
-// X_{ij} + b_c$, so weight $W_{cj}$ hears from every picture: $\sum_i (P - Y)_{ic}\, X_{ij} / n$. As matrices,
+// The gradient, for $n$ pictures as rows of $X$ and their one-hot labels as rows of $Y$. Logit $c$ of picture $i$ is
+// $z_{ic} = \sum_j W_{cj} X_{ij} + b_c$, so weight $W_{cj}$ hears from every picture: $\sum_i (P - Y)_{ic}\, X_{ij} / n$.
+// As matrices,
 //
 // $$\frac{\partial L}{\partial W} = \tfrac1n (P - Y)^\top X, \qquad \frac{\partial L}{\partial b} = \tfrac1n \sum_i (P - Y)_i .$$
 //
-// Read it as a recipe: against the gradient, the weights of class $c$ get a little of every picture of a $c$ that was not fully
-// believed, and lose a little of every other picture that was taken for a $c$. The softmax in it takes the largest logit off first.
+// Read it as a recipe: against the gradient, the weights of class $c$ get a little of every picture of a $c$ that was not
+// fully believed, and lose a little of every other picture that was taken for a $c$. The softmax in it takes the largest
+// logit off first.
 static LinearClassifier gradient(const LinearClassifier& model, const Tensor& X,
                                  const Tensor& Y) {
   Tensor Z = model(X);                       // (n, k)
@@ -828,10 +853,10 @@ static double accuracy(const LinearClassifier& model, const data::Dataset& digit
   return mean((argmax(model(x), 1) == y).to(DType::float32)).item();
 }
 
-// One thing is new. In the plane every step looked at all the points. Here a step that looks at all pictures takes as long as
-// two hundred steps that look at a hundred each, and a hundred drawn at random point in nearly the same direction: the mean over a sample is
-// the mean over all, plus noise (chapter 0). So each step takes the next hundred, and when all have had their turn, an **epoch**,
-// they are shuffled. Chapter 5 weighs what that costs and brings.
+// One thing is new. In the plane every step looked at all the points. Here a step that looks at all pictures takes as
+// long as two hundred steps that look at a hundred each, and a hundred drawn at random point in nearly the same
+// direction: the mean over a sample is the mean over all, plus noise (chapter 0). So each step takes the next hundred,
+// and when all have had their turn, an **epoch**, they are shuffled. Chapter 5 weighs what that costs and brings.
 constexpr int64_t kBatch = 100;
 
 struct History {
@@ -897,8 +922,8 @@ static void ten_digits(Chapter& chapter) {
       std::max(largest_gap(ours.W, theirs[0]), largest_gap(ours.b, theirs[1])),
       at_most(1e-12), identity);
 
-  // We start at zero. That is no shortcut: the loss is a bowl, and any start rolls to the same place. (In chapter 5 it will be a mistake.)
-  // At zero every class has the probability 1/10, so the loss is $\ln 10$, whatever the digits are.
+  // We start at zero. That is no shortcut: the loss is a bowl, and every start rolls down equally low. (In chapter 5 it
+  // will be a mistake.) At zero every class has the probability 1/10, so the loss is $\ln 10$, whatever the digits are.
   LinearClassifier nothing = zero_classifier(Device::cpu, f64);
   chapter.check("loss at zero", std::log(10),
                 cross_entropy(nothing(few), labels).item());
@@ -912,8 +937,8 @@ static void ten_digits(Chapter& chapter) {
       .line(history.epoch, history.test, "test")
       .axes("epoch", "accuracy");
 
-  // Each class has 784 weights, one for each pixel: a picture. It is called the class's **template**, since the logit is what we get
-  // by laying it over the digit and adding up the weights under the ink.
+  // Each class has 784 weights, one for each pixel: a picture. It is called the class's **template**, since the logit is
+  // what we get by laying it over the digit and adding up the weights under the ink.
   //
   // ? What does the template of 0 have in the middle, where a 0 has no ink?
   // - [ ] about zero, since no 0 has ink there and nothing can be learned: nothing about zeros, but other digits do have ink there
@@ -930,8 +955,8 @@ static void ten_digits(Chapter& chapter) {
                 {.quick = at_most(-0.05)});
 }
 
-// One template has to fit every way to write a digit, which is too much to ask. Chapter 5 gives each class more than one, and they
-// will be cascaded units, as in XOR.
+// One template has to fit every way to write a digit, which is too much to ask. Chapter 5 gives each class more than one,
+// and they will be cascaded units, as in XOR.
 //
 // # Digits that people wrote
 //
@@ -957,29 +982,26 @@ static void mnist(Chapter& chapter) {
 
 // # Break it
 //
-// Two bugs that are hard to see, because the program runs, the loss falls and nothing complains. `./run 03 --break softmax-twice`
-// and `./run 03 --break clamped` show them beside the healthy run: 2000 drawn digits, 1000 steps from zero at a rate of 0.1. The
-// library differentiates whatever loss we wrote, mistakes included.
-using Loss = Tensor (*)(const Tensor& z,
-                        const Tensor& labels);  // of (n, k) and (n,)
+// Two bugs that are hard to see, because the program runs, the loss falls and nothing complains. `./run 03 --break
+// softmax-twice` and `./run 03 --break clamped` show them beside the healthy run: 2000 drawn digits, 1000 steps from zero
+// at a rate of 0.1. The library differentiates whatever loss we wrote, mistakes included.
+using Loss = Tensor (*)(const Tensor& z, const Tensor& labels);  // (n, k), (n,)
 
 struct Ward {
   LinearClassifier model;
   data::TrainTest digits;
-  std::vector<double> losses, step,
-      right;  // of every step; of every 20th: the share of training digits
+  std::vector<double> losses;       // of every step
+  std::vector<double> step, right;  // every 20th, and the share of training digits
 };
 
 static Ward run_small(const Chapter& chapter, Loss loss_of, double ink) {
-  Ward ward = {zero_classifier(chapter.device()),
-               as_rows(draw_digits(2000, 2000, chapter.seed())),
-               {},
-               {},
-               {}};
-  data::Dataset &train = ward.digits.train, &test = ward.digits.test;
-  train.inputs = ink * train.inputs;
-  test.inputs = ink * test.inputs;
-  data::DataLoader batches(train, {.batch_size = kBatch, .shuffle = true},
+  Ward ward;
+  ward.model = zero_classifier(chapter.device());
+  ward.digits = as_rows(draw_digits(2000, 2000, chapter.seed()));
+  ward.digits.train.inputs = ink * ward.digits.train.inputs;
+  ward.digits.test.inputs = ink * ward.digits.test.inputs;
+  data::DataLoader batches(ward.digits.train,
+                           {.batch_size = kBatch, .shuffle = true},
                            Generator(chapter.seed()));
   for (int step = 0; step < 1000; ++step) {
     auto [x, y] = batches.next().to(chapter.device());  // (100, 784), (100,)
@@ -991,7 +1013,7 @@ static Ward run_small(const Chapter& chapter, Loss loss_of, double ink) {
     ward.losses.push_back(loss.item());
     if (step % 20 != 0) continue;
     ward.step.push_back(step + 1);
-    ward.right.push_back(accuracy(ward.model, train));
+    ward.right.push_back(accuracy(ward.model, ward.digits.train));
   }
   return ward;
 }
@@ -1000,9 +1022,10 @@ static Tensor healthy(const Tensor& z, const Tensor& labels) {
   return cross_entropy(z, labels);
 }
 
-// **Softmax twice.** A model should answer with probabilities, so its last line is a softmax. The loss for classes is
-// `cross_entropy`. Each is right; together they are wrong, because `cross_entropy` has a softmax inside and takes the probabilities for
-// logits.
+// ## Softmax twice
+//
+// A model should answer with probabilities, so its last line is a softmax. The loss for classes is `cross_entropy`. Each
+// is right; together they are wrong, because `cross_entropy` has a softmax inside and takes the probabilities for logits.
 //
 // ? Ten classes, and softmax is taken twice. How low can the loss get?
 // - [ ] to 0: for that the right logit has to grow without end, and these end at 1
@@ -1019,35 +1042,38 @@ static void softmax_twice(Chapter& chapter) {
       "other gets probabilities and takes them for logits. Compare the losses.");
   Ward well = run_small(chapter, healthy, 1),
        ill = run_small(chapter, softmax_within, 1);
-  const double floor = std::log(std::exp(1.0) + 9) - 1;
+  const double lowest = std::log(std::exp(1.0) + 9) - 1;
   chapter.figure("softmax-twice", "the loss when softmax is taken twice")
       .line(well.losses, "healthy")
       .line(ill.losses, "softmax twice")
-      .hline(floor, "ln(e + 9) - 1")
+      .hline(lowest, "ln(e + 9) - 1")
       .axes("step", "loss");
   chapter.claim("floor", "the lowest loss of 1000 steps",
                 *std::min_element(ill.losses.begin(), ill.losses.end()),
                 at_least(1.4611), identity, {.symptom_of = "softmax-twice"});
 
-  // What makes it so hard to see is that it learns. The highest probability is where the highest logit is, so the accuracy is an honest one,
-  // and it rises. It is only late: a second softmax multiplies the push by slopes $p\,(1 - p)$, just as squared error does, and where
-  // the model is sure of the wrong class that is nearly nothing. A loss that stops at a number which is not zero, above all at 1.46, is the sign.
+  // What makes it so hard to see is that it learns. The highest probability is where the highest logit is, so the
+  // accuracy is an honest one, and it rises. It is only late: a second softmax multiplies the push by slopes $p\,(1 -
+  // p)$, just as squared error does, and where the model is sure of the wrong class that is nearly nothing. A loss that
+  // stops at a number which is not zero, above all at 1.46, is the sign.
   chapter.claim("late", "after as many steps it misreads so many times as many",
                 (1 - accuracy(ill.model, ill.digits.test)) /
                     (1 - accuracy(well.model, well.digits.test)),
                 at_least(1.25), found, {.symptom_of = "softmax-twice"});
 }
 
-// **A clamped logarithm.** Somebody forgot to scale the pixels: they go from 0 to 255. After one step the logits are in the
-// hundreds, the right class has the probability 0, and the loss is infinite. So somebody else mended it, as one finds it mended in many a
-// program: no probability below $10^{-7}$.
+// ## A clamped logarithm
+//
+// Somebody forgot to scale the pixels: they go from 0 to 255. After one step the logits are huge, the right class often
+// has the probability 0, and the loss is infinite. So somebody else mended it, as one finds it mended in many a program:
+// no probability below $10^{-7}$.
 static Tensor clamped(const Tensor& z, const Tensor& labels) {
   Tensor p = gather(softmax(z, 1), 1, labels.reshape({-1, 1}));  // (n, k) → (n, 1)
   return -mean(log(clamp(p, 1e-7, 1)));
 }
 
-// The loss is finite again. And the slope of a clamped number is zero: what was most wrong has stopped to push. We give the same
-// large pixels to both losses.
+// The loss is finite again. And the slope of a clamped number is zero: what was most wrong has stopped pushing. We give
+// the same large pixels to both losses.
 static void clamped_logarithm(Chapter& chapter) {
   chapter.section("Broken: a clamped logarithm");
   chapter.say(
@@ -1065,7 +1091,8 @@ static void clamped_logarithm(Chapter& chapter) {
                     accuracy(ill.model, ill.digits.train),
                 at_least(0.15), found, {.symptom_of = "clamped", .unit = "%"});
 
-  // Of the digits that it misreads, how many could still teach it something? We ask the library for the gradient in the logits of each.
+  // Of the digits that it misreads, how many could still teach it something? We ask the library for the gradient in the
+  // logits of each.
   data::Dataset digits = ill.digits.train.to(chapter.device());
   Tensor z = ill.model(digits.inputs).requires_grad_();               // (2000, 10)
   Tensor push = grad(clamped(z, digits.targets), z);                  // (2000, 10)
@@ -1076,7 +1103,8 @@ static void clamped_logarithm(Chapter& chapter) {
                 at_least(0.8), found, {.symptom_of = "clamped", .unit = "%"});
 }
 
-// Note that the loss from logits needed no scaled pixels to get through. (It learns better with them all the same; chapter 11 says why.)
+// Note that the loss from logits needed no scaled pixels to get through. (It learns better with them all the same;
+// chapter 11 says why.)
 //
 // # Do you remember?
 //
@@ -1087,15 +1115,15 @@ static void clamped_logarithm(Chapter& chapter) {
 // - [ ] about 0.04: that is how far $u$ moves, and $y$ moves three times as far
 // - [x] about 0.12: the slopes multiply, $4 \cdot 3$
 //
-// ? Bayes. One in a thousand has a disease. A test is right 99 times in 100, for the sick and the healthy. Yours is positive. How likely
-// are you sick?
+// ? Bayes. One in a thousand has a disease. A test is right 99 times in 100, for the sick and the healthy. Yours is positive.
+// How likely are you sick?
 // - [ ] 99 %: that is how likely a sick person's test is positive, which is another question
 // - [x] about 9 %: the odds of 1 to 999 are multiplied by 99, and 99 to 999 is about one in ten
 // - [ ] one half: neither the test nor how rare the disease is says so
 //
 // ? Entropy. A fair coin, and one that falls heads nine times in ten. Which has the larger entropy?
-// - [x] the fair one: entropy is the *mean* surprise, $\ln 2 = 0.69$ here and 0.33 there
-// - [ ] the other one, because its tails are such a surprise: they are, with 2.30, but they are rare
+// - [x] the fair one: entropy is the *mean* surprise, 1 bit here and 0.47 there
+// - [ ] the other one, because its tails are such a surprise: they are, 3.32 bits, but they are rare
 // - [ ] both the same, there are two sides: the number of sides limits the entropy, the probabilities make it
 static void story(Chapter& chapter) {
   if (chapter.broken("softmax-twice")) return softmax_twice(chapter);
@@ -1128,7 +1156,8 @@ int main(int argc, char** argv) {
        .question =
            "A straight line answers \"how much?\". What do we change, and what must "
            "we not keep, to answer \"which one?\"",
-       .full = "the default run, and the linear classifier on MNIST: half a minute",
+       .full =
+           "the default run, and the linear classifier on MNIST: a quarter of a minute",
        .options = {{"epochs", book::PerSize{5, 20, 20}, "passes through the digits",
                     1, 1000},
                    {"lr", 0.2, "learning rate for them", 0, 100}},

@@ -1,6 +1,6 @@
-// Forward: $z = 0.9 - 0.8 = 0.1$, $\hat y = \sigma(0.1) = 0.525$, $L = -\ln(1 - \hat y) = 0.744$. Backward: $\partial L / \partial z = \hat y - 0 = 0.525$, the same
-// for $w$ and $b$ since $x = 1$. After the step $w = 0.9 - 0.21 = 0.69$ and $b = -0.8 - 0.21 = -1.01$, and this message is junk
-// with $\sigma(-0.32) = 0.421$.
+// Forward: $z = 0.9 - 0.8 = 0.1$, $\hat y = \sigma(0.1) = 0.525$, $L = -\ln(1 - \hat y) = 0.744$. Backward: $\partial L /
+// \partial z = \hat y - 0 = 0.525$, the same for $w$ and $b$ since $x = 1$. After the step $w = 0.9 - 0.21 = 0.69$ and
+// $b = -0.8 - 0.21 = -1.01$, and this message is junk with $\sigma(-0.32) = 0.421$.
 //
 // Odds of 99 to 1 need $2^x \geq 8 \cdot 99 = 792$, so ten words: $2^{10} = 1024$.
 #include <cmath>

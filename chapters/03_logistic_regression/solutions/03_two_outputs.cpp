@@ -1,6 +1,6 @@
-// With $y$ the label of class 1, softmax's gradient in the two logits is $(p_0 - (1 - y),\; p_1 - y) = (-(p_1 - y),\; p_1 - y)$: what one logit gets, the other
-// loses. So the sum of the two rows of weights never changes; from zero it stays zero. Their difference moves by twice
-// the step of $w$. With rate $\eta / 2$ the two are the same, step for step.
+// With $y$ the label of class 1, softmax's gradient in the two logits is $(p_0 - (1 - y),\; p_1 - y) = (-(p_1 - y),\;
+// p_1 - y)$: what one logit gets, the other loses. So the sum of the two rows of weights never changes; from zero it
+// stays zero. Their difference moves by twice the step of $w$. With rate $\eta / 2$ the two are the same, step for step.
 #include <algorithm>
 #include <cstdio>
 

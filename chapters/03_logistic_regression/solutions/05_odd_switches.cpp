@@ -1,8 +1,9 @@
-// Hold the third switch off: what is left is XOR, and a plane that got all eight cases right would give a line that gets XOR right.
+// Hold the third switch off: what is left is XOR, and a plane that got all eight cases right would give a line that gets
+// XOR right.
 //
-// Now count: let $s = x_1 + x_2 + x_3$. Three units ask whether $s$ is above $\frac12$, above $1\frac12$, above $2\frac12$. As $s$ goes from 0 to 3 they switch on
-// one after the other, and $h_1 - h_2 + h_3$ is 0, 1, 0, 1. The fourth unit asks whether that is above one half. Any number of switches goes the
-// same way, with one unit for each.
+// Now count: let $s = x_1 + x_2 + x_3$. Three units ask whether $s$ is above $\frac12$, above $1\frac12$, above
+// $2\frac12$. As $s$ goes from 0 to 3 they switch on one after the other, and $h_1 - h_2 + h_3$ is 0, 1, 0, 1. The fourth
+// unit asks whether that is above one half. Any number of switches goes the same way, with one unit for each.
 #include <cstdio>
 
 #include "chainrule.hpp"

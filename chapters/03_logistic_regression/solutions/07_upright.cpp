@@ -1,6 +1,7 @@
-// With darkness as weight, let $\bar r$, $\bar c$ be the mean row and column of the ink, $v$ the variance of its rows and $k$ the covariance of rows and columns. The line through
-// the ink is $c = \bar c + \frac{k}{v} (r - \bar r)$, so row $r$ is shifted by $\frac{k}{v} (r - \bar r)$, and on the way the whole picture so that its middle is in the
-// middle. A shift by a fraction of a pixel mixes two neighbours.
+// With darkness as weight, let $\bar r$, $\bar c$ be the mean row and column of the ink, $v$ the variance of its rows and
+// $k$ the covariance of rows and columns. The line through the ink is $c = \bar c + \frac{k}{v} (r - \bar r)$, so row $r$
+// is shifted by $\frac{k}{v} (r - \bar r)$, and on the way the whole picture so that its middle is in the middle. A shift
+// by a fraction of a pixel mixes two neighbours.
 //
 // Both are feature transforms that we found by looking, like $x_1 x_2$ for XOR.
 #include <cmath>
