@@ -55,7 +55,7 @@ static void a_line(Chapter& chapter) {
   Line seven = fit(x, y);
   chapter.say("At x = 30 the first line says {:.2f}. It was asked for 1.", six(30));
   chapter.claim("pulled", "one message more, no surprise, and the border moves to",
-                seven.border(), near(6986.0 / 1554, 1e-4), identity);
+                seven.border(), near(4.4955, 1e-4), identity);
   Tensor along = linspace(0, 31, 63, f64);  // (63,)
   auto heights = [&along](const Line& line) {
     return line.y_mean + line.slope * (along - line.x_mean);
@@ -395,18 +395,18 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
                 largest_gap(found_it, truth), at_most(0.5), built_in,
                 {.quick = at_most(0.5)});
 
-  // Now the race. Both losses start from the same bad place, four times the true $w$ with its sign turned round, so that most
+  // Now the race. Both losses start from the same bad place, three times the true $w$ with its sign turned round, so that most
   // points are confidently wrong. Both take the same steps.
-  const int steps = chapter.pick(3000, 5000, 5000);
+  const int steps = chapter.pick(1500, 2000, 2000);
   auto race = [&](Push push) {
     std::vector<double> share;
-    descend({tensor({-8, -4}, f64), zeros({}, f64)}, points, push, steps, 0.5,
+    descend({tensor({-6, -3}, f64), zeros({}, f64)}, points, push, steps, 0.5,
             [&](const LinearModel& m) { share.push_back(right(m, points)); });
     return share;
   };
   std::vector<double> entropy = race(of_entropy), squares = race(of_squares);
-  std::vector<double> step, by_entropy,
-      by_squares;  // some steps, ever farther apart
+  std::vector<double> step;  // some of them, ever farther apart
+  std::vector<double> by_entropy, by_squares;
   for (int i = 0; i < steps; i += 1 + i / 20) {
     step.push_back(i + 1);
     by_entropy.push_back(entropy[static_cast<size_t>(i)]);
@@ -426,7 +426,7 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
               first(entropy), first(squares));
   chapter.claim("race",
                 "from a bad start squared error needs so many times as many steps",
-                first(squares) / first(entropy), at_least(10), found);
+                first(squares) / first(entropy), at_least(20), found);
 }
 
 // Round clouds and a straight boundary: that is what logistic regression is made for. Now to what it cannot do.
@@ -790,6 +790,8 @@ static void why_losses_take_logits(Chapter& chapter) {
                 largest_gap(ours, binary_cross_entropy_with_logits(
                                       wide, zeros_like(wide), Reduction::none)),
                 at_most(1e-4), identity);
+  Tensor three = logsumexp(tensor({1000, 0, -1000}, DType::float32), {0});
+  chapter.check("ln(e^1000 + e^0 + e^-1000), in float32", 1000, three.item());
   Tensor truth = tensor({0, 1000, 1000, 0}, DType::float32);  // (4,)
   Tensor stable =
       cat({binary_cross_entropy_with_logits(ends, zeros({2}), Reduction::none),
@@ -1059,7 +1061,7 @@ static void softmax_twice(Chapter& chapter) {
   chapter.claim("late", "after as many steps it misreads so many times as many",
                 (1 - accuracy(ill.model, ill.digits.test)) /
                     (1 - accuracy(well.model, well.digits.test)),
-                at_least(1.25), found, {.symptom_of = "softmax-twice"});
+                at_least(1.2), found, {.symptom_of = "softmax-twice"});
 }
 
 // ## A clamped logarithm
@@ -1089,7 +1091,7 @@ static void clamped_logarithm(Chapter& chapter) {
                 "the loss from logits ends with so many more digits read",
                 accuracy(well.model, well.digits.train) -
                     accuracy(ill.model, ill.digits.train),
-                at_least(0.15), found, {.symptom_of = "clamped", .unit = "%"});
+                at_least(0.4), found, {.symptom_of = "clamped", .unit = "%"});
 
   // Of the digits that it misreads, how many could still teach it something? We ask the library for the gradient in the
   // logits of each.

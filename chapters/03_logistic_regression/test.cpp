@@ -56,7 +56,7 @@ TEST_CASE("softmax twice never gets below its floor, and is late") {
   CHECK(run.status == 0);
   CHECK(run.claim("floor").judged);
   CHECK(run.claim("floor").value >= std::log(std::exp(1.0) + 9) - 1);
-  CHECK(run.claim("late").value > 1.25);
+  CHECK(run.claim("late").value > 1.2);
   CHECK_FALSE(run.claim("digits").made);
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("a clamped logarithm silences what is most wrong") {
   CHECK(run.status == 0);
   CHECK(run.claim("silent").judged);
   CHECK(run.claim("silent").value > 0.8);
-  CHECK(run.claim("clamped-right").value > 0.15);
+  CHECK(run.claim("clamped-right").value > 0.4);
 }
 
 // ## The same numbers again
