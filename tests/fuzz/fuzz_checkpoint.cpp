@@ -1,4 +1,5 @@
-// Feeds whatever libFuzzer invents to the reader of checkpoints. It may refuse it with an IoError; anything else is a bug.
+// Feeds whatever libFuzzer invents to the reader of checkpoints. It may refuse it with an IoError; anything else is a
+// bug.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -7,8 +8,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    cr::io::Checkpoint checkpoint = cr::io::parse_checkpoint(std::as_bytes(std::span(data, size)));
-    if (checkpoint.json.size() > size) __builtin_trap();
+    const cr::io::Checkpoint checkpoint = cr::io::parse_checkpoint(std::as_bytes(std::span(data, size)));
+    uint64_t bytes = 0;
+    for (const auto& [name, x] : checkpoint.tensors) bytes += static_cast<uint64_t>(x.numel() * cr::size_of(x.dtype()));
+    if (bytes / 8 > size) __builtin_trap();
   } catch (const cr::IoError&) {
   }
   return 0;
