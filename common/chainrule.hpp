@@ -8,6 +8,7 @@
 #include "data/data_loader.hpp"
 #include "data/dataset.hpp"
 #include "data/digits.hpp"
+#include "data/generators.hpp"
 #include "data/pokemon.hpp"
 #include "func/checkpoint.hpp"
 #include "func/derivatives.hpp"

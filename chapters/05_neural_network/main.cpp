@@ -647,8 +647,8 @@ static void it_learns_to_read(Chapter& chapter) {
       .line(history.epoch, history.linear, "linear")
       .axes("epoch", "accuracy");
 
-  // What do the hidden units look for? The 784 weights into a unit form a picture: where ink speaks for the unit (red), and
-  // where against it (blue). None of them is a digit. They are strokes, and the paper beside them.
+  // What do the hidden units look for? The 784 weights into a unit form a picture: where ink speaks for the unit (blue), and
+  // where against it (red). None of them is a digit. They are strokes, and the paper beside them.
   Tensor weight = readers.network.hidden.weight.detach();           // (h, 784)
   Tensor some = weight.narrow(0, 0, std::min<int64_t>(width, 24));  // (24, 784)
   chapter.figure("looks-for", "what 24 of the hidden units look for")

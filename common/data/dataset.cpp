@@ -1,9 +1,10 @@
 #include "data/dataset.hpp"
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
+#include <fmt/format.h>
 
+#include <cmath>
+
+#include "data/source.hpp"
 #include "io/idx.hpp"
 
 namespace cr::data {
@@ -16,30 +17,24 @@ Tensor rows(const Tensor& x, int64_t first, int64_t last) {
   return window(x, shape, x.strides(), x.impl()->offset + first * x.strides()[0]);
 }
 
-// The path of one of the four files.
-std::string find_file(const std::string& folder, const std::string& name, const std::string& file) {
-  for (const std::string& place : {folder + "/" + name + "/" + file, folder + "/" + file})
-    for (const char* ending : {"", ".gz"}) {
-      std::error_code ignored;
-      if (std::filesystem::exists(place + ending, ignored)) return place + ending;
-    }
-  throw IoError(name + ": no " + file + ".gz in " + folder + "/" + name + " or " + folder +
-                "; put the data set's four files into a folder DIR/" + name +
-                " and say --data DIR or CHAINRULE_DATA=DIR");
-}
+Dataset read_part(const Source& source, const std::string& part) {
+  const std::string image_path = source.get(part + "-images-idx3-ubyte");
+  const std::string label_path = source.get(part + "-labels-idx1-ubyte");
+  const Tensor images = io::read_idx(image_path, DType::float32, 1 / 255.);
+  if (images.dim() != 3 || images.size(1) != 28 || images.size(2) != 28)
+    throw IoError(image_path + ": holds " + to_string(images.shape()) + ", not images of 28 x 28");
+  for (float pixel : images.span<float>())
+    if (!(pixel >= 0 && pixel <= 1)) throw IoError(image_path + ": holds a pixel that is no byte");
 
-Dataset read_part(const std::string& folder, const std::string& name, const std::string& part) {
-  const std::string image_path = find_file(folder, name, part + "-images-idx3-ubyte");
-  const std::string label_path = find_file(folder, name, part + "-labels-idx1-ubyte");
-  Dataset data{io::read_idx(image_path, DType::float32, 1 / 255.), io::read_idx(label_path, DType::int64)};
-  if (data.inputs.dim() != 3 || data.inputs.size(1) != 28 || data.inputs.size(2) != 28)
-    throw IoError(image_path + ": holds " + to_string(data.inputs.shape()) + ", not images of 28 x 28");
-  if (data.targets.shape() != Shape{data.size()})
-    throw IoError(label_path + ": holds " + to_string(data.targets.shape()) + " labels for " +
-                  std::to_string(data.size()) + " images");
-  for (int64_t label : data.targets.span<int64_t>())
-    if (label < 0 || label > 9) throw IoError(label_path + ": holds the label " + std::to_string(label));
-  return data;
+  // The format has floating labels too: NaN is none, and neither is 2.5.
+  const Tensor labels = io::read_idx(label_path, DType::float64);
+  if (labels.shape() != Shape{images.size(0)})
+    throw IoError(label_path + ": holds " + to_string(labels.shape()) + " labels for " +
+                  std::to_string(images.size(0)) + " images");
+  for (double label : labels.span<double>())
+    if (!(label >= 0 && label <= 9 && label == std::floor(label)))
+      throw IoError(label_path + ": holds the label " + fmt::format("{}", label));
+  return {images, labels.to(DType::int64)};
 }
 
 }  // namespace
@@ -51,12 +46,8 @@ std::pair<Dataset, Dataset> Dataset::split(int64_t n) const {
 }
 
 TrainTest mnist(const std::string& folder, const std::string& name) {
-  std::string place = folder;
-  if (const char* environment = std::getenv("CHAINRULE_DATA"); place.empty() && environment) place = environment;
-  if (place.empty())
-    throw IoError(name + ": no place to look in; say --data DIR or CHAINRULE_DATA=DIR, where DIR/" + name +
-                  " holds the data set's four files");
-  return {read_part(place, name, "train"), read_part(place, name, "t10k")};
+  const Source source(folder, name);
+  return {read_part(source, "train"), read_part(source, "t10k")};
 }
 
 }  // namespace cr::data

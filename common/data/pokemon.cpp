@@ -2,24 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 
+#include "data/source.hpp"
 #include "io/csv.hpp"
 
 namespace cr::data {
 namespace {
-
-std::string find_table(const std::string& folder) {
-  for (const char* file : {"Pokemon.csv", "pokemon_data.csv"})
-    for (const std::string& place : {folder + "/pokemon/", folder + "/"}) {
-      std::error_code ignored;
-      if (std::filesystem::exists(place + file, ignored)) return place + file;
-    }
-  throw IoError("pokemon: no Pokemon.csv in " + folder + "/pokemon or " + folder +
-                "; put it there or say --data DIR or CHAINRULE_DATA=DIR");
-}
 
 // A column whose values are all whole numbers from `low` to `high`.
 Tensor whole_numbers(const io::CsvTable& table, const std::string& column, double low, double high) {
@@ -63,12 +52,10 @@ Tensor places(const std::vector<std::string>& values, const std::vector<std::str
 }  // namespace
 
 Pokemon pokemon(const std::string& folder) {
-  std::string place = folder;
-  if (const char* environment = std::getenv("CHAINRULE_DATA"); place.empty() && environment) place = environment;
-  if (place.empty())
-    throw IoError(
-        "pokemon: no place to look in; say --data DIR or CHAINRULE_DATA=DIR, where DIR/pokemon holds Pokemon.csv");
-  const io::CsvTable table = io::read_csv(find_table(place));
+  const Source source(folder, "pokemon");
+  std::string path = source.find("Pokemon.csv");
+  if (path.empty()) path = source.find("pokemon_data.csv");
+  const io::CsvTable table = io::read_csv(path.empty() ? source.get("Pokemon.csv") : path);
   if (table.rows() == 0) throw IoError(table.name() + ": a table without rows");
 
   // The two files name their columns differently, and only one tells forms of the same creature apart by a column.

@@ -7,18 +7,12 @@
 #include <type_traits>
 
 #include "io/atomic_file.hpp"
+#include "io/bytes.hpp"
 
 namespace cr::io {
 namespace {
 
 constexpr size_t kMaxColumns = 1 << 16;
-
-// A cell in a message: its beginning, and nothing that would break the line.
-std::string shown(std::string_view cell) {
-  std::string text = "\"";
-  for (char c : cell.substr(0, 40)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text + (cell.size() > 40 ? "...\"" : "\"");
-}
 
 // Whether all of `text`, but for spaces around it, is one finite number; and which.
 bool parse_number(std::string_view text, double& value) {
@@ -157,11 +151,11 @@ int64_t CsvTable::column(const std::string& name) const {
   const auto found = std::find(columns_.begin(), columns_.end(), name);
   if (found == columns_.end()) {
     std::string known;
-    for (size_t i = 0; i < std::min<size_t>(columns_.size(), 20); ++i) known += (i ? ", " : "") + shown(columns_[i]);
-    throw IoError(name_ + ": no column " + shown(name) + "; there is " + known + (columns_.size() > 20 ? ", ..." : ""));
+    for (size_t i = 0; i < std::min<size_t>(columns_.size(), 20); ++i) known += (i ? ", " : "") + quote(columns_[i]);
+    throw IoError(name_ + ": no column " + quote(name) + "; there is " + known + (columns_.size() > 20 ? ", ..." : ""));
   }
   if (std::find(found + 1, columns_.end(), name) != columns_.end())
-    throw IoError(name_ + ": two columns are called " + shown(name));
+    throw IoError(name_ + ": two columns are called " + quote(name));
   return found - columns_.begin();
 }
 
@@ -193,8 +187,8 @@ Tensor CsvTable::numbers(const std::string& name) const {
   double* out = result.mutable_data<double>();
   for (int64_t row = 0; row < rows(); ++row)
     if (!parse_number(cell(row, at), out[row]))
-      throw IoError(name_ + ": line " + std::to_string(line(row)) + ", column " + shown(name) + ": " +
-                    shown(cell(row, at)) + " is not a finite number");
+      throw IoError(name_ + ": line " + std::to_string(line(row)) + ", column " + quote(name) + ": " +
+                    quote(cell(row, at)) + " is not a finite number");
   return result;
 }
 

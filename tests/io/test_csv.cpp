@@ -105,7 +105,7 @@ TEST_CASE("columns as numbers, or the line of what is none", "[csv]") {
   }
   // A message is one line, whatever the cell.
   CHECK_THROWS_WITH(parse_csv("x\n\"\n\x1b" + std::string(100, 'a') + "\"\n", {}, "f").numbers("x"),
-                    "f: line 2, column \"x\": \"??" + std::string(38, 'a') + "...\" is not a finite number");
+                    "f: line 2, column \"x\": \"??" + std::string(58, 'a') + "…\" is not a finite number");
 
   const Tensor x = parse_csv("x\n1\n\" -2.5e3\t\"\n+3\n.5\n5e-324\n").numbers("x");
   CHECK(x.dtype() == DType::float64);
