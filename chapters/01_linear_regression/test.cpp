@@ -1,0 +1,2 @@
+#include "catch.hpp"
+#include "chapter_test.hpp"
