@@ -1,5 +1,5 @@
-// What chapter 1 promises, held against its program. Bounds come from ten seeds or more, with room to spare; the claims have
-// their own, and a run that misses one exits with status 1.
+// What chapter 1 promises, held against its program. Bounds come from ten seeds or more, with room to spare; the
+// claims have their own, and a run that misses one exits with status 1.
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -31,7 +31,7 @@ TEST_CASE("the quick run keeps its claims") {
     CHECK(run.claim("u-left").value > 1.4);
     CHECK(run.claim("u-right").value > 1.3);
     CHECK(run.claim("two-ways").value < 1e-6);
-    CHECK(run.claim("adagrad").value > 100);
+    CHECK(run.claim("plain-steps").value > 50 * run.claim("adagrad-steps").value);
     CHECK(run.claim("species").value > 2);
     CHECK(run.claim("ridge").value < 1);
     CHECK(run.out.find("w = 2, b = 1.4, loss 0.8267") != std::string::npos);
@@ -48,8 +48,8 @@ TEST_CASE("the default run keeps its claims") {
 
 // ## Claims that can fail do
 //
-// The U is there because pairs are few and noisy. With a hundred pairs more freedom costs next to nothing, and with a rate
-// above the ceiling the first descent does not arrive: the program has to say so.
+// The U is there because pairs are few and noisy. With a hundred pairs more freedom costs next to nothing, and
+// with a rate above the ceiling the first descent does not arrive: the program has to say so.
 TEST_CASE("with a hundred pairs the right arm of the U is gone") {
   Run run = run_program({"--quick", "--pairs", "100"});
   CHECK(run.status == 1);
@@ -98,7 +98,7 @@ TEST_CASE("one thread gives the bits of two") {
     CAPTURE(id);
     CHECK(one.claim(id).value == two.claim(id).value);
   }
-  CHECK(one.claims().size() == 18);
+  CHECK(one.claims().size() == 19);
 }
 
 // ## What the user can mend is said in one line
@@ -118,7 +118,8 @@ TEST_CASE("misuse") {
 
 // ## The experiment on the Pokémon table, on a table of our own
 //
-// Two types of which one hits 40 harder, the rest noise: types must help, and R² must be what is left of the variance.
+// Two types of which one hits 40 harder, the rest noise: types must help, and R² must be what is left of the
+// variance.
 static void write_table(const std::filesystem::path& folder, bool damaged) {
   std::filesystem::create_directories(folder / "pokemon");
   std::ofstream file(folder / "pokemon" / "Pokemon.csv");

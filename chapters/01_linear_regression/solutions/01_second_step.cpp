@@ -3,12 +3,12 @@
 // $$\frac{\partial L}{\partial w} = \tfrac23 (1.4 - 1.2 + 1.2) = 0.933, \qquad
 //   \frac{\partial L}{\partial b} = \tfrac23 (1.4 - 0.6 + 0.4) = 0.8,$$
 //
-// and a step of 0.1 leads to $w = 1.907$, $b = 1.32$. The bias came out of the first step far too high, and with such a bias
-// the best line is flatter: $w$ goes down so that the line stays in the middle of its points. Then both creep along the
-// valley, $b$ down and $w$ up.
+// and a step of 0.1 leads to $w = 1.907$, $b = 1.32$. The bias came out of the first step far too high, and with
+// such a bias the best line is flatter: $w$ goes down so that the line stays in the middle of its points. Then
+// both creep along the valley, $b$ down and $w$ up.
 //
-// Along the first gradient $g = (-10, -4)$ the loss is a parabola in $\eta$: $L(\eta) = L - \eta |g|^2 + \frac12 \eta^2\,
-// g^\top H g$. Its lowest point is at $\eta = |g|^2 / (g^\top H g)$.
+// Along the first gradient $g = (-10, -4)$ the loss is a parabola in $\eta$:
+// $L(\eta) = L - \eta |g|^2 + \frac12 \eta^2\, g^\top H g$. Its lowest point is at $\eta = |g|^2 / (g^\top H g)$.
 #include <cmath>
 #include <cstdio>
 

@@ -1,9 +1,11 @@
-// The price of a parameter is $\sigma^2 / n$, so degree 5 pays $6 \sigma^2 / n$ where degree 2 pays $3 \sigma^2 / n$. The price falls with
-// the number of pairs. The bias does not: a parabola is not our rule, however many pairs it is fitted to. So with more pairs the right arm of the U sinks
-// until it lies *below* degree 2. Three times as many pairs are enough. More data do not only make a model better, they make a
-// freer model the right one.
+// The price of a parameter is $\sigma^2 / n$, so degree 5 pays $6 \sigma^2 / n$ where degree 2 pays
+// $3 \sigma^2 / n$. The price falls with the number of pairs. The bias does not: a parabola is not our rule,
+// however many pairs it is fitted to. So with more pairs the right arm of the U sinks until it lies *below*
+// degree 2. Three times as many pairs are enough. More data do not only make a model better, they make a freer
+// model the right one.
 //
-// Less noise does the same: the price falls with $\sigma^2$, and what is left of a stiff model's miss is its bias.
+// Less noise does the same: the price falls with $\sigma^2$, and what is left of a stiff model's miss is its
+// bias.
 #include <cmath>
 #include <cstdio>
 

@@ -1,9 +1,11 @@
-// Along the axes Adagrad sees one curvature at each parameter and divides it out. Turned by 45° both parameters have the same
-// curvature, $(1000 + 1)/2$ on the diagonal of $H$, and what makes the valley is the mixed derivative beside it, which Adagrad never sees. So
-// turned by 45° it takes many times as many steps. Plain descent does not care: it takes the same steps in any coordinates.
+// Along the axes Adagrad sees one curvature at each parameter and divides it out. Turned by 45° both parameters
+// have the same curvature, $(1000 + 1)/2$ on the diagonal of $H$, and what makes the valley is the mixed
+// derivative beside it, which Adagrad never sees. So turned by 45° it takes many times as many steps. Plain
+// descent does not care: it takes the same steps in any coordinates.
 //
-// The cure is to turn the axes back: divide by the whole matrix, $H^{-1} g$, not by its diagonal. That is Newton's step,
-// and it arrives at once. It needs a matrix with a row for each parameter, which for a network is out of the question.
+// The cure is to turn the axes back: divide by the whole matrix, $H^{-1} g$, not by its diagonal. That is
+// Newton's step, and it arrives at once. It needs a matrix with a row for each parameter, which for a network is
+// out of the question.
 #include <cmath>
 #include <cstdio>
 

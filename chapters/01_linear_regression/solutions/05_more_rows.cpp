@@ -1,9 +1,10 @@
-// Least squares adds up squared misses. The penalty $n \lambda w_j^2$ is one as well: it is the miss of a row whose input is
-// $\sqrt{n\lambda}$ at place $j$ and 0 elsewhere (and 0 in the column of ones, which is how the bias stays free), with
-// $y = 0$. In words: for each input, an imaginary example in which it alone is large and nothing happened.
+// Least squares adds up squared misses. The penalty $n \lambda w_j^2$ is one as well: it is the miss of a row
+// whose input is $\sqrt{n\lambda}$ at place $j$ and 0 elsewhere (and 0 in the column of ones, which is how the
+// bias stays free), with $y = 0$. In words: for each input, an imaginary example in which it alone is large and
+// nothing happened.
 //
-// With more inputs than examples there are many weights without any miss. As $\lambda \to 0$ ridge regression goes to the
-// one of them with the smallest $|w|$, which is what the Moore-Penrose inverse gives.
+// With more inputs than examples there are many weights without any miss. As $\lambda \to 0$ ridge regression
+// goes to the one of them with the smallest $|w|$, which is what the Moore-Penrose inverse gives.
 #include <cmath>
 #include <cstdio>
 

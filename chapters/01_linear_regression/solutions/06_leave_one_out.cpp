@@ -1,10 +1,11 @@
-// Leave out pair $i$ and fit the others; call its prediction there $\tilde y_i$. Put the pair $(x_i, \tilde y_i)$ in its place: the fit of
-// the others is still the best one, since the new pair is met exactly. So the fit of all ten with $\tilde y_i$ instead of $y_i$ predicts
-// $\tilde y_i$ at $i$; but predictions are $M y$, so exchanging $y_i$ changes the prediction at $i$ by $M_{ii}$ times the exchange:
+// Leave out pair $i$ and fit the others; call its prediction there $\tilde y_i$. Put the pair $(x_i, \tilde y_i)$
+// in its place: the fit of the others is still the best one, since the new pair is met exactly. So the fit of all
+// ten with $\tilde y_i$ instead of $y_i$ predicts $\tilde y_i$ at $i$; but predictions are $M y$, so exchanging
+// $y_i$ changes the prediction at $i$ by $M_{ii}$ times the exchange:
 // $\tilde y_i = \hat y_i + M_{ii} (\tilde y_i - y_i)$, and from that $\tilde y_i - y_i = e_i / (1 - M_{ii})$.
 //
-// $M_{ii}$ is how far the prediction at $i$ follows when $y_i$ is moved by 1. Close to 1, the fit runs through the point wherever it is; its
-// miss $e_i$ is small and says nothing.
+// $M_{ii}$ is how far the prediction at $i$ follows when $y_i$ is moved by 1. Close to 1, the fit runs through
+// the point wherever it is; its miss $e_i$ is small and says nothing.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
