@@ -6,8 +6,8 @@
 #include "data/pokemon.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <numbers>
 
 using namespace cr;
 
@@ -216,7 +216,9 @@ static Tensor bowl(const Points& points, Extent over) {
 
 // Of $\log_2 L$ every whole number is a ring. They are the places where $\sin(\pi \log_2 L)$ is
 // zero.
-static Tensor rings(const Tensor& loss) { return sin(M_PI * log2(loss)); }
+static Tensor rings(const Tensor& loss) {
+  return sin(std::numbers::pi * log2(loss));
+}
 
 // The surface is a long valley. Across it the loss rises steeply, along it hardly at all. How
 // quickly the slope changes as one walks is called **curvature**. It is the second derivative, and
@@ -399,8 +401,8 @@ static Line adagrad(const Line& slope, Line& note, double lr) {
 // Walk from $w = b = 0$ until the loss is within one per cent of the least possible. The path is
 // noted at growing distances, for the figure.
 struct Walk {
-  std::vector<double> step, w, b,
-      excess;  // excess: loss above the least, as a share
+  std::vector<double> step, w, b;
+  std::vector<double> excess;  // loss above the least, as a share
   int64_t steps = 0;
 };
 
