@@ -1,13 +1,13 @@
-// This file is the whole chapter, in the order in which one reads it. It needs the library and nothing else. All
-// numbers are float64: a chapter about a method whose answer is known exactly should show the method's errors,
-// not those of rounding.
+// This file is the whole chapter, in the order in which one reads it. It needs the library and
+// nothing else. All numbers are float64: a chapter about a method whose answer is known exactly
+// should show the method's errors, not those of rounding.
 #include "book/chapter.hpp"
 #include "chainrule.hpp"
 #include "data/pokemon.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <numbers>
 
 using namespace cr;
 
@@ -19,8 +19,8 @@ static double largest_gap(const Tensor& a, const Tensor& b) {
 
 // # Three steps
 //
-// A Pokémon's strength is a number, its *combat power* or CP. Feed it enough and it evolves into something
-// stronger. How much stronger? Three of ours have evolved already; CP in hundreds:
+// A Pokémon's strength is a number, its *combat power* or CP. Feed it enough and it evolves into
+// something stronger. How much stronger? Three of ours have evolved already; CP in hundreds:
 //
 // | before, $x$ | after, $y$ |
 // |---|---|
@@ -28,9 +28,9 @@ static double largest_gap(const Tensor& a, const Tensor& b) {
 // | 2 | 6 |
 // | 3 | 7 |
 //
-// A fourth has $x = 4$ and is waiting. We want a function that turns *before* into *after*, and there are too
-// many functions to look at them all. So we go in three steps, and the rest of this book is these three steps
-// again and again.
+// A fourth has $x = 4$ and is waiting. We want a function that turns *before* into *after*, and
+// there are too many functions to look at them all. So we go in three steps, and the rest of this
+// book is these three steps again and again.
 //
 // 1. **Model.** Say which functions are allowed. Ours are the straight lines
 //
@@ -65,15 +65,15 @@ static double loss_of(const Line& line, const Points& points) {
   return total / points.n();
 }
 
-// Chapter 0 found slopes by nudging. Here we differentiate on paper. Write $e_i = \hat y_i - y_i$ for the miss at
-// example $i$. A nudge of $w$ moves $\hat y_i$ by $x_i$ times as much, a nudge of $b$ by once as much, and
-// $e_i^2$ moves $2 e_i$ times as far as $\hat y_i$:
+// Chapter 0 found slopes by nudging. Here we differentiate on paper. Write $e_i = \hat y_i - y_i$
+// for the miss at example $i$. A nudge of $w$ moves $\hat y_i$ by $x_i$ times as much, a nudge of
+// $b$ by once as much, and $e_i^2$ moves $2 e_i$ times as far as $\hat y_i$:
 //
 // $$\frac{\partial L}{\partial w} = \frac2n \sum_i e_i x_i, \qquad
 //   \frac{\partial L}{\partial b} = \frac2n \sum_i e_i .$$
 //
-// Together the two slopes are the **gradient**. It has as many numbers as there are parameters, so it fits into a
-// `Line`.
+// Together the two slopes are the **gradient**. It has as many numbers as there are parameters, so
+// it fits into a `Line`.
 static Line gradient(const Line& line, const Points& points) {
   Line slope = {0, 0};
   for (size_t i = 0; i < points.x.size(); ++i) {
@@ -86,8 +86,8 @@ static Line gradient(const Line& line, const Points& points) {
 
 // # By hand
 //
-// Start somewhere, say at $w = 1$, $b = 1$. Take a pencil before you read on: what does this line predict for the
-// three, what are its misses, its loss, and its gradient?
+// Start somewhere, say at $w = 1$, $b = 1$. Take a pencil before you read on: what does this line
+// predict for the three, what are its misses, its loss, and its gradient?
 static const Points kThree = {.x = {1, 2, 3}, .y = {2, 6, 7}};
 
 static void by_hand(Chapter& chapter) {
@@ -102,14 +102,15 @@ static void by_hand(Chapter& chapter) {
   double dw = 2 * (e1 * 1 + e2 * 2 + e3 * 3) / 3;   // 2 (0 - 6 - 9) / 3 = -10
   double db = 2 * (e1 + e2 + e3) / 3;               // 2 (0 - 3 - 3) / 3 = -4
 
-  // Both slopes are negative: a larger $w$ and a larger $b$ would make the loss smaller. So we take a step
-  // **against the gradient**. How long a step? The slope says which way and how steeply, not how far it stays so.
-  // We choose a small factor, the **learning rate** $\eta = 0.1$, and see.
+  // Both slopes are negative: a larger $w$ and a larger $b$ would make the loss smaller. So we take
+  // a step **against the gradient**. How long a step? The slope says which way and how steeply, not
+  // how far it stays so. We choose a small factor, the **learning rate** $\eta = 0.1$, and see.
   double lr = 0.1;
   double new_w = w - lr * dw;  // 1 + 1 = 2
   double new_b = b - lr * db;  // 1 + 0.4 = 1.4
 
-  // Predictions $3.4, 5.4, 7.4$, misses $1.4, -0.6, 0.4$. The loss has come down from 6 to $2.48 / 3 = 0.827$.
+  // Predictions $3.4, 5.4, 7.4$, misses $1.4, -0.6, 0.4$. The loss has come down from 6 to
+  // $2.48 / 3 = 0.827$.
   double new_loss =
       (std::pow(new_w * 1 + new_b - 2, 2) + std::pow(new_w * 2 + new_b - 6, 2) +
        std::pow(new_w * 3 + new_b - 7, 2)) /
@@ -120,8 +121,8 @@ static void by_hand(Chapter& chapter) {
   chapter.say("One step of {}: w = {}, b = {:.1f}, loss {:.4f}.", lr, new_w, new_b,
               new_loss);
 
-  // Is it right? The library can differentiate whatever we write down (chapter 6 shows how). We let it check our
-  // arithmetic, and our loops above as well.
+  // Is it right? The library can differentiate whatever we write down (chapter 6 shows how). We let
+  // it check our arithmetic, and our loops above as well.
   chapter.say("The same from the library, which differentiates by itself:");
   Tensor x = from_vector(kThree.x), y = from_vector(kThree.y);  // (3,), (3,)
   Tensor W = tensor(w, f64).requires_grad_();
@@ -143,16 +144,18 @@ static void by_hand(Chapter& chapter) {
 // One step helped. So take another, from where we are now, with the gradient as it is there:
 //
 // $$w \leftarrow w - \eta\, \frac{\partial L}{\partial w}, \qquad b \leftarrow b - \eta\, \frac{\partial L}{\partial b} .$$
-// That is **gradient descent**. Why against the gradient, of all directions? Chapter 0 took a short step in every
-// direction there is: the loss grows fastest along the gradient, and falls fastest against it. And where the
-// gradient is zero, no direction is better than any other, and the steps end by themselves.
+//
+// That is **gradient descent**. Why against the gradient, of all directions? Chapter 0 took a short
+// step in every direction there is: the loss grows fastest along the gradient, and falls fastest
+// against it. And where the gradient is zero, no direction is better than any other, and the steps
+// end by themselves.
 static Line step_against(const Line& line, const Line& slope, double lr) {
   return {line.w - lr * slope.w, line.b - lr * slope.b};
 }
 
-// For a straight line we can work out where that is. At the best line both slopes are zero. $\sum_i e_i = 0$ says
-// that the line goes through the mean point $(\bar x, \bar y)$; put $b = \bar y - w \bar x$ into
-// $\sum_i e_i x_i = 0$ and solve for $w$:
+// For a straight line we can work out where that is. At the best line both slopes are zero.
+// $\sum_i e_i = 0$ says that the line goes through the mean point $(\bar x, \bar y)$; put
+// $b = \bar y - w \bar x$ into $\sum_i e_i x_i = 0$ and solve for $w$:
 //
 // $$w = \frac{\sum_i (x_i - \bar x)(y_i - \bar y)}{\sum_i (x_i - \bar x)^2}, \qquad b = \bar y - w \bar x .$$
 static Line best_line(const Points& points) {
@@ -166,8 +169,8 @@ static Line best_line(const Points& points) {
   return {above / below, mean_y - above / below * mean_x};
 }
 
-// For the three pairs $w = (3 + 0 + 2) / 2 = 2.5$ and $b = 5 - 2.5 \cdot 2 = 0$. It misses by $0.5, -1, 0.5$: no
-// line goes through all three, and 0.5 is the smallest loss there is.
+// For the three pairs $w = (3 + 0 + 2) / 2 = 2.5$ and $b = 5 - 2.5 \cdot 2 = 0$. It misses by
+// $0.5, -1, 0.5$: no line goes through all three, and 0.5 is the smallest loss there is.
 static void descend(Chapter& chapter) {
   chapter.section("Gradient descent");
   const double lr = chapter.option("lr");
@@ -175,6 +178,8 @@ static void descend(Chapter& chapter) {
       "From w = 1, b = 1 with learning rate {}. Watch how unequal the "
       "steps are: most of the way is made in the first one.",
       lr);
+
+  // The loop of this whole book, in its smallest form: where are we, which way is down, one step.
   Table table = chapter.table({"step", "w", "b", "loss"});
   Line line = {1, 1};
   for (int step = 0; step <= 1000; ++step) {
@@ -194,10 +199,10 @@ static void descend(Chapter& chapter) {
 
 // # Too small, good, too large
 //
-// The first step took the loss from 6 to 0.83, and then it needed hundreds more for the last third. To see why,
-// draw the loss over all lines at once: $w$ to the right, $b$ upwards, and a ring wherever the loss has doubled
-// once more. Each row of the tensor belongs to one $b$, each column to one $w$, and broadcasting meets every $b$
-// with every $w$.
+// The first step took the loss from 6 to 0.83. From there to 0.5 it took hundreds. To see why, draw
+// the loss over all lines at once: $w$ to the right, $b$ upwards, and a ring wherever the loss has
+// doubled once more. Each row of the tensor belongs to one $b$, each column to one $w$, and
+// broadcasting meets every $b$ with every $w$.
 static Tensor bowl(const Points& points, Extent over) {
   Tensor w = linspace(over.left, over.right, 81, f64);  // (81,)
   Tensor b = linspace(over.bottom, over.top, 81, f64);  // (81,)
@@ -209,18 +214,22 @@ static Tensor bowl(const Points& points, Extent over) {
   return loss;
 }
 
-// Of $\log_2 L$ every whole number is a ring. They are the places where $\sin(\pi \log_2 L)$ is zero.
-static Tensor rings(const Tensor& loss) { return sin(M_PI * log2(loss)); }
+// Of $\log_2 L$ every whole number is a ring. They are the places where $\sin(\pi \log_2 L)$ is
+// zero.
+static Tensor rings(const Tensor& loss) {
+  return sin(std::numbers::pi * log2(loss));
+}
 
-// The surface is a long valley. Across it the loss rises steeply, along it hardly at all. How quickly the slope
-// changes as one walks is called **curvature**. It is the second derivative, and with two parameters there are
-// four of them:
-//
+// The surface is a long valley. Across it the loss rises steeply, along it hardly at all. How
+// quickly the slope changes as one walks is called **curvature**. It is the second derivative, and
+// with two parameters there are four of them:
 //
 // $$H = \begin{pmatrix} \partial^2 L / \partial w^2 & \partial^2 L / \partial w \partial b \\ \partial^2 L / \partial b \partial w & \partial^2 L / \partial b^2 \end{pmatrix} = 2 \begin{pmatrix} \overline{x^2} & \bar x \\ \bar x & 1 \end{pmatrix} ,$$
-// where a bar is a mean over the examples. Such a symmetric matrix has two directions at right angles in which it
-// only stretches, its *eigenvectors*. Here they run across the valley and along it. The stretches, its
-// *eigenvalues*, are the curvatures in these directions. We write $\kappa$ for a curvature.
+//
+// where a bar is a mean over the examples. Such a symmetric matrix has two directions at right
+// angles in which it only stretches, its *eigenvectors*. Here they run across the valley and along
+// it. The stretches, its *eigenvalues*, are the curvatures in these directions. We write $\kappa$
+// for a curvature.
 static Tensor curvatures(const Points& points) {
   Tensor x = from_vector(points.x);  // (n,)
   double mean_x = mean(x).item(), mean_xx = mean(square(x)).item();
@@ -228,15 +237,14 @@ static Tensor curvatures(const Points& points) {
   return linalg::eigvalsh(H);  // (2,): the smaller one first
 }
 
-// In such a direction everything is one-dimensional. At a distance $r$ from the bottom the slope is $\kappa r$,
-// so one step leads to
+// In such a direction everything is one-dimensional. At a distance $r$ from the bottom the slope is
+// $\kappa r$, so one step leads to
 //
 // $$r \leftarrow r - \eta \kappa r = (1 - \eta\kappa)\, r .$$
 //
-// Each step multiplies the distance by $1 - \eta\kappa$. For our three pairs the curvatures are 11.09 across and
-// 0.24 along. With $\eta = 0.1$ the factors are $-0.11$ and $0.976$: across, one step makes nearly all of the
-// way; along, it makes one fortieth.
-//
+// Each step multiplies the distance by $1 - \eta\kappa$. For our three pairs the curvatures are
+// 11.09 across and 0.24 along. With $\eta = 0.1$ the factors are $-0.11$ and $0.976$: across, one
+// step makes nearly all of the way; along, it makes one fortieth.
 //
 // ? What happens with $\eta = 0.19$, nearly twice as long a step?
 // - [ ] it takes half as many steps: along the valley it would, but nobody asks only there
@@ -291,8 +299,8 @@ static void three_rates(Chapter& chapter) {
       .scatter({2.5}, {0.0})
       .axes("w", "b");
 
-  // Is the factor right? After 50 steps only the direction that grows is left to see, and one more step should
-  // multiply the distance by $0.19\, \kappa - 1$.
+  // Is the factor right? After 50 steps only the direction that grows is left to see, and one more
+  // step should multiply the distance by $0.19\, \kappa - 1$.
   Path astray = path(kThree, {1, 1}, 0.19, 51);
   Line best = best_line(kThree);
   double steepest = curvatures(kThree)[1].item();
@@ -304,20 +312,21 @@ static void three_rates(Chapter& chapter) {
       near(1, 1e-6), identity);
 }
 
-// So the learning rate has a ceiling, $2 / \kappa$ of the *steepest* direction, and that ceiling holds for the
-// flattest direction as well. How long the descent takes is decided by the ratio of the two curvatures: here 46.
-// It will get worse.
-//
+// So the learning rate has a ceiling, $2 / \kappa$ of the *steepest* direction, and that ceiling
+// holds for the flattest direction as well. How long the descent takes is decided by the ratio of
+// the two curvatures: here 46. It will get worse.
 //
 // # Ten pairs
 //
-// Now a table of the size one has after an afternoon in the park. **We made it up**, and this is how: the CP
-// before evolution is drawn at random between 100 and 1000, the CP after it follows a rule of ours,
+// Now a table of the size one has after an afternoon in the park. **We made it up**, and this is
+// how: the CP before evolution is drawn at random between 100 and 1000, the CP after it follows a
+// rule of ours,
 //
 // $$y = r x + 100 \cdot 2^{x / 250} + \text{noise},$$
 //
-// with $r = 1.2$, and the noise is normal with a spread (a standard deviation) of 60. (In the game the rule is
-// another one. With a rule of our own we know what there is to be found, and can draw as many tables as we like.)
+// with $r = 1.2$, and the noise is normal with a spread (a standard deviation) of 60. (In the game
+// the rule is another one. With a rule of our own we know what there is to be found, and can draw
+// as many tables as we like.)
 static Tensor rule(const Tensor& x, const Tensor& rate) {
   return rate * x + 100.0 * exp2(x / 250.0);
 }
@@ -332,8 +341,8 @@ static Pairs draw_pairs(int64_t n, double noise, Generator& random) {
   return {x, round(exact + noise * randn({n}, random, f64))};
 }
 
-// The first ten pairs are to learn from: the **training data**. The other ten stay in the drawer, to see what was
-// learned: the **test data**.
+// The first ten pairs are to learn from: the **training data**. The other ten stay in the drawer,
+// to see what was learned: the **test data**.
 static const Points kTrain = {
     .x = {905, 740, 886, 690, 600, 929, 132, 148, 696, 850},
     .y = {2358, 1618, 2226, 1558, 1256, 2430, 215, 506, 1488, 2085}};
@@ -362,36 +371,38 @@ static void ten_pairs(Chapter& chapter) {
 
 // # Badly scaled axes
 //
-// We found that line by the formula. Now by gradient descent, and here most first attempts fail: CP is now
-// counted in ones, as in the table, so $\overline{x^2}$ is about half a million. A nudge of $w$ moves all
-// predictions by hundreds, a nudge of $b$ by one. The valley is very steep across, in $w$, and very flat along.
-// Three ways to walk. In code, a way gets the slope and says how far to move; it may keep a note from step to
-// step. The first is the one we know.
+// We found that line by the formula. Now by gradient descent, and here most first attempts fail: CP
+// is now counted in ones, as in the table, so $\overline{x^2}$ is about half a million. A nudge of
+// $w$ moves all predictions by hundreds, a nudge of $b$ by one. The valley is very steep across, in
+// $w$, and very flat along.
+//
+// Three ways to walk. In code, a way gets the slope and says how far to move; it may keep a note
+// from step to step. The first is the one we know.
 using Way = Line (*)(const Line& slope, Line& note, double lr);
 
 static Line plain(const Line& slope, Line&, double lr) {
   return {lr * slope.w, lr * slope.b};
 }
 
-// The second is **Adagrad** (Duchi, Hazan and Singer, 2011). It gives each parameter a rate of its own: it adds
-// up the squares of all slopes this parameter has seen, $s$, and divides by the root.
+// The second is **Adagrad** (Duchi, Hazan and Singer, 2011). It gives each parameter a rate of its
+// own: it adds up the squares of all slopes this parameter has seen, $s$, and divides by the root.
 //
 // $$s \leftarrow s + \Big(\frac{\partial L}{\partial w}\Big)^2, \qquad
 //   w \leftarrow w - \frac{\eta}{\sqrt s}\, \frac{\partial L}{\partial w} .$$
 //
-// Where slopes are large the rate becomes small. Multiply the loss by a thousand: plain descent jumps a thousand
-// times as far, Adagrad does not notice.
+// Where slopes are large the rate becomes small. Multiply the loss by a thousand: plain descent
+// jumps a thousand times as far, Adagrad does not notice.
 static Line adagrad(const Line& slope, Line& note, double lr) {
   note.w += slope.w * slope.w;
   note.b += slope.b * slope.b;
   return {lr * slope.w / std::sqrt(note.w), lr * slope.b / std::sqrt(note.b)};
 }
 
-// Walk from $w = b = 0$ until the loss is within one per cent of the least possible. The path is noted at growing
-// distances, for the figure.
+// Walk from $w = b = 0$ until the loss is within one per cent of the least possible. The path is
+// noted at growing distances, for the figure.
 struct Walk {
-  std::vector<double> step, w, b,
-      excess;  // excess: loss above the least, as a share
+  std::vector<double> step, w, b;
+  std::vector<double> excess;  // loss above the least, as a share
   int64_t steps = 0;
 };
 
@@ -402,6 +413,8 @@ static Walk walk(const Points& points, Way way, double lr, int64_t limit) {
   double next = 0;
   for (;; ++walk.steps) {
     double excess = loss_of(line, points) / least - 1;
+
+    // Note where we are: after every step at first, later each time five per cent farther on.
     bool done = excess < 0.01 || walk.steps == limit;
     if (done || static_cast<double>(walk.steps) >= next) {
       walk.step.push_back(static_cast<double>(walk.steps));
@@ -411,18 +424,20 @@ static Walk walk(const Points& points, Way way, double lr, int64_t limit) {
       next = std::max(next + 1, next * 1.05);
     }
     if (done) return walk;
+
+    // One step, as long as the way says.
     line = step_against(line, way(gradient(line, points), note, lr), 1);
   }
 }
 
-// The third way is to change the axes. **Standardise** $x$: take off its mean and divide by its spread, so that
-// it is measured in spreads from the middle.
+// The third way is to change the axes. **Standardise** $x$: take off its mean and divide by its
+// spread, so that it is measured in spreads from the middle.
 //
 // $$u = \frac{x - \bar x}{\mathrm{std}(x)}$$
 //
-// Then $\bar u = 0$ and $\overline{u^2} = 1$, and look at $H$: it is twice the identity matrix. The valley has
-// become a round bowl. With $\eta = 1/2$ the factor $1 - \eta\kappa$ is zero in every direction, and one step is
-// enough.
+// Then $\bar u = 0$ and $\overline{u^2} = 1$, and look at $H$: it is twice the identity matrix. The
+// valley has become a round bowl. With $\eta = 1/2$ the factor $1 - \eta\kappa$ is zero in every
+// direction, and one step is enough.
 static Points standardised(const Points& points) {
   double mean_x = 0, mean_square = 0;
   for (double x : points.x) mean_x += x / points.n();
@@ -445,8 +460,8 @@ static void badly_scaled_axes(Chapter& chapter) {
       "to {:.2g}. Steps until the loss is within 1 % of the least:",
       steep, flat, steep / flat);
 
-  // Plain descent gets the rate $1 / \kappa$ of the steep direction: across the valley the factor is 0, one step
-  // arrives. Adagrad gets three rates, because it should not need luck.
+  // Plain descent gets the rate $1 / \kappa$ of the steep direction: across the valley the factor
+  // is 0, one step arrives. Adagrad gets three rates, because it should not need luck.
   const int64_t limit = 100'000'000;
   Walk by_plain = walk(kTrain, plain, 1 / steep, limit);
   Walk by_adagrad = walk(kTrain, adagrad, 1, limit);
@@ -459,9 +474,9 @@ static void badly_scaled_axes(Chapter& chapter) {
               walk(kTrain, adagrad, lr, limit).steps);
   table.row("standardised, η = 0.5", by_scale.steps);
 
-  // On the left the first two paths, from the origin; the floor of the valley runs down to the lower right. Plain
-  // descent is on it after one step, and from then on it seems to stand. On the right the loss, on axes where
-  // each mark is many times the last one.
+  // On the left the first two paths, from the origin; the floor of the valley runs down to the
+  // lower right. Plain descent is on it after one step, and from then on it seems to stand. On the
+  // right the loss, on axes where each mark is many times the last one.
   const Extent over = {-0.5, 5, -150, 150};
   chapter.figure("ravine", "how the line is found when an axis is badly scaled")
       .size(720, 330)
@@ -503,45 +518,46 @@ static void badly_scaled_axes(Chapter& chapter) {
   chapter.check("b after 100 steps of Adagrad", ours.b, b.item());
 }
 
-// Two cures, and they are not the same. Standardising removes the valley, if we see the data before we begin.
-// Adagrad walks well in a valley that runs along an axis, and it works where nothing can be standardised: inside
-// a network. A valley at an angle it does not cure, since it knows the axes and nothing else (exercise 4). Ours
-// lies at a slight angle, which is why Adagrad takes thousands of steps and not ten. From here on all inputs are
-// standardised.
-//
+// Two cures, and they are not the same. Standardising removes the valley, if we see the data before
+// we begin. Adagrad walks well in a valley that runs along an axis, and it works where nothing can
+// be standardised: inside a network. A valley at an angle it does not cure, since it knows the axes
+// and nothing else (exercise 4). Ours lies at a slight angle, which is why Adagrad takes thousands
+// of steps and not ten. From here on all inputs are standardised.
 //
 // # Bend the line
 //
-// The best line still misses the ten pairs it was fitted to by 145 CP. The noise has a spread of 60, so the rest
-// must be the fault of the model: the rule bends, and a line does not. So we allow more functions, the
-// polynomials of degree $d$:
+// The best line still misses the ten pairs it was fitted to by 145 CP. The noise has a spread of
+// 60, so the rest must be the fault of the model: the rule bends, and a line does not. So we allow
+// more functions, the polynomials of degree $d$:
 //
 // $$\hat y = b + w_1 x + w_2 x^2 + \dots + w_d x^d .$$
 //
-// As functions of $x$ they bend, but look at it from the parameters' side: each $w_j$ is multiplied by a number
-// we know, and all is added up. It is the line's model with $d$ inputs instead of one. Such an input, made from
-// the data by us, is called a **feature**. (The powers are taken of $x$ shifted and scaled to lie between -1 and
-// 1: $1000^5$ is a number nobody wants to meet.)
+// As functions of $x$ they bend, but look at it from the parameters' side: each $w_j$ is multiplied
+// by a number we know, and all is added up. It is the line's model with $d$ inputs instead of one.
+// Such an input, made from the data by us, is called a **feature**. (The powers are taken of $x$
+// shifted and scaled to lie between -1 and 1: $1000^5$ is a number nobody wants to meet.)
 static Tensor powers(const Tensor& x, int64_t degree) {
   Tensor t = ((x - 550) / 450).reshape({-1, 1});  // (n, 1)
   return pow(t, arange(1, degree + 1, 1, f64));   // (n, d)
 }
 
-// Rows are examples, columns are inputs: $X$ has shape $(n, d)$. Its columns are standardised, each by itself.
+// Rows are examples, columns are inputs: $X$ has shape $(n, d)$. Its columns are standardised, each
+// by itself.
 struct Scale {
   Tensor mean, std;  // (d,), (d,)
   Tensor operator()(const Tensor& X) const { return (X - mean) / std; }
 };
 
-// A column in which all numbers are the same has spread 0. It is divided by 1 instead, which makes it all zeros.
+// A column in which all numbers are the same has spread 0. It is divided by 1 instead, which makes
+// it all zeros.
 static Scale scale_of(const Tensor& X) {
   Tensor middle = mean(X, {0});                         // (d,)
   Tensor spread = sqrt(mean(square(X - middle), {0}));  // (d,)
   return {middle, where(spread > 0, spread, 1)};
 }
 
-// All $n$ predictions are one product: $\hat y = X w + b$. The scale is part of the model: what comes later is
-// measured with the training data's mean and spread.
+// All $n$ predictions are one product: $\hat y = X w + b$. The scale is part of the model: what
+// comes later is measured with the training data's mean and spread.
 struct Model {
   Scale scale;
   Tensor w, b;  // (d,), ()
@@ -550,8 +566,8 @@ struct Model {
   }
 };
 
-// The gradient is the one we know. Weight $w_j$ gets $\frac2n \sum_i e_i X_{ij}$, and all $d$ of these sums
-// together are a product as well:
+// The gradient is the one we know. Weight $w_j$ gets $\frac2n \sum_i e_i X_{ij}$, and all $d$ of
+// these sums together are a product as well:
 //
 // $$\frac{\partial L}{\partial w} = \frac2n X^\top e, \qquad \frac{\partial L}{\partial b} = \frac2n \sum_i e_i, \qquad e = X w + b - y .$$
 struct Slopes {
@@ -566,14 +582,15 @@ static Slopes gradient(const Tensor& X, const Tensor& y, const Tensor& w,
           sum(miss) * (2 / n)};  // (d, n) x (n,) → (d,)
 }
 
-// At the best parameters it is zero, and that can be solved as it was for the line. Give $X$ a last column of
-// ones, $A = [X\ 1]$, and the bias becomes a weight like the others, $\theta = (w, b)$. Then
-// $A^\top (A\theta - y) = 0$, which is
+// At the best parameters it is zero, and that can be solved as it was for the line. Give $X$ a last
+// column of ones, $A = [X\ 1]$, and the bias becomes a weight like the others, $\theta = (w, b)$.
+// Then $A^\top (A\theta - y) = 0$, which is
 //
 // $$A^\top A\, \theta = A^\top y .$$
 //
-// These are the **normal equations**: $d + 1$ linear equations for $d + 1$ unknowns. `linalg::solve` hands them
-// to LAPACK, or eliminates by itself where the library was built without it.
+// These are the **normal equations**: $d + 1$ linear equations for $d + 1$ unknowns.
+// `linalg::solve` hands them to LAPACK, or eliminates by itself where the library was built without
+// it.
 static Tensor with_ones(const Tensor& X) {
   return cat({X, ones({X.size(0), 1}, f64)}, 1);  // (n, d) → (n, d + 1)
 }
@@ -590,8 +607,8 @@ static double miss_of(const Model& model, const Tensor& X, const Tensor& y) {
   return std::sqrt(mse_loss(model(X), y).item());
 }
 
-// First, do two ways lead to the same place? One solves equations. The other knows only the slope where it
-// stands.
+// First, do two ways lead to the same place? One solves equations. The other knows only the slope
+// where it stands.
 static void bend_the_line(Chapter& chapter) {
   chapter.section("Bend the line");
   Tensor x = from_vector(kTrain.x), y = from_vector(kTrain.y);  // (10,), (10,)
@@ -624,9 +641,8 @@ static void bend_the_line(Chapter& chapter) {
       at_most(1e-6), identity);
 }
 
-// Why descend at all, then? Because there is a formula for this model with this loss, and for few others. From
-// chapter 3 on there is none, and the walk works there too.
-//
+// Why descend at all, then? Because there is a formula for this model with this loss, and for few
+// others. From chapter 3 on there is mostly none, and the walk works there too.
 //
 // # How far to bend?
 //
@@ -661,12 +677,12 @@ static void how_far_to_bend(Chapter& chapter) {
   }
 }
 
-// Look at degree 5 in the figure, between 150 and 600. No training pair lies there, and the curve does as it
-// likes.
+// Look at degree 5 in the figure, between 150 and 600. No training pair lies there, and the curve
+// does as it likes.
 //
-// To do well on what was given and badly on what comes is called **overfitting**. A model that is too stiff for
-// both **underfits**. But one table of ten is one table. Would another afternoon have given the same picture? We
-// can draw as many as we like.
+// To do well on what was given and badly on what comes is called **overfitting**. A model that is
+// too stiff for both **underfits**. But one table of ten is one table. Would another afternoon have
+// given the same picture? We can draw as many as we like.
 struct Misses {
   Tensor train, test;  // (drawings, 5): one column for each degree
 };
@@ -688,8 +704,8 @@ static Misses draw_again(Chapter& chapter, int64_t drawings) {
   return miss;
 }
 
-// Of each column the median: half of the drawings do better, half worse. (A mean would be ruled by the few
-// drawings in which degree 5 goes wild.)
+// Of each column the median: half of the drawings do better, half worse. (A mean would be ruled by
+// the few drawings in which degree 5 goes wild.)
 static Tensor middle(const Tensor& miss) { return quantile(miss, 0.5, 0); }
 
 static void two_hundred_drawings(Chapter& chapter) {
@@ -708,9 +724,10 @@ static void two_hundred_drawings(Chapter& chapter) {
       .axes("degree", "miss in CP")
       .ylim(0, amax(test).item() * 1.1);
 
-  // A training error that never rises is mathematics. That the test error falls first and rises then we have
-  // **built in**: the rule bends, so degree 1 is too stiff; the noise is large and the pairs are few, so degree 5
-  // has too much freedom. Bend the rule less, or draw a hundred pairs, and it looks different (exercise 2).
+  // A training error that never rises is mathematics. That the test error falls first and rises
+  // then we have **built in**: the rule bends, so degree 1 is too stiff; the noise is large and the
+  // pairs are few, so degree 5 has too much freedom. Bend the rule less, or draw a hundred pairs,
+  // and it looks different (exercise 2).
   Tensor falls = miss.train.narrow(1, 0, 4) - miss.train.narrow(1, 1, 4);
   chapter.claim("training-falls",
                 "the training miss never rises with the degree: smallest fall, CP",
@@ -763,31 +780,33 @@ static void fifteen_curves(Chapter& chapter) {
   }
 }
 
-// The lines agree with each other and not with the rule. The curves of degree 5 agree with the rule on average,
-// and not with each other. Two ways to be wrong:
+// The lines agree with each other and not with the rule. The curves of degree 5 agree with the rule
+// on average, and not with each other. Two ways to be wrong:
 //
 // - **bias**: how far the *average* fit is from the rule. (An unlucky word: it has nothing to do with the parameter $b$.)
 // - **variance**: how far a single fit strays from the average one, because of its own ten points' noise.
 //
-// For fits by least squares one can say exactly what both cost. The prediction at the ten places is a matrix
-// times $y$:
+// For fits by least squares one can say exactly what both cost. The prediction at the ten places is
+// a matrix times $y$:
 //
 // $$\hat y = M y, \qquad M = A\, (A^\top A)^{-1} A^\top .$$
-// Now $y = f + \varepsilon$, the rule's values and noise of spread $\sigma$, so $\hat y = M f + M \varepsilon$.
-// The first part is the average fit. The second is the noise that the fit has swallowed. How much is that? $M$ is
-// a *projection*: to fit what is a fit already changes nothing, $M M = M$. Of the $n$ directions in which $n$
-// numbers can move, it keeps as many as there are parameters, $d + 1$, and drops the others. Noise of variance
-// $\sigma^2$ has the same share $\sigma^2$ in every direction, so $M$ swallows $(d + 1)\, \sigma^2$ of
-// $n \sigma^2$. On average over the noise,
+//
+// Now $y = f + \varepsilon$, the rule's values and noise of spread $\sigma$, so
+// $\hat y = M f + M \varepsilon$. The first part is the average fit. The second is the noise that
+// the fit has swallowed. How much is that? $M$ is a *projection*: to fit what is a fit already
+// changes nothing, $M M = M$. Of the $n$ directions in which $n$ numbers can move, it keeps as many
+// as there are parameters, $d + 1$, and drops the others. Noise of variance $\sigma^2$ has the same
+// share $\sigma^2$ in every direction, so $M$ swallows $(d + 1)\, \sigma^2$ of $n \sigma^2$. On
+// average over the noise, with bias² as the mean square of $f - M f$,
 //
 // $$\text{error on new noise} = \sigma^2 + \text{bias}^2 + \frac{d + 1}{n}\, \sigma^2,$$
 //
 // $$\text{training error} = \sigma^2 + \text{bias}^2 - \frac{d + 1}{n}\, \sigma^2 .$$
 //
-// Every parameter costs $\sigma^2 / n$. Swallowed noise makes the fit worse by that much, and it makes the
-// training error look *better* by as much, because that is measured against the very noise that was swallowed.
-// This is how the two curves part. (How many directions a projection keeps is the sum of its diagonal, its
-// *trace*: the first claim below.)
+// Every parameter costs $\sigma^2 / n$. Swallowed noise makes the fit worse by that much, and it
+// makes the training error look *better* by as much, because that is measured against the very
+// noise that was swallowed. This is how the two curves part. (How many directions a projection
+// keeps is the sum of its diagonal, its *trace*: the first claim below.)
 //
 // Hold it against 2000 drawings of the noise, at ten places that stay where they are.
 static void price_of_a_parameter(Chapter& chapter) {
@@ -805,6 +824,9 @@ static void price_of_a_parameter(Chapter& chapter) {
       chapter.table({"degree", "bias²", "price", "test, formula", "test, measured",
                      "training, formula", "training, measured"});
   double worst = 0, trace_gap = 0;
+
+  // Each row of `seen` is one drawing of ten values, and each row of `fits` the fit to it: 2000
+  // fits are one product.
   for (int64_t degree = 1; degree <= 5; ++degree) {
     Tensor A = with_ones(powers(x, degree));                       // (n, d + 1)
     Tensor M = matmul(A, linalg::solve(matmul(A.t(), A), A.t()));  // (n, n)
@@ -828,15 +850,16 @@ static void price_of_a_parameter(Chapter& chapter) {
                 at_most(0.06), identity, {.unit = "%"});
 }
 
-// Between the ten places and outside of them swallowed noise costs more than at them, as the figure of the
-// fifteen shows, so the U of the 200 drawings is steeper than this formula's.
+// Between the ten places and outside of them swallowed noise costs more than at them, as the figure
+// of the fifteen shows, so the U of the 200 drawings is steeper than this formula's.
 //
 // # What was left out
 //
-// A better curve cannot help where the trouble is something we did not write down. The ten in the table were
-// Zubats, all of them. Here are 36 from a mixed catch: nine each of four species, which grow at rates of their
-// own, $r = 0.6$, $1.2$, $1.8$ and $2.6$. Of each we also noted HP, weight and height. In our rule these three
-// have no influence on the CP after evolution, but a reader of the table could not know.
+// A better curve cannot help where the trouble is something we did not write down. The ten in the
+// table were Zubats, all of them. Here are 36 from a mixed catch: nine each of four species, which
+// grow at rates of their own, $r = 0.6$, $1.2$, $1.8$ and $2.6$. Of each we also noted HP, weight
+// and height. In our rule these three have no influence on the CP after evolution, but a reader of
+// the table could not know.
 const std::vector<std::string> kSpecies = {"Rattata", "Zubat", "Psyduck", "Eevee"};
 
 struct Catch {
@@ -860,14 +883,15 @@ static Catch draw_catch(int64_t n, Generator& random) {
   return {species, stack({cp, hp, weight, height}, 1), round(after)};
 }
 
-// How does a species get into a formula? Numbering them 0, 1, 2, 3 would say that Psyduck lies halfway between
-// Zubat and Eevee. Instead each gets an input of its own that is 1 for its members and 0 for all others: a
-// **one-hot** code. Multiply it by CP, and every species has a slope to itself:
+// How does a species get into a formula? Numbering them 0, 1, 2, 3 would say that Psyduck lies
+// halfway between Zubat and Eevee. Instead each gets an input of its own that is 1 for its members
+// and 0 for all others: a **one-hot** code. Multiply it by CP, and every species has a slope to
+// itself:
 //
 // $$\hat y = b + \sum_s w_s\, [\text{species} = s]\, x .$$
 //
-// The bracket is 1 where that is true and else 0. This is still a sum of weights times known numbers, so the
-// normal equations solve it.
+// The bracket is 1 where that is true and else 0. This is still a sum of weights times known
+// numbers, so the normal equations solve it.
 static Tensor slopes(const Catch& c) {
   return one_hot(c.species, 4, f64) * c.cp().reshape({-1, 1});  // (n, 4)
 }
@@ -877,8 +901,8 @@ static Tensor slopes_and_square(const Catch& c) {
   return cat({slopes(c), square(c.cp()).reshape({-1, 1})}, 1);  // (n, 5)
 }
 
-// And if we do not know what matters? Then take all of it: each of the four numbers with a slope for each
-// species, and every square and product of two numbers.
+// And if we do not know what matters? Then take all of it: each of the four numbers with a slope
+// for each species, and every square and product of two numbers.
 static Tensor everything(const Catch& c) {
   std::vector<Tensor> columns;
   Tensor is = one_hot(c.species, 4, f64);  // (n, 4)
@@ -930,7 +954,8 @@ static void what_was_left_out(Chapter& chapter, const Team& team) {
     table.row(t.name, X.size(1) + 1, t.train, t.test);
   }
 
-  // For the figure: what belongs to one species, and the curve that the model with six parameters draws for it.
+  // For the figure: what belongs to one species, and the curve that the model with six parameters
+  // draws for it.
   Tensor cp = team.train.cp(), after = team.train.after;  // (36,), (36,)
   auto of = [](const Tensor& all, int64_t species) {
     return index_select(all, 0, arange(species, 36, 4));  // (36,) → (9,)
@@ -969,21 +994,22 @@ static void what_was_left_out(Chapter& chapter, const Team& team) {
 
 // # Ridge
 //
-// We knew which inputs matter. Suppose we did not. A fit that swallows noise gives itself away: it needs large
-// weights of both signs that nearly cancel. So make large weights cost something:
+// We knew which inputs matter. Suppose we did not. A fit that swallows noise gives itself away: it
+// needs large weights of both signs that nearly cancel. So make large weights cost something:
 //
 // $$L_\lambda = \frac1n \sum_i (\hat y_i - y_i)^2 + \lambda \sum_j w_j^2 .$$
 //
-// This is **ridge regression** (Hoerl and Kennard, 1970). The gradient gains a term $2\lambda w$: each step also
-// shrinks every weight a little, whence the name *weight decay* in later chapters. The normal equations gain one
-// too,
+// This is **ridge regression** (Hoerl and Kennard, 1970). The gradient gains a term $2\lambda w$:
+// each step also shrinks every weight a little, whence the name *weight decay* in later chapters.
+// The normal equations gain one too,
 //
 // $$\Big(\tfrac1n A^\top A + \lambda D\Big)\, \theta = \tfrac1n A^\top y,$$
 //
-// with a diagonal matrix $D$ that has a 1 for every weight and a **0 for the bias**. The bias says how high the
-// predictions lie on the whole. To pull it to zero would pull all predictions to zero, and nothing speaks for
-// that: if everybody gained 1000 CP, predictions should gain 1000. (And here the inputs have to be standardised:
-// a weight per gram is a thousand times smaller than one per kilogram, and would go unpunished.)
+// with a diagonal matrix $D$ that has a 1 for every weight and a **0 for the bias**. The bias says
+// how high the predictions lie on the whole. To pull it to zero would pull all predictions to zero,
+// and nothing speaks for that: if everybody gained 1000 CP, predictions should gain 1000. (And here
+// the inputs have to be standardised: a weight per gram is a thousand times smaller than one per
+// kilogram, and would go unpunished.)
 static Model ridge(const Tensor& X, const Tensor& y, double lambda) {
   Scale scale = scale_of(X);
   Tensor A = with_ones(scale(X));  // (n, d + 1)
@@ -994,9 +1020,10 @@ static Model ridge(const Tensor& X, const Tensor& y, double lambda) {
   return {scale, theta[Slice{0, -1}], theta[-1]};
 }
 
-// How large should $\lambda$ be? Gradient descent cannot tell us: the training error is smallest for
-// $\lambda = 0$. The test data must not tell us, or they are no longer new. So a third part is set aside, the
-// **validation data**: learn on the first part, choose on the second, and report the third.
+// How large should $\lambda$ be? Gradient descent cannot tell us: the training error is smallest
+// for $\lambda = 0$. The test data must not tell us, or they are no longer new. So a third part is
+// set aside, the **validation data**: learn on the first part, choose on the second, and report the
+// third.
 //
 // ? Let $\lambda$ grow without end. What does ridge regression predict?
 // - [ ] zero: so it would if the bias were penalised as well
@@ -1020,8 +1047,9 @@ static void the_right_price(Chapter& chapter, const Team& team) {
       std::min_element(validation.begin(), validation.end()) - validation.begin());
   double lambda = lambdas[static_cast<int64_t>(best)].item();
 
-  // The figure is the whole method: from left to right the penalty grows, on the left panel all 26 weights shrink
-  // towards zero, on the right one the training error can only rise, and the validation error has a U of its own.
+  // The figure is the whole method: from left to right the penalty grows, on the left panel all 26
+  // weights shrink towards zero, on the right one the training error can only rise, and the
+  // validation error has a U of its own.
   Figure figure = chapter.figure("ridge", "26 weights under a growing penalty");
   figure.size(720, 330).panel("weights");
   for (int64_t j = 0; j < 26; ++j) figure.line(lambdas, all.select(1, j));
@@ -1056,14 +1084,15 @@ static void the_right_price(Chapter& chapter, const Team& team) {
                 at_most(1e-6), identity);
 }
 
-// Ridge takes back most of the harm and not all of it: the model that was told what matters is still better. A
-// penalty is what one does for want of knowledge.
+// Ridge takes back most of the harm and not all of it: the model that was told what matters is
+// still better. A penalty is what one does for want of knowledge.
 
 // # A table nobody here made up
 //
-// The real table lists 1215 Pokémon and forms of them, from nine generations of the games, with six numbers each.
-// The question for `./run 01 --full`: how well does a linear model guess *Attack* from the other five, the types,
-// and the generation? A Pokémon has one type or two, so its code has up to two ones.
+// The real table lists 1215 Pokémon and forms of them, from nine generations of the games, with six
+// numbers each. The question for `./run 01 --full`: how well does a linear model guess *Attack*
+// from the other five, the types, and the generation? A Pokémon has one type or two, so its code
+// has up to two ones.
 struct StatTable {
   Tensor stats, generation, types;  // (n, 5), (n, generations), (n, 18)
   Tensor attack;                    // (n,)
@@ -1098,9 +1127,9 @@ static StatTable read_table(const Chapter& chapter) {
           table.types};
 }
 
-// Which Pokémon are held out is a draw of lots: three fifths to learn from, a fifth to choose $\lambda$, a fifth
-// to be judged by. All forms of a Pokémon go to the same part, or else the test would ask for a Venusaur that has
-// been seen in a different hat.
+// Which Pokémon are held out is a draw of lots: three fifths to learn from, a fifth to choose
+// $\lambda$, a fifth to be judged by. All forms of a Pokémon go to the same part, or else the test
+// would ask for a Venusaur that has been seen in a different hat.
 struct Split {
   Tensor train, validation, test;  // which rows
 };
@@ -1115,15 +1144,16 @@ static Split split(const StatTable& table, Generator& random) {
           masked_select(rows, place >= four)};
 }
 
-// How good is a guess? **R²** compares its squared error with that of a guess that always says the mean: 1 is
-// perfect, 0 is no better than the mean, and below 0 is worse.
+// How good is a guess? **R²** compares its squared error with that of a guess that always says the
+// mean: 1 is perfect, 0 is no better than the mean, and below 0 is worse.
 //
 // $$R^2 = 1 - \frac{\sum_i (\hat y_i - y_i)^2}{\sum_i (\bar y - y_i)^2}$$
 static double r_squared(const Model& model, const Tensor& X, const Tensor& y) {
   return 1 - mse_loss(model(X), y).item() / var(y, {}, 0).item();
 }
 
-// One split, one set of inputs: with next to no penalty, and with the one that does best on the validation part.
+// One split, one set of inputs: with next to no penalty, and with the one that does best on the
+// validation part.
 struct Score {
   double free, chosen, lambda;
   Model model;
@@ -1136,6 +1166,9 @@ static Score score(const Tensor& X, const Tensor& y, const Split& split) {
   Tensor X_train = part(X, split.train), y_train = part(y, split.train);
   Tensor X_valid = part(X, split.validation), y_valid = part(y, split.validation);
   Tensor X_test = part(X, split.test), y_test = part(y, split.test);
+
+  // Of all penalties the one with the largest R² on the validation part is kept. The test part is
+  // asked once, at the end.
   Model free = ridge(X_train, y_train, 1e-6);
   Model best = free;
   double least = r_squared(free, X_valid, y_valid), lambda = 1e-6;
@@ -1148,7 +1181,8 @@ static Score score(const Tensor& X, const Tensor& y, const Split& split) {
           best};
 }
 
-// All squares and products of the 32 inputs beside the inputs themselves: 560 numbers for each Pokémon.
+// All squares and products of the 32 inputs beside the inputs themselves: 560 numbers for each
+// Pokémon.
 static Tensor with_products(const Tensor& X) {
   Tensor each = X.unsqueeze(2) * X.unsqueeze(1);  // (n, d, d): all products, twice
   Tensor upper = triu_indices(X.size(1), X.size(1));
@@ -1175,6 +1209,9 @@ static void attack_of_pokemon(Chapter& chapter) {
   Progress progress = chapter.progress("splits", splits, "splits");
   Split last;
   Score shown;
+
+  // All sets of inputs meet the same splits: what differs then is the inputs, not the luck of the
+  // draw.
   for (int k = 0; k < splits; ++k) {
     last = split(table, random);
     int64_t column = 0;
@@ -1200,11 +1237,11 @@ static void attack_of_pokemon(Chapter& chapter) {
     result.row(names[c], sizes[c], free_mean[c].item(), free_std[c].item(),
                chosen_mean[c].item(), chosen_std[c].item(), lambda[c].item());
 
-  // Three things to see. A little less than half of what tells one Attack from another is in the other numbers;
-  // the rest the designers decided. From split to split R² varies by about as much as the types bring, so two
-  // numbers from two different splits could not be compared; on the same split, they can. And ridge brings
-  // nothing where some 700 Pokémon meet 32 inputs, there is little to cure; with 560 inputs it makes all the
-  // difference.
+  // Three things to see. A little less than half of what tells one Attack from another is in the
+  // other numbers; the rest the designers decided. From split to split R² varies by about as much
+  // as the types bring, so two numbers from two different splits could not be compared; on the same
+  // split, they can. And ridge brings nothing where some 700 Pokémon meet 32 inputs, there is
+  // little to cure; with 560 inputs it makes all the difference.
   chapter.claim("attack", "Attack from stats, generation and types: R²",
                 chosen_mean[1].item(), at_least(0.4), found, {.at = Size::full});
   chapter.claim("types-help", "what the types bring: difference in R²",
@@ -1221,8 +1258,9 @@ static void attack_of_pokemon(Chapter& chapter) {
                 (chosen_mean[2] - chosen_mean[1]).item(), between(-0.1, 0), found,
                 {.at = Size::full});
 
-  // One split of the twenty, the last. Points on the dashed line are guessed rightly. On the right, what the same
-  // model adds to the guess for each type, all else equal: a type's weight, divided by its spread.
+  // One split of the twenty, the last. Points on the dashed line are guessed rightly. Below it,
+  // what the same model adds to the guess for each type, all else equal: a type's weight, divided
+  // by its spread.
   Tensor X = index_select(typed, 0, last.test),
          y = index_select(table.attack, 0, last.test);
   Tensor effect =
@@ -1244,12 +1282,12 @@ static void attack_of_pokemon(Chapter& chapter) {
 
 // # Break it
 //
-// Two mistakes that run without a word of complaint. `./run 01 --break penalised-bias` and `./run 01 --break
-// own-scale` show them beside the healthy run.
+// Two mistakes that run without a word of complaint. `./run 01 --break penalised-bias` and `./run
+// 01 --break own-scale` show them beside the healthy run.
 //
-// **The bias penalised.** In a library one does not write $D$; one gives the optimiser a weight decay, and it
-// applies it to whatever parameters it is given. Below it is given two groups, weights and bias. (The library's
-// weight decay is the whole added term, $2\lambda$.)
+// **The bias penalised.** In a library one does not write $D$; one gives the optimiser a weight
+// decay, and it applies it to whatever parameters it is given. Below it is given two groups,
+// weights and bias. (The library's weight decay is the whole added term, $2\lambda$.)
 static Model ridge_by_descent(const Tensor& X, const Tensor& y, double lambda,
                               bool bias_too) {
   Scale scale = scale_of(X);
@@ -1285,8 +1323,8 @@ static void penalised_bias(Chapter& chapter) {
   chapter.check("healthy: descent finds what the normal equations find",
                 ridge(X, y, lambda).w, healthy.w, 1e-6);
 
-  // Both clouds lean: a penalty pulls strong and weak towards the mean, and that is what it is for. But the
-  // healthy cloud lies around zero, and the other one below it.
+  // Both clouds lean: a penalty pulls strong and weak towards the mean, and that is what it is for.
+  // But the healthy cloud lies around zero, and the other one below it.
   chapter
       .figure("penalised-bias",
               "misses on 400 others: a penalised bias pushes them down")
@@ -1314,9 +1352,10 @@ static void penalised_bias(Chapter& chapter) {
                 at_least(1.2), found, {.symptom_of = "penalised-bias"});
 }
 
-// **Each on its own scale.** The training data were standardised with their mean and spread. So are the test
-// data, with *their* mean and spread. It looks even-handed. But then 0.5 means one CP in training and another in
-// the test, and the prediction for a Pokémon depends on the company in which it is asked for.
+// **Each on its own scale.** The training data were standardised with their mean and spread. So are
+// the test data, with *their* mean and spread. It looks even-handed. But then 0.5 means one CP in
+// training and another in the test, and the prediction for a Pokémon depends on the company in
+// which it is asked for.
 static Tensor on_its_own_scale(const Model& model, const Tensor& X) {
   return matmul(scale_of(X)(X), model.w) +
          model.b;  // scale_of(X): here is the mistake
@@ -1328,6 +1367,9 @@ static void own_scale(Chapter& chapter) {
       "Degree 2, 200 tables of ten pairs and ten others to be tested on. "
       "Once the test data are put on the training data's scale, once on "
       "their own.");
+
+  // The same model and the same test pairs. Only the scale on which the test inputs are measured
+  // differs.
   Generator random(chapter.seed());
   std::vector<double> healthy, broken;
   for (int k = 0; k < 200; ++k) {
