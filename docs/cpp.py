@@ -95,9 +95,10 @@ class Block:
 
 
 class Call(NamedTuple):
-    """A statement chapter.claim("id", …) or chapter.figure("id", "caption")."""
+    """A statement chapter.claim("id", …) or chapter.figure("id", "caption"); or chapter.table({"column", …}) and what follows
+    it in its scope, with the columns' names as id."""
     what: str
-    id: str
+    id: str | tuple
     caption: str
     first: int
     last: int
@@ -167,9 +168,11 @@ class Source:
         return [b for b in blocks if b.prose or b.code]
 
     def calls(self):
-        """Every chapter.claim(…) and chapter.figure(…), with the lines of its statement."""
+        """Every chapter.claim(…), chapter.figure(…) and chapter.table(…), with the lines of its statement."""
         code, found = [t for _, t in self.code], []
         for k in range(1, len(code) - 2):
+            if code[k].text == "table" and code[k - 1].text == "." and [t.text for t in code[k + 1: k + 3]] == ["(", "{"]:
+                found.append(self._table(code, k))
             if not (code[k].text in ("claim", "figure") and code[k - 1].text in (".", "->") and code[k + 1].text == "("):
                 continue
             first = k
@@ -196,6 +199,26 @@ class Source:
             found.append(Call(code[k].text, literals[0][0], "".join(literals[1]) if len(literals) > 1 else "",
                               code[first].line, code[last].line, code[k].line))
         return found
+
+    @classmethod
+    def _table(cls, code, k):
+        columns, j = [[]], k + 3
+        while code[j].text != "}" and j + 1 < len(code):
+            if code[j].text == ",":
+                columns.append([])
+            elif code[j].kind == "string":
+                columns[-1].append(re.sub(r"\\(.)", r"\1", code[j].text[1:-1]))
+            else:
+                raise SourceError(code[j].line, "the columns of .table({…}) must be string literals: the page looks it up in the results")
+            j += 1
+        first = k
+        while code[first - 1].text not in (";", "{", "}"):
+            first -= 1
+        last, depth = k, 0
+        while depth >= 0 and last + 1 < len(code):
+            depth += (code[last].text == "{") - (code[last].text == "}")
+            last += 1
+        return Call("table", tuple("".join(part) for part in columns), "", code[first].line, code[last - 1].line, code[k].line)
 
     @staticmethod
     def _statement_end(code, k):

@@ -10,10 +10,11 @@ FILES = {"results-default.json": 0, "results-full.json": 1}    # these first, th
 
 
 class Results:
-    """self.claims: id -> (claim, run), the judged one where there are several; self.figures: id -> figure."""
+    """self.claims: id -> (claim, run), the judged one where there are several; self.figures: id -> figure; self.tables: columns ->
+    the tables with them, in the order of the first run that printed any."""
 
     def __init__(self, folder, site):
-        self.runs, self.claims, self.figures = {}, {}, {}
+        self.runs, self.claims, self.figures, self.tables, self.taken = {}, {}, {}, {}, 0
         for path in sorted(folder.glob("results-*.json"), key=lambda p: (FILES.get(p.name, 2), p.name)):
             name = site.name(path)
             try:
@@ -34,7 +35,19 @@ class Results:
                 self.claims[claim["id"]] = (claim, run)
         for figure in run.get("figures", []):
             self.figures.setdefault(figure["id"], figure)
+        tables = {}
+        for table in run.get("tables", []):
+            tables.setdefault(tuple(table["columns"]), []).append((table["rows"], run))
+        for columns, found in tables.items():
+            self.tables.setdefault(columns, found)
         self.runs[run["size"]] = run
+
+    def next_table(self, columns):
+        """(its number on the page, rows, run) of the next table with these columns; None if no run printed one."""
+        if not self.tables.get(columns):
+            return None
+        self.taken += 1
+        return self.taken, *self.tables[columns].pop(0)
 
     def files(self, folder):
         return {f"{folder}/{figure.get('file')}" for figure in self.figures.values()}
@@ -50,6 +63,11 @@ def number_text(claim):
     if float(value).is_integer() and abs(value) < 1e7:
         return f"{value:.0f}"
     return f"{value:.4g}" if abs(value) < 1e3 else f"{value:.6g}"
+
+
+def cell_text(cell):
+    """A cell of a table, as the program prints it."""
+    return "yes" if cell is True else "no" if cell is False else number_text({"value": cell})
 
 
 def duration(seconds):

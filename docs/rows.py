@@ -60,7 +60,7 @@ def weave(site, source, page, results=None):
             card = code(site, source, lines, page)
             if call and call not in shown:
                 shown.add(call)
-                show = figure if call.what == "figure" else claim
+                show = {"figure": figure, "claim": claim, "table": table}[call.what]
                 box, card = show(site, call, source, page, results, card, len(lines))
                 left.append(box)
             html.append(row("".join(left), card))
@@ -80,7 +80,7 @@ def _runs(source, block, calls):
     what they close, blank lines at the ends go."""
     runs = []
     for number in block.code:
-        call = next((c for c in calls if c.first <= number <= c.last), None)
+        call = max((c for c in calls if c.first <= number <= c.last), key=lambda c: c.first, default=None)
         closing = call is None and re.fullmatch(r"[\s{}();]*", source.lines[number - 1])
         if runs and (runs[-1][0] is call or closing):
             runs[-1][1].append(number)
@@ -153,7 +153,7 @@ def _href(site, target, page):
     return part if other is page else page.root + other.path + part
 
 
-# --- Figures and claims -----------------------------------------------------------------------------------------------
+# --- Figures, tables and claims -----------------------------------------------------------------------------------------------
 # What a run found stays hidden from a question to the next question or heading, until an answer is chosen. Questions that
 # follow each other at once hide the same.
 
@@ -182,6 +182,27 @@ def figure(site, call, source, page, results, card, count):
             f'<div class="drawing"><img src="{page.root}{escape(file)}" alt="{caption}"></div>'
             f"<figcaption>Drawn by this program: {caption}</figcaption></div>"
             '<p class="instead blank">choose first: the figure is hidden</p></figure>'), fold
+
+
+def table(site, call, source, page, results, card, count):
+    """The table that the program prints, as one run printed it; of several with the same columns the next one."""
+    found = results.next_table(call.id)
+    if not found:
+        site.error(source.name, call.line, f"table {', '.join(call.id)}: no run printed it (it is in no results-*.json)")
+        return "", card
+    place, rows, run = found
+    name = f"table-{place}"
+    _hide(page, name)
+    number = [all(not isinstance(row[c], str) or row[c] in ("inf", "-inf", "nan") for row in rows) for c in range(len(call.id))]
+    side = [' class="number"' if n else "" for n in number]
+    head = "".join(f"<th{s}>{escape(column)}</th>" for s, column in zip(side, call.id))
+    body = "".join("<tr>" + "".join(f"<td{s}>{escape(measured.cell_text(cell))}</td>" for s, cell in zip(side, row)) + "</tr>\n"
+                   for row in rows)
+    size = "" if run["size"] == "default" else f" at --{run['size']}"
+    return (f'<figure id="{name}" data-result="{name}"><div class="secret"><div class="drawing">'
+            f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
+            f"<figcaption>Printed by this program{size}, seed {run.get('seed', 1)}</figcaption></div>"
+            '<p class="instead blank">choose first: the table is hidden</p></figure>'), card
 
 
 def claim(site, call, source, page, results, card, count):

@@ -49,7 +49,7 @@ std::string machine() {
 static json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 static json cell(const Value& value) {
-  if (const auto* d = std::get_if<double>(&value.is)) return number(*d);
+  if (const auto* d = std::get_if<double>(&value.is)) return std::isfinite(*d) ? json(*d) : json(show(*d));
   return std::visit([](const auto& v) { return json(v); }, value.is);
 }
 

@@ -256,6 +256,35 @@ class Page(Book):
         again = MAIN[MAIN.index("// ? At"):MAIN.index("void story")]
         self.assertEqual(self.follow(again + "  //\n" + again), ["figure-gradients claim-harder-push", "claim-next", "claim-next"])
 
+    def with_tables(self, code, tables):
+        self.edit(f"{CHAPTER}/main.cpp", "  const char* tricky", code + "  const char* tricky")
+        self.put(f"{CHAPTER}/results-default.json", results(self.root / CHAPTER, tables=tables))
+
+    def test_a_table_shows_what_the_program_printed(self):
+        once = '  Table table = chapter.table({"bend", "error, \\"rms\\""});\n  table.row("none", 0.25);\n'
+        columns = ["bend", 'error, "rms"']
+        self.with_tables(once + "  // And again.\n" + once.replace("table = chapter", "other = chapter"), [
+            {"columns": columns, "rows": [["none", 0.2512345], ["<ReLU>", 1234567.0], ["odd", "inf"]]},
+            {"columns": ["another"], "rows": [[1]]},
+            {"columns": columns, "rows": [["second", True]]}])
+        page = self.woven()
+        self.assertIn('<figure id="table-1" data-result="table-1"><div class="secret"><div class="drawing"><table>', page)
+        self.assertIn('<th>bend</th><th class="number">error, &quot;rms&quot;</th>', page)
+        for row in ('<td>none</td><td class="number">0.2512</td>', '<td>&lt;ReLU&gt;</td><td class="number">1234567</td>',
+                    '<td>odd</td><td class="number">inf</td>', '<td>second</td><td class="number">yes</td>'):
+            self.assertIn(row, page)
+        self.assertLess(page.index("0.2512"), page.index("second</td>"))
+        self.assertIn("Printed by this program, seed 1", page)
+        self.assertIn('data-reveals="figure-gradients claim-harder-push table-1 table-2"', page)
+
+    def test_table_without_a_run(self):
+        self.with_tables('  chapter.table({"a", "b"});\n', [{"columns": ["a"], "rows": []}])
+        self.rejects(f"{CHAPTER}/main.cpp:", "table a, b: no run printed it")
+
+    def test_columns_that_are_no_literals(self):
+        self.with_tables('  chapter.table({names[0], "b"});\n', [])
+        self.rejects(f"{CHAPTER}/main.cpp:", "must be string literals")
+
     def test_main_is_folded(self):
         self.put(f"{CHAPTER}/main.cpp", MAIN + "\n// The program.\nint main() {\n  return run(story);\n}\n")
         self.put(f"{CHAPTER}/results-default.json", results(self.root / CHAPTER))
