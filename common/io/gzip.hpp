@@ -21,8 +21,8 @@ constexpr uint64_t inflated_at_most(uint64_t bytes) { return bytes > UINT64_MAX 
 // Does the file begin as gzip files do?
 bool is_gzip(Bytes file);
 
-// Decompresses a gzip file piece by piece. `file` must outlive it; `name` is for messages. Throws IoError, one line, for
-// damaged data, and when this build has no zlib. A file of several members, one behind the other, is refused.
+// Decompresses a gzip file piece by piece. `file` must outlive it; `name` is for messages. Throws IoError, one line,
+// for damaged data, and when this build has no zlib. A file of several members, one behind the other, is refused.
 class Gunzip {
  public:
   Gunzip(Bytes file, std::string name);

@@ -38,8 +38,8 @@ std::string encode_npy(const Tensor& x, const std::string& name = "npy");
 std::map<std::string, Tensor> read_npz(const std::string& path);
 std::map<std::string, Tensor> parse_npz(Bytes file, const std::string& name = "npz");
 
-// Writes an archive atomically; equal contents give equal bytes. Deflate halves a file of weights at best, but a file of
-// labels or black images may shrink a hundredfold.
+// Writes an archive atomically; equal contents give equal bytes. Deflate gains little on
+// trained weights, whose digits look random; a file of labels or black images may shrink a hundredfold.
 enum class NpzCompression { stored, deflated };
 void write_npz(const std::string& path, const std::map<std::string, Tensor>& arrays,
                NpzCompression compression = NpzCompression::stored);

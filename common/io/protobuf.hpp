@@ -1,8 +1,8 @@
 // # Protocol buffers, as much of them as event files need
 //
 // A message is a row of fields. Each begins with its number and its kind in one integer; integers come seven bits to a
-// byte, least significant first, and the eighth bit says whether more follow (a *varint*). Then comes the value: another
-// varint, 8 bytes, 4 bytes, or a length and so many bytes, which are text, a packed list or a message again
+// byte, least significant first, and the eighth bit says whether more follow (a *varint*). Then comes the value:
+// another varint, 8 bytes, 4 bytes, or a length and so many bytes, which are text, a packed list or a message again
 // (protobuf.dev, "Encoding").
 #pragma once
 

@@ -1,8 +1,8 @@
 // # zip
 //
 // An archive: files one behind the other, each compressed on its own, and at the end a directory that says where each
-// begins (PKWARE's APPNOTE.TXT). libzip reads and writes it; this file is about what it is made to refuse. A zip file is
-// the classic bomb: its directory may list one stretch of bytes a million times, or claim what no memory holds.
+// begins (PKWARE's APPNOTE.TXT). libzip reads and writes it; this file is about what it is made to refuse. A zip file
+// is the classic bomb: its directory may list one stretch of bytes a million times, or claim what no memory holds.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,12 @@
 // IDX files: what we write we read, plain and gzip; real MNIST where there is one; and what lies is refused.
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
 #include "catch.hpp"
 #include "contains.hpp"
+#include "hostile.hpp"
 #include "io/atomic_file.hpp"
 #include "io/idx.hpp"
 #include "ops/create.hpp"
@@ -24,10 +26,7 @@ Tensor parse(const std::string& file, DType dtype = DType::float32) {
   return parse_idx(std::as_bytes(std::span(file)), dtype, 1, "f");
 }
 
-std::vector<float> values(const Tensor& x) {
-  std::span<const float> all = x.span<float>();
-  return {all.begin(), all.end()};
-}
+std::vector<float> values(const Tensor& x) { return ::values<float>(x); }
 
 // Two rows of three bytes.
 const std::string kSmall = "\0\0\x08\x02\0\0\0\x02\0\0\0\x03\x01\x02\x03\xfd\xfe\xff"s;
@@ -95,6 +94,18 @@ TEST_CASE("IDX headers that lie are refused before memory is asked for", "[io]")
   CHECK_THROWS_WITH(parse("\0\0\x08\x04"s + k + k + k + k), ContainsSubstring("more elements than memory"));
   CHECK_THROWS_WITH(parse("\0\0\x08\x05"s + "\0\0\0\0"s + k + k + k + k),
                     ContainsSubstring("more elements than memory"));
+}
+
+TEST_CASE("one damaged byte of an IDX file never does worse than an error", "[io]") {
+  CHECK(survive_damage(kSmall, [](const std::string& file) { parse(file); }) > 100);
+}
+
+TEST_CASE("NaN is no label", "[io]") {
+  const std::string nan = "\0\0\x0d\x01\0\0\0\x02\x3f\x80\0\0\x7f\xc0\0\0"s;
+  CHECK(std::isnan(parse(nan).data<float>()[1]));
+  CHECK_THROWS_WITH(parse(nan, DType::int64), ContainsSubstring("element 1 is no int64"));
+  CHECK_THROWS_WITH(parse("\0\0\x0d\x01\0\0\0\x01\x7f\x80\0\0"s, DType::int64), ContainsSubstring("element 0"));
+  CHECK_THROWS_WITH(parse("\0\0\x0d\x01\0\0\0\x01\x5f\0\0\0"s, DType::int64), ContainsSubstring("element 0"));  // 2⁶³
 }
 
 #if CHAINRULE_ZLIB
