@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       for (size_t j = 0; j < table.columns().size(); ++j) text += table.cell(i, static_cast<int64_t>(j)).size();
     if (text > size) __builtin_trap();
     for (const std::string& name : table.columns()) try {
-        for (double x : table.numbers(name).span<double>())
+        const cr::Tensor numbers = table.numbers(name);
+        for (double x : numbers.span<double>())
           if (!std::isfinite(x)) __builtin_trap();
       } catch (const cr::IoError&) {
       }
