@@ -68,6 +68,7 @@ class Running {
   bool wait_for(const std::string& text);  // false if the output ended without it
   void send(int signal);
   void close_output();  // as `| head` does
+  std::string out_folder() const { return folder_->path().string(); }
   Run finish();
 
  private:

@@ -346,21 +346,34 @@ Training Chapter::training(const std::string& name, int64_t total, const std::st
 //
 // Before the story: can we write there, and is there something to resume?
 static void prepare(ChapterState& s) {
-  const std::filesystem::path& out = s.options.out;
+  const std::filesystem::path &out = s.options.out, checkpoints = out / "checkpoint";
   std::error_code error;
-  bool saved = false;
-  for (const auto& entry : std::filesystem::directory_iterator(out / "checkpoint", error))
-    saved |= entry.path().extension() == ".safetensors";
-  if (s.options.resume && !saved)
-    throw UsageError(fmt::format("--resume: no checkpoint in {}; run without --resume", (out / "checkpoint").string()));
+  auto saved = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(checkpoints, error)) {
+      if (entry.path().extension() == ".safetensors") return true;
+    }
+    return false;
+  };
+  if (s.options.resume && !saved())
+    throw UsageError(fmt::format("--resume: no checkpoint in {}; run without --resume", checkpoints.string()));
   std::filesystem::create_directories(out, error);
   if (!error && access(out.c_str(), W_OK) != 0) error = std::error_code(errno, std::generic_category());
   if (error)
     throw UsageError(
         fmt::format("--out: cannot write to {}: {}; choose another folder", out.string(), error.message()));
-  if (!s.options.resume && saved)
-    std::fprintf(stderr, "an interrupted run left a checkpoint in %s; --resume goes on from it\n",
-                 (out / "checkpoint").c_str());
+  s.lock = std::make_unique<FolderLock>(out.string());
+  if (!s.lock->ours())
+    throw UsageError(
+        fmt::format("--out: another run is writing to {}; wait for it, or choose another folder", out.string()));
+
+  // A run that was killed while it wrote left a file under a temporary name. Nobody else writes here now.
+  for (const auto& folder : {out, checkpoints, out / "figures"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+      if (io::is_temporary(entry.path().string())) std::filesystem::remove(entry.path(), error);
+    }
+  }
+  if (!s.options.resume && saved())
+    std::fprintf(stderr, "an interrupted run left a checkpoint in %s; --resume goes on from it\n", checkpoints.c_str());
 }
 
 // After it: was everything measured that had to be, and does it hold? Returns the exit status.
@@ -390,6 +403,7 @@ static int conclude(ChapterState& s) {
   }
   for (const std::string& line : s.skipped) put("skipped: " + line + "\n");
 
+  std::filesystem::create_directories(s.options.out);  // in case somebody removed it under us
   std::filesystem::path file = s.options.out / fmt::format("results-{}.json", name(s.options.size));
   io::write_file(file.string(), results_json(s));
   std::string summary = fmt::format("{} of {} judged claims hold", held, judged);
@@ -400,7 +414,7 @@ static int conclude(ChapterState& s) {
 
   // Nothing is left to resume.
   std::error_code ignored;
-  for (const auto& checkpoint : s.checkpoints) std::filesystem::remove(checkpoint, ignored);
+  for (io::CheckpointSeries& series : s.checkpoints) series.remove();
   std::filesystem::remove(s.options.out / "checkpoint", ignored);
   return held == judged && missing == 0 && mismatched == 0 ? 0 : 1;
 }

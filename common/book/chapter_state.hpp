@@ -10,6 +10,8 @@
 
 #include "book/chapter.hpp"
 #include "book/figure_data.hpp"
+#include "book/process.hpp"
+#include "io/checkpoint.hpp"
 
 namespace cr::book {
 
@@ -50,6 +52,7 @@ struct ChapterState {
   ChapterInfo info;
   Options options;
   std::string source_folder;
+  std::unique_ptr<FolderLock> lock;  // on the output folder
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
   std::vector<Claim> claims;
@@ -60,10 +63,10 @@ struct ChapterState {
   std::vector<std::string> skipped;  // one line each
   std::vector<std::string> undrawn;  // figures without gnuplot
   std::string undrawn_why;
-  std::vector<std::string> trainings;              // names used
-  std::vector<std::filesystem::path> checkpoints;  // files to remove when all is done
-  double last_checkpoint = 0;                      // seconds since the start
-  size_t open_table = SIZE_MAX;                    // the table whose rows were printed last, nothing since
+  std::vector<std::string> trainings;             // names used
+  std::vector<io::CheckpointSeries> checkpoints;  // to be removed when all is done
+  double last_checkpoint = 0;                     // seconds since the start
+  size_t open_table = SIZE_MAX;                   // the table whose rows were printed last, nothing since
 
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(); }
 

@@ -19,4 +19,21 @@ struct Finished {
 Finished run_process(const std::vector<std::string>& command, const std::string& input = {},
                      const std::string& out_file = {});
 
+// Holds a folder, against other programs that would hold it too, until it is destroyed or the program ends, however that
+// comes about.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+  // False if another program holds it. A file system that knows no locks lets everybody in.
+  bool ours() const { return ours_; }
+
+ private:
+  int descriptor_;
+  bool ours_ = true;
+};
+
 }  // namespace cr::book

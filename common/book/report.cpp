@@ -131,6 +131,8 @@ int make_report(const ChapterInfo& info, const Options& options, const std::stri
   fs::create_directories(work, error);
   if (!error) fs::create_directories(options.report / "figures", error);
   if (error) throw UsageError(fmt::format("--report: cannot write: {}", error.message()));
+  const FolderLock lock(work.string());
+  if (!lock.ours()) throw UsageError(fmt::format("--report: another one is being made in {}", work.string()));
 
   char self[4096];
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);

@@ -24,7 +24,7 @@ struct Entry {
 struct Training::State {
   ChapterState* chapter;
   std::string name, unit;
-  std::filesystem::path file;
+  io::CheckpointSeries checkpoints;
   int64_t total = 0, step = 0;
   bool begun = false, running = false;
   std::vector<Entry> entries;
@@ -56,26 +56,33 @@ struct Training::State {
     for (const Entry& entry : entries) {
       for (const auto& [part, tensor] : entry.save()) tensors.emplace(key(entry.name, part), tensor.detach());
     }
-    std::filesystem::create_directories(file.parent_path());
     json metadata = {{"run", identity()}, {"step", step}};
-    io::save_checkpoint(file.string(), {std::move(tensors), metadata.dump()});
-    chapter->checkpoints.push_back(file);
+    checkpoints.save(step, {std::move(tensors), metadata.dump()});
+    chapter->checkpoints.push_back(checkpoints);
     chapter->last_checkpoint = chapter->seconds();
   }
 
-  void load() {
-    io::Checkpoint saved = io::load_checkpoint(file.string());
+  // Puts back what the last good checkpoint has; false if there never was one.
+  bool load() {
+    if (checkpoints.steps().empty()) return false;
+    std::string damaged;
+    auto found = checkpoints.load([&](const std::string& why) {
+      put(fmt::format("  not usable: {}\n", why));
+      damaged = why;
+    });
+    if (!found) throw IoError(fmt::format("--resume: {}; no good one is left, so leave out --resume", damaged));
+    io::Checkpoint& saved = found->checkpoint;
     json metadata = json::parse(saved.json, nullptr, false), ours = identity();
     if (!metadata.is_object() || !metadata.contains("run") || !metadata.contains("step") ||
         !metadata["run"].is_object() || !metadata["step"].is_number_integer())
       throw IoError(
-          fmt::format("--resume: {} is not a checkpoint of a chapter; remove it or leave out --resume", file.string()));
+          fmt::format("--resume: {} is not a checkpoint of a chapter; remove it or leave out --resume", found->path));
     for (const auto& [what, value] : ours.items()) {
       json theirs = metadata["run"].value(what, json());
       if (theirs != value) {
         throw UsageError(fmt::format(
             "--resume: {} belongs to another run ({} {}, here {}); give the same options or leave out --resume",
-            file.string(), what, theirs.dump(), value.dump()));
+            found->path, what, theirs.dump(), value.dump()));
       }
     }
     for (const Entry& entry : entries) {
@@ -87,7 +94,8 @@ struct Training::State {
       entry.load(parts);
     }
     step = metadata["step"].get<int64_t>();
-    chapter->checkpoints.push_back(file);
+    chapter->checkpoints.push_back(checkpoints);
+    return true;
   }
 };
 
@@ -100,7 +108,7 @@ Training::Training(ChapterState& chapter, const std::string& name, int64_t total
   state_ = std::make_unique<State>(State{&chapter,
                                          name,
                                          unit,
-                                         chapter.options.out / "checkpoint" / (file + ".safetensors"),
+                                         io::CheckpointSeries((chapter.options.out / "checkpoint").string(), file),
                                          total,
                                          0,
                                          false,
@@ -222,8 +230,7 @@ Training::Step Training::begin() {
   State& s = *state_;
   if (s.begun) throw std::logic_error("training " + s.name + ": a run is looped over once");
   s.begun = true;
-  if (s.chapter->options.resume && std::filesystem::exists(s.file)) {
-    s.load();
+  if (s.chapter->options.resume && s.load()) {
     put(fmt::format("  resumed {} at {} {} of {}\n", s.name, s.unit, s.step, s.total));
   }
   s.progress.begin_at(s.step);

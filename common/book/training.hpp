@@ -4,7 +4,7 @@
 // `--resume` starts where that one ended, with the same bits as if nothing had happened.
 //
 //     Training run = chapter.training("mnist", steps);
-//     run.keep("model", state_dict(model)).keep("optimizer", opt).keep("batches", generator).keep("losses", losses);
+//     run.keep("model", model).keep("optimizer", opt).keep("batches", generator).keep("losses", losses);
 //     for (int64_t step : run) {
 //       Tensor loss = …;
 //       opt.zero_grad(); loss.backward(); opt.step();
@@ -25,11 +25,9 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/generator.hpp"
+#include "nn/fields.hpp"
 #include "tensor/tensor.hpp"
-
-namespace cr {
-class Generator;
-}
 
 namespace cr::book {
 
@@ -53,6 +51,16 @@ class Training {
   Training& keep(const std::string& name, std::vector<float>& numbers);
   Training& keep(const std::string& name, std::vector<int64_t>& numbers);
   Training& keep(const std::string& name, Generator& generator);
+
+  // A model: its tensors, and the generators of its layers, such as those of Dropout.
+  template <nn::Model M> Training& keep(const std::string& name, M& model) {
+    nn::visit_tensors(name, model, [&](const std::string& part, Tensor& tensor) {
+      if (tensor.defined()) keep(part, tensor);
+    });
+    nn::visit_all<Generator>(name, model,
+                             [&](const std::string& part, Generator& generator) { keep(part, generator); });
+    return *this;
+  }
 
   // A state dict: anything that lists names and tensors.
   template <class Named>

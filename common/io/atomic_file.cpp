@@ -1,12 +1,13 @@
 #include "io/atomic_file.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
+#include <climits>
 #include <system_error>
 
 #include "tensor/error.hpp"
@@ -18,19 +19,24 @@ namespace {
 // threads at once.)
 std::string reason(int error_number) { return std::generic_category().message(error_number); }
 
+constexpr std::string_view kTemporary = ".tmp-";  // and a process id, "-", and a count
+
 std::string folder_of(const std::string& path) {
   size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Follow symbolic links, so that a linked file is replaced where it really lies and the link stays. A name that does
-// not exist yet stands for itself.
-std::string resolve(const std::string& path) {
-  char* resolved = ::realpath(path.c_str(), nullptr);
-  if (!resolved) return path;
-  std::string target = resolved;
-  std::free(resolved);
-  return target;
+// Follow symbolic links, so that a linked file is replaced where it really lies and the link stays, and so that a link to
+// a file that does not exist yet makes that file. Links that lead nowhere in forty steps are left as they are.
+std::string resolve(std::string path) {
+  for (int step = 0; step < 40; ++step) {
+    char link[PATH_MAX];
+    const ssize_t length = ::readlink(path.c_str(), link, sizeof link);
+    if (length <= 0 || length == sizeof link) return path;
+    const std::string target(link, static_cast<size_t>(length));
+    path = target.front() == '/' ? target : folder_of(path) + "/" + target;
+  }
+  return path;
 }
 
 }  // namespace
@@ -44,7 +50,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(p
   // The process id and a count keep two writers apart.
   static std::atomic<unsigned> count{0};
   const std::string unique = std::to_string(::getpid()) + "-" + std::to_string(count++);
-  temporary_ = target_ + ".tmp-" + unique;
+  temporary_ = target_ + std::string(kTemporary) + unique;
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) {
     temporary_.clear();
@@ -88,6 +94,13 @@ void AtomicFile::commit() {
   }
 }
 
+bool is_temporary(const std::string& path) {
+  const size_t at = path.rfind(kTemporary);
+  if (at == std::string::npos) return false;
+  const std::string rest = path.substr(at + kTemporary.size());
+  return !rest.empty() && rest.find_first_not_of("0123456789-") == std::string::npos;
+}
+
 void write_file(const std::string& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
@@ -123,6 +136,14 @@ void InputFile::read(uint64_t offset, void* data, size_t bytes) const {
     offset += static_cast<uint64_t>(got);
     bytes -= static_cast<size_t>(got);
   }
+}
+
+std::shared_ptr<std::byte> InputFile::map() const {
+  if (size_ == 0) return nullptr;
+  const auto bytes = static_cast<size_t>(size_);
+  void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, descriptor_, 0);
+  if (start == MAP_FAILED) throw IoError("cannot read " + path_ + ": " + reason(errno));
+  return {static_cast<std::byte*>(start), [bytes](std::byte* p) { ::munmap(p, bytes); }};
 }
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Does `path` look like the temporary name of a file being written? If its writer was killed, it was left behind.
+bool is_temporary(const std::string& path);
+
 // Write `text` as the whole of `path`, atomically.
 void write_file(const std::string& path, std::string_view text);
 
@@ -60,6 +64,12 @@ class InputFile {
 
   // `bytes` bytes from `offset` on. Throws IoError if the file is too short or the disk fails.
   void read(uint64_t offset, void* data, size_t bytes) const;
+
+  // All of it as memory: the system reads a page of the file when it is first looked at. What is written there stays in
+  // this program's copy of the page. The mapping lives as long as the pointer or a copy of it, null for an empty file.
+  // Whoever shortens the file in the meantime ends the program that looks behind its new end (SIGBUS); replacing it, as
+  // an `AtomicFile` does, or removing it does no harm.
+  std::shared_ptr<std::byte> map() const;
 
  private:
   std::string path_;

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "io/atomic_file.hpp"
@@ -21,8 +25,12 @@ using Json = nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr size_t kMaxRank = 32;
 
-// Where the bytes come from: `read(offset, destination, bytes)`, always within the size that was announced.
-using Reader = std::function<void(uint64_t, void*, size_t)>;
+// Where the bytes come from: `read(offset, destination, bytes)`, always within the size that was announced; and, if the
+// file is mapped, its memory.
+struct Source {
+  std::function<void(uint64_t, void*, size_t)> read;
+  std::shared_ptr<std::byte> memory = {};
+};
 
 // How an element lies in the file and what it becomes here. Where `widen` is set the two differ: it turns `n` elements
 // of the file into int64. An element we cannot hold has a size only.
@@ -70,9 +78,11 @@ struct Entry {
   uint64_t begin, end;  // bytes from the end of the header
 };
 
-[[noreturn]] void damaged(const std::string& file, const std::string& what) {
-  throw IoError(file + ": not a sound safetensors file: " + what);
+[[noreturn]] void damaged(const std::string& file, const std::string& what, const char* kind = "safetensors file") {
+  throw IoError(file + ": not a sound " + kind + ": " + what);
 }
+
+constexpr const char* kIndex = "index of safetensors files";
 
 // A name from the file, fit for a message of one line.
 std::string quoted(const std::string& name) {
@@ -80,23 +90,26 @@ std::string quoted(const std::string& name) {
   return text;
 }
 
-// Parse the header's text. JSON allows a key to come twice, and readers differ in which one they take: refuse it.
-// Nothing in a header is nested deeper than three levels.
-Json parse_header(const std::string& text, const std::string& file) {
+// Parse the text of a header or an index. JSON allows a key to come twice, and readers differ in which one they take:
+// refuse it. Nothing there is nested deeper than three levels.
+Json parse_json(const std::string& text, const std::string& file, const char* kind = "safetensors file") {
   std::vector<std::set<std::string>> keys;
   auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > 4) damaged(file, "its header is nested too deeply");
+    if (depth > 4) damaged(file, "its JSON is nested too deeply", kind);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      damaged(file, "its header names " + quoted(value.get<std::string>()) + " twice");
+      damaged(file, "it names " + quoted(value.get<std::string>()) + " twice", kind);
     return true;
   };
+  Json json;
   try {
-    return Json::parse(text, watch);
+    json = Json::parse(text, watch);
   } catch (const Json::exception&) {
-    damaged(file, "its header is not JSON");
+    damaged(file, "its description is not JSON", kind);
   }
+  if (!json.is_object()) damaged(file, "its description is not a JSON object", kind);
+  return json;
 }
 
 uint64_t unsigned_at(const Json& list, size_t i, const std::string& file, const std::string& name) {
@@ -147,18 +160,41 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
   return {key, type_name, type, shape, begin, end};
 }
 
-SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& file, UnknownTypes unknown) {
+// The tensor that lies at `place` of a mapped file, without a copy: possible if it lies as its type has to.
+std::optional<Tensor> in_place(const Source& source, uint64_t place, const Entry& entry) {
+  const auto size = static_cast<uint64_t>(size_of(entry.type->dtype)), bytes = entry.end - entry.begin;
+  if (!source.memory || entry.type->widen || place % size != 0 || bytes == 0) return {};
+  using Mapping = std::shared_ptr<std::byte>;
+  auto let_go = [](void* mapping) { delete static_cast<Mapping*>(mapping); };
+  return from_storage(Storage::wrap(source.memory.get() + place, static_cast<int64_t>(bytes), Device::cpu, let_go,
+                                    new Mapping(source.memory)),
+                      entry.shape, entry.type->dtype);
+}
+
+Tensor copied(const Source& source, uint64_t place, const Entry& entry) {
+  Tensor x = empty(entry.shape, entry.type->dtype);
+  const auto bytes = static_cast<size_t>(entry.end - entry.begin);
+  if (entry.type->widen) {
+    std::vector<char> narrow(bytes);
+    source.read(place, narrow.data(), bytes);
+    entry.type->widen(x.numel(), narrow.data(), x.mutable_data<int64_t>());
+  } else {
+    source.read(place, x.impl()->storage->data(), bytes);
+  }
+  return x;
+}
+
+SafeTensors parse(const Source& source, uint64_t file_bytes, const std::string& file, UnknownTypes unknown) {
   uint64_t header_bytes = 0;
   if (file_bytes < sizeof header_bytes) damaged(file, "it has only " + std::to_string(file_bytes) + " bytes");
-  read(0, &header_bytes, sizeof header_bytes);
+  source.read(0, &header_bytes, sizeof header_bytes);
   if (header_bytes > kMaxHeader) damaged(file, "its header claims more than 100 MB");
   if (header_bytes > file_bytes - sizeof header_bytes) damaged(file, "its header claims more bytes than there are");
   std::string text(static_cast<size_t>(header_bytes), '\0');
-  read(sizeof header_bytes, text.data(), text.size());
+  source.read(sizeof header_bytes, text.data(), text.size());
   const uint64_t buffer_begin = sizeof header_bytes + header_bytes, buffer_bytes = file_bytes - buffer_begin;
 
-  const Json header = parse_header(text, file);
-  if (!header.is_object()) damaged(file, "its header is not a JSON object");
+  const Json header = parse_json(text, file);
   SafeTensors result;
   std::vector<Entry> entries;
   for (const auto& [key, value] : header.items()) {
@@ -190,18 +226,13 @@ SafeTensors parse(const Reader& read, uint64_t file_bytes, const std::string& fi
       result.unknown[entry.name] = entry.type_name;
       continue;
     }
-    Tensor x = empty(entry.shape, entry.type->dtype);
-    auto* data = static_cast<unsigned char*>(x.impl()->storage->data());
-    const size_t bytes = static_cast<size_t>(entry.end - entry.begin);
-    if (entry.type->widen) {
-      std::vector<char> narrow(bytes);
-      read(buffer_begin + entry.begin, narrow.data(), bytes);
-      entry.type->widen(x.numel(), narrow.data(), x.mutable_data<int64_t>());
-    } else {
-      read(buffer_begin + entry.begin, data, bytes);
-    }
+    const uint64_t place = buffer_begin + entry.begin;
+    std::optional<Tensor> mapped = in_place(source, place, entry);
+    Tensor x = mapped ? *mapped : copied(source, place, entry);
     // A C++ bool that is neither 0 nor 1 is undefined behaviour.
-    if (entry.type->dtype == DType::boolean && std::any_of(data, data + bytes, [](unsigned char b) { return b > 1; }))
+    const auto* data = static_cast<const unsigned char*>(x.impl()->storage->data());
+    if (entry.type->dtype == DType::boolean &&
+        std::any_of(data, data + x.numel(), [](unsigned char b) { return b > 1; }))
       damaged(file, "tensor " + quoted(entry.name) + " holds a bool that is neither 0 nor 1");
     result.tensors.emplace(entry.name, std::move(x));
   }
@@ -221,17 +252,54 @@ const char* type_name(DType dtype) {
 
 }  // namespace
 
-SafeTensors load_safetensors(const std::string& path, UnknownTypes unknown) {
+static SafeTensors load_one(const std::string& path, const SafeTensorsOptions& options) {
   InputFile file(path);
   auto read = [&](uint64_t offset, void* to, size_t bytes) { file.read(offset, to, bytes); };
-  return parse(read, file.size(), path, unknown);
+  return parse({read, options.map ? file.map() : nullptr}, file.size(), path, options.unknown);
+}
+
+static std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+
+SafeTensors load_safetensors(const std::string& path, const SafeTensorsOptions& options) {
+  if (!path.ends_with(".json")) return load_one(path, options);
+
+  // Every shard once, and of it what the index says it holds.
+  const std::map<std::string, std::string> index = parse_safetensors_index(read_file(path, kMaxHeader), path);
+  std::map<std::string, SafeTensors> shards;
+  SafeTensors result;
+  for (const auto& [name, shard] : index) {
+    auto [found, fresh] = shards.try_emplace(shard);
+    if (fresh) {
+      found->second = load_one(folder_of(path) + shard, options);
+      result.metadata.merge(found->second.metadata);
+    }
+    SafeTensors& held = found->second;
+    if (auto tensor = held.tensors.extract(name)) result.tensors.insert(std::move(tensor));
+    else if (auto type = held.unknown.extract(name)) result.unknown.insert(std::move(type));
+    else damaged(path, "tensor " + quoted(name) + " is not in " + shard, kIndex);
+  }
+  return result;
 }
 
 SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name, UnknownTypes unknown) {
   auto read = [&](uint64_t offset, void* to, size_t bytes) {
     if (bytes > 0) std::memcpy(to, file.data() + offset, bytes);
   };
-  return parse(read, file.size(), name, unknown);
+  return parse({read}, file.size(), name, unknown);
+}
+
+std::map<std::string, std::string> parse_safetensors_index(const std::string& text, const std::string& name) {
+  const Json index = parse_json(text, name, kIndex);
+  if (!index.contains("weight_map") || !index["weight_map"].is_object()) damaged(name, "it has no weight_map", kIndex);
+  std::map<std::string, std::string> files;
+  for (const auto& [tensor, file] : index["weight_map"].items()) {
+    const std::string shard = file.is_string() ? file.get<std::string>() : "";
+    if (shard.empty() || shard.front() == '.' || shard.find_first_of(std::string("/\\\0", 3)) != std::string::npos ||
+        shard.ends_with(".json"))
+      damaged(name, "tensor " + quoted(tensor) + " lies in " + quoted(shard) + ", which is no name of a shard", kIndex);
+    files[tensor] = shard;
+  }
+  return files;
 }
 
 void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
@@ -274,6 +342,60 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
     file.write(storage + x.impl()->offset * size_of(x.dtype()), static_cast<size_t>(bytes_of(x)));
   }
   file.commit();
+}
+
+void save_sharded_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors, uint64_t max_bytes,
+                              const std::map<std::string, std::string>& metadata) {
+  constexpr std::string_view kEnd = ".safetensors.index.json";
+  if (!path.ends_with(kEnd)) throw IoError("cannot write " + path + ": an index ends in " + std::string(kEnd));
+
+  // Deal the tensors out, in the order of their names.
+  std::vector<std::map<std::string, Tensor>> shards;
+  uint64_t total = 0, room = 0;
+  for (const auto& [name, x] : tensors) {
+    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quoted(name) + " is undefined");
+    const auto bytes = static_cast<uint64_t>(x.numel() * size_of(x.dtype()));
+    if (shards.empty() || bytes > room) shards.emplace_back(), room = max_bytes;
+    shards.back().emplace(name, x);
+    room -= std::min(room, bytes);
+    total += bytes;
+  }
+
+  // Names that are free: `model-00001-of-00002.safetensors`, or `model-2-00001-of-00002.safetensors`, and so on.
+  const std::string stem = path.substr(0, path.size() - kEnd.size());
+  auto name_of = [&](int copy, size_t shard) {
+    char number[64];
+    std::snprintf(number, sizeof number, "-%05zu-of-%05zu.safetensors", shard + 1, shards.size());
+    return stem + (copy == 1 ? "" : "-" + std::to_string(copy)) + number;
+  };
+  auto taken = [&](int copy) {
+    for (size_t i = 0; i < shards.size(); ++i)
+      if (std::filesystem::exists(name_of(copy, i))) return true;
+    return false;
+  };
+  int copy = 1;
+  while (taken(copy)) ++copy;
+
+  std::map<std::string, std::string> old;
+  if (std::filesystem::exists(path)) try {
+      old = parse_safetensors_index(read_file(path, kMaxHeader), path);
+    } catch (const IoError&) {  // not an index: nothing of it is ours to remove
+    }
+
+  Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", Json::object()}};
+  std::error_code ignored;
+  try {
+    for (size_t i = 0; i < shards.size(); ++i) {
+      const std::string file = name_of(copy, i);
+      save_safetensors(file, shards[i], metadata);
+      for (const auto& [name, x] : shards[i]) index["weight_map"][name] = file.substr(folder_of(file).size());
+    }
+    write_file(path, index.dump(2) + "\n");
+  } catch (const IoError&) {
+    for (size_t i = 0; i < shards.size(); ++i) std::filesystem::remove(name_of(copy, i), ignored);
+    throw;
+  }
+  for (const auto& [name, shard] : old) std::filesystem::remove(folder_of(path) + shard, ignored);
 }
 
 }  // namespace cr::io

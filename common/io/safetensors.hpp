@@ -29,9 +29,20 @@ struct SafeTensors {
 // What to do with a tensor whose element type is none of ours: refuse the file, or leave the tensor out.
 enum class UnknownTypes { refuse, skip };
 
-// Reads a file. Known types are F64, F32, F16, BF16, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a
-// file that is missing, damaged or of another type.
-SafeTensors load_safetensors(const std::string& path, UnknownTypes unknown = UnknownTypes::refuse);
+struct SafeTensorsOptions {
+  UnknownTypes unknown = UnknownTypes::refuse;
+
+  // Do not copy: the tensors look at the file itself, mapped into memory, and the system fetches a page when somebody
+  // first looks at it. So a model of many gigabytes is there at once, and programs that read the same file share its
+  // memory. Writing to such a tensor changes this program's copy of the page, never the file. See `InputFile::map` for
+  // what happens to a file that is shortened meanwhile.
+  bool map = false;
+};
+
+// Reads a file; or, where `path` ends in ".json", the index of a model in several files (below). Known types are F64,
+// F32, F16, BF16, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a file that is missing,
+// damaged or of another type.
+SafeTensors load_safetensors(const std::string& path, const SafeTensorsOptions& options = {});
 
 // The same from memory; `name` stands for the path in messages.
 SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string& name = "safetensors",
@@ -41,5 +52,24 @@ SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string
 // the metadata is not UTF-8.
 void save_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                       const std::map<std::string, std::string>& metadata = {});
+
+// ## In several files
+//
+// A large model is published as several files of some gigabytes, called shards, and an index that says in which of them
+// each tensor lies:
+//
+//     { "metadata": {"total_size": 26953662464},
+//       "weight_map": { "hidden.weight": "model-00001-of-00002.safetensors", … } }
+//
+// Which file holds which tensor, by the text of an index. Files are names, never paths that lead elsewhere. Throws
+// IoError for anything else.
+std::map<std::string, std::string> parse_safetensors_index(const std::string& text, const std::string& name = "index");
+
+// Writes shards of at most `max_bytes` bytes of numbers (or one tensor, if that alone has more) beside the index
+// `path`, which has to end in ".safetensors.index.json". They have names that no file has yet, so until the new index
+// takes the old one's place, the old model is whole; its shards are removed then. Throws IoError.
+void save_sharded_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
+                              uint64_t max_bytes = 5'000'000'000,
+                              const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace cr::io

@@ -30,23 +30,6 @@ struct ZipError {
   std::string text() { return zip_error_strerror(&error); }
 };
 
-// libzip believes the number of entries that a large archive (zip64) declares, and makes room for them before it reads
-// one. That number lies in a record, which another one points to, which lies at most 64 KB before the end. So look up
-// every number that libzip might find this way: each entry takes 46 bytes of the directory at least.
-void check_count(Bytes file, const std::string& name) {
-  constexpr std::string_view kLocator = "PK\x06\x07";
-  constexpr size_t kTail = 65536 + 128;
-  const size_t start = file.size() - std::min(file.size(), kTail);
-  const std::string_view tail(reinterpret_cast<const char*>(file.data()) + start, file.size() - start);
-  for (size_t at = tail.find(kLocator); at != tail.npos; at = tail.find(kLocator, at + 1)) {
-    if (tail.size() - at < 16) continue;
-    const auto record = load_little<uint64_t>(&file[start + at + 8]);
-    if (record > file.size() || file.size() - record < 40) continue;
-    const auto count = load_little<uint64_t>(&file[static_cast<size_t>(record) + 32]);
-    if (count > file.size() / 46) damaged(name, "it claims " + std::to_string(count) + " entries");
-  }
-}
-
 }  // namespace
 
 struct ZipReader::Archive {
@@ -62,9 +45,9 @@ ZipReader::ZipReader(Bytes file, const std::string& name) : name_(name) { open(f
 
 void ZipReader::open(Bytes file) {
   if (file.size() < 22) damaged(name_, "it has only " + std::to_string(file.size()) + " bytes");
-  check_count(file, name_);
 
-  // With ZIP_CHECKCONS libzip compares the directory with the header before each entry's data.
+  // With ZIP_CHECKCONS libzip compares the directory with the header before each entry's data. It believes no number of
+  // entries that the directory has no room for.
   ZipError error;
   zip_source_t* source = zip_source_buffer_create(file.data(), file.size(), 0, &error.error);
   if (!source) throw OutOfMemory("no memory to open " + name_);
@@ -98,7 +81,8 @@ void ZipReader::open(Bytes file) {
       damaged(name_, entry + " claims " + std::to_string(stat.size) + " bytes, more or less than " +
                          std::to_string(stat.comp_size) + " compressed ones can hold");
     if (stat.comp_size > file.size()) damaged(name_, entry + " is longer than the archive");
-    taken += stat.comp_size + 30 + 46 + 2 * std::string_view(stat.name).size();
+    const char* raw_name = zip_get_name(zip, static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
+    taken += stat.comp_size + 30 + 46 + 2 * std::strlen(raw_name ? raw_name : "");
     if (taken > file.size()) damaged(name_, "its entries overlap");
     entries_.push_back({stat.name, stat.size, stat.comp_size});
   }
@@ -155,9 +139,7 @@ ZipWriter::ZipWriter(const std::string& path) : path_(path), archive_(new Archiv
 ZipWriter::~ZipWriter() = default;
 
 void ZipWriter::add(const std::string& name, std::string bytes, bool deflate) {
-  auto fail = [&] {
-    throw IoError("cannot write " + path_ + ": " + quote(name) + ": " + zip_strerror(archive_->zip));
-  };
+  auto fail = [&] { throw IoError("cannot write " + path_ + ": " + quote(name) + ": " + zip_strerror(archive_->zip)); };
   if (name.empty() || name.find('\0') != name.npos)
     throw IoError("cannot write " + path_ + ": an entry's name is empty or has a zero byte");
   const std::string& kept = archive_->contents.emplace_back(std::move(bytes));

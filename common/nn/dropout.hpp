@@ -12,8 +12,8 @@ namespace cr::nn {
 // (Srivastava et al. 2014); afterwards nothing happens.
 //
 // The mask comes from a generator of the layer's own, which every call moves on. So copies and clones go on with the same
-// masks, and one layer must not be called from two threads at once. It is no tensor and not in the state_dict: to go on with
-// the same masks after a restart, keep `generator.state()` beside it.
+// masks, and one layer must not be called from two threads at once. It is no tensor and not in the state_dict, whose names
+// are PyTorch's; a chapter's `Training` keeps it when it is given the model.
 struct Dropout {
   double p = 0.5;
   mutable Generator generator;
@@ -28,7 +28,7 @@ struct Dropout {
 
   Tensor operator()(const Tensor& x) const { return dropout(x, p, training, generator); }
 
-  CR_FIELDS(p, training)
+  CR_FIELDS(p, training, generator)
 };
 
 }  // namespace cr::nn

@@ -48,17 +48,21 @@ template <class Visit, class... Fields> void visit_named(std::string_view names,
   (visit(next(), fields), ...);
 }
 
-// Calls `f(full name, tensor)` for every tensor in `field`, in the order in which they were named.
-template <class Field, class F> void visit_tensors(const std::string& name, Field& field, F&& f) {
+// Calls `f(full name, x)` for every x of type `T` in `field`, in the order in which they were named.
+template <class T, class Field, class F> void visit_all(const std::string& name, Field& field, F&& f) {
   auto join = [&](const std::string& part) { return name.empty() ? part : name + "." + part; };
-  if constexpr (std::is_same_v<std::remove_const_t<Field>, Tensor>) {
+  if constexpr (std::is_same_v<std::remove_const_t<Field>, T>) {
     f(name, field);
   } else if constexpr (requires { field.visit_fields([](const std::string&, auto&) {}); }) {
-    field.visit_fields([&](const std::string& part, auto& inner) { visit_tensors(join(part), inner, f); });
+    field.visit_fields([&](const std::string& part, auto& inner) { visit_all<T>(join(part), inner, f); });
   } else if constexpr (requires { field.begin(); }) {
     size_t i = 0;
-    for (auto& inner : field) visit_tensors(join(std::to_string(i++)), inner, f);
-  }  // anything else, such as a size or a flag, holds no tensor
+    for (auto& inner : field) visit_all<T>(join(std::to_string(i++)), inner, f);
+  }  // anything else, such as a size or a flag, holds none
+}
+
+template <class Field, class F> void visit_tensors(const std::string& name, Field& field, F&& f) {
+  visit_all<Tensor>(name, field, f);
 }
 
 // Sets every flag that is called `training`.

@@ -8,18 +8,22 @@ void TensorImpl::destroy(TensorImpl* impl) { delete impl; }
 void* TensorImpl::operator new(size_t size) { return allocator::allocate(static_cast<int64_t>(size)); }
 void TensorImpl::operator delete(void* p, size_t size) { allocator::free(p, static_cast<int64_t>(size)); }
 
-Tensor empty(const Shape& shape, DType dtype, Device device) {
-  int64_t n = numel(shape), bytes = 0;
-  if (__builtin_mul_overflow(n, size_of(dtype), &bytes)) {
-    throw ShapeError("shape " + to_string(shape) + ": more elements than memory can address");
-  }
+Tensor from_storage(Ref<Storage> storage, const Shape& shape, DType dtype) {
   auto impl = Ref<TensorImpl>::adopt(new TensorImpl);
-  impl->storage = Storage::allocate(bytes, device);
+  impl->storage = std::move(storage);
   impl->shape = shape;
   impl->strides = contiguous_strides(shape);
-  impl->numel = n;
+  impl->numel = numel(shape);
   impl->dtype = dtype;
   return Tensor(std::move(impl));
+}
+
+Tensor empty(const Shape& shape, DType dtype, Device device) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(numel(shape), size_of(dtype), &bytes)) {
+    throw ShapeError("shape " + to_string(shape) + ": more elements than memory can address");
+  }
+  return from_storage(Storage::allocate(bytes, device), shape, dtype);
 }
 
 Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset) {

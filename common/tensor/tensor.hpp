@@ -244,6 +244,9 @@ std::string to_string(const Tensor& x);
 // An uninitialised contiguous tensor.
 Tensor empty(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 
+// A contiguous tensor on the first bytes of `storage`, of which there must be enough.
+Tensor from_storage(Ref<Storage> storage, const Shape& shape, DType dtype);
+
 // The window (shape, strides, offset) onto x's storage, without any autograd history. Operations on views start here.
 Tensor window(const Tensor& x, Shape shape, Strides strides, int64_t offset);
 

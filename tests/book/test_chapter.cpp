@@ -216,7 +216,7 @@ TEST_CASE("stopped by Ctrl-C and resumed, a run ends with the same bits") {
   Run unbroken = run_program(options);
   REQUIRE(unbroken.status == 0);
 
-  for (int signal : {SIGINT, SIGTERM}) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     Running running(CHAINRULE_PROGRAM, options);
     REQUIRE(running.wait_for("step 99"));
     running.send(signal);
@@ -272,18 +272,8 @@ TEST_CASE("killed outright, a run goes on from its last checkpoint") {
   CHECK(essence(resumed) == essence(unbroken));
 }
 
-TEST_CASE("a damaged checkpoint is refused in one line") {
-  Run run = run_program({"--quick"});
-  fs::create_directories(run.folder->path() / "checkpoint");
-  std::ofstream(run.folder->path() / "checkpoint" / "walk.safetensors") << "nonsense";
-  Run resumed = run_program({"--quick", "--resume"}, run.folder);
-  CHECK(resumed.status == 2);
-  CHECK(lines(resumed.err) == 1);
-  CHECK(contains(resumed.err, "walk.safetensors"));
-}
-
 TEST_CASE("a reader who closes the output ends the run quietly") {
-  Running running(CHAINRULE_PROGRAM, {"--steps", "2000000", "--wait", "yes"});
+  Running running(CHAINRULE_PROGRAM, {"--steps", "100000", "--wait", "yes"});
   REQUIRE(running.wait_for("walking"));
   running.close_output();
   Run run = running.finish();

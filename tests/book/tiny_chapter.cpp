@@ -5,8 +5,8 @@
 #include <new>
 #include <stdexcept>
 
-#include "backend/generator.hpp"
 #include "book/chapter.hpp"
+#include "chainrule.hpp"
 
 using namespace cr;
 
@@ -14,6 +14,45 @@ static Tensor vector(const std::vector<double>& values) {
   Tensor x = empty({static_cast<int64_t>(values.size())}, DType::float64);
   std::copy(values.begin(), values.end(), x.mutable_data<double>());
   return x;
+}
+
+// A network with everything that has to survive an interruption: parameters, dropout's own generator, Adam's moments and
+// the schedule of its rate, the loader's place and the noise that it adds.
+struct Net {
+  nn::Linear hidden, out;
+  nn::Dropout dropout;
+  Tensor operator()(const Tensor& x) const { return out(dropout(tanh(hidden(x)))); }
+  CR_FIELDS(hidden, out, dropout)
+};
+
+static double train_net(Chapter& chapter) {
+  chapter.section("A network");
+  Generator random(chapter.seed());
+  Net net{nn::Linear(3, 8, random), nn::Linear(8, 1, random), nn::Dropout(0.2, random)};
+  Tensor x = randn({100, 3}, random);
+  data::DataLoader batches({x, sum(x * x, {1}, true)},
+                           {.batch_size = 10,
+                            .shuffle = true,
+                            .transform = [](data::Batch& b, Generator& g) { b.x = b.x + 0.1 * randn(b.x.shape(), g); }},
+                           random);
+  optim::Adam adam(parameters(net), {.lr = 0.01});
+  optim::StepLR schedule(adam, 100);
+  Training run = chapter.training("net", chapter.option("updates"), "updates");
+  run.keep("net", net).keep("adam", adam).keep("schedule", schedule).keep("batches", batches);
+  double last = 0;
+  run.keep("last", last);
+  for (int64_t step : run) {
+    auto [input, target] = batches.next();
+    Tensor loss = mse_loss(net(input), target);
+    adam.zero_grad();
+    loss.backward();
+    adam.step();
+    schedule.step();
+    last = loss.item();
+    run.show("loss", last);
+    if (step == 0) chapter.print("the network is training");
+  }
+  return last;
 }
 
 void story(Chapter& chapter) {
@@ -47,6 +86,8 @@ void story(Chapter& chapter) {
     if (step == 99) chapter.print("step 99");
   }
 
+  const double loss = train_net(chapter);
+
   Table table = chapter.table({"name", "value", "ŷ"});
   table.row("height", heights.back(), 1);
   table.row("best", best, turns);
@@ -60,6 +101,7 @@ void story(Chapter& chapter) {
                 {.at = Size::quick, .unit = "%"});
   chapter.claim("published", "judged at full size only", misuse == "unjudged" ? 0 : 1, at_least(1), found,
                 {.at = Size::full});
+  chapter.claim("net", "the network's last loss", loss, at_least(0), found, {.quick = at_least(0)});
   if (misuse != "unreached") chapter.claim("last", "the last one", 1, between(0, 1), identity);
   if (misuse == "twice") chapter.claim("two", "two is two", 2, near(2, 0), identity);
   if (misuse == "unlisted") chapter.claim("unlisted", "nobody said so", 2, near(2, 0), identity);
@@ -81,11 +123,12 @@ int main(int argc, char** argv) {
                       .question = "Does everything a chapter does work?",
                       .options = {{"misuse", "", "a mistake to make"},
                                   {"steps", book::PerSize{200, 300, 400}, "length of the walk", 1, 1000000000},
+                                  {"updates", 20, "of the network", 1, 1000000},
                                   {"rate", 0.5, "a number", 0, 1},
                                   {"wait", "", "say when the walk begins"}},
                       .breaks = {{"forgotten-sign", "the gradient is added instead of subtracted"},
                                  {"mute", "a bug without a symptom"}},
-                      .claims = {"two", "low", "share", "published", "last"},
+                      .claims = {"two", "low", "share", "published", "net", "last"},
                       .data = "a file",
                       .full_needs = {"tiny/numbers-idx1-ubyte.gz"},
                       .headline = "low"},

@@ -1,4 +1,4 @@
-// safetensors and checkpoints: what we write we read, what Python wrote we read, and what lies is refused.
+// safetensors: what we write we read, what Python wrote we read, and what lies is refused.
 
 #include <cmath>
 #include <cstring>
@@ -7,9 +7,8 @@
 #include "catch.hpp"
 #include "contains.hpp"
 #include "io/atomic_file.hpp"
-#include "io/checkpoint.hpp"
 #include "io/safetensors.hpp"
-#include "ops/create.hpp"
+#include "ops/ops.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cr;
@@ -133,7 +132,7 @@ TEST_CASE("one damaged byte never does worse than an error", "[io]") {
 TEST_CASE("types of other programs are widened, or left out and named", "[io]") {
   std::string path = CHAINRULE_SOURCE_DIR "/tests/io/golden/types.safetensors";
   CHECK_THROWS_WITH(load_safetensors(path), ContainsSubstring("\"complex\" has elements of type \"C64\""));
-  SafeTensors file = load_safetensors(path, UnknownTypes::skip);
+  SafeTensors file = load_safetensors(path, {.unknown = UnknownTypes::skip});
   CHECK(file.unknown == std::map<std::string, std::string>{{"complex", "C64"}});
   for (std::string name : {"uint8", "int8", "int16", "int32"}) {
     const Tensor& x = file.tensors.at(name);
@@ -211,15 +210,92 @@ TEST_CASE("names that a file cannot hold are refused, and nothing is written", "
   CHECK(folder.count() == 0);
 }
 
-TEST_CASE("a checkpoint comes back", "[io]") {
+TEST_CASE("a mapped file gives the same tensors, and keeps its own numbers", "[io]") {
   TemporaryFolder folder;
-  save_checkpoint(folder / "a", {{{"w", make<float>({2}, {1, 2})}}, R"({"step": 7})"});
-  Checkpoint checkpoint = load_checkpoint(folder / "a");
-  CHECK(checkpoint.json == R"({"step": 7})");
-  CHECK(values<float>(checkpoint.tensors.at("w")) == std::vector<float>{1, 2});
-  CHECK(folder.count() == 1);
+  // The middle one begins at an odd place, so it cannot lie there as it is and is copied.
+  const std::string header =
+      R"({"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]},)"
+      R"("b":{"dtype":"F32","shape":[2],"data_offsets":[3,11]},"c":{"dtype":"U8","shape":[1],"data_offsets":[11,12]}})";
+  std::string odd = file_of(header, 12);
+  const float pair[] = {1.5f, -2};
+  std::memcpy(odd.data() + odd.size() - 9, pair, sizeof pair);
+  write_file(folder / "odd", odd);
+  CHECK(values<float>(load_safetensors(folder / "odd", {.map = true}).tensors.at("b")) == std::vector<float>{1.5f, -2});
 
-  save_safetensors(folder / "other", {{"w", zeros({2})}});
-  CHECK_THROWS_WITH(load_checkpoint(folder / "other"), ContainsSubstring("not a checkpoint"));
-  CHECK_THROWS_AS(load_checkpoint(folder / "missing"), IoError);
+  Tensor x = make<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  save_safetensors(folder / "a", {{"x", x}, {"none", zeros({0, 4})}});
+  const std::string before = read_file(folder / "a");
+  Tensor mapped = load_safetensors(folder / "a", {.map = true}).tensors.at("x");
+  std::filesystem::remove(folder / "odd");
+  mapped.mutable_data<float>()[0] = 100;  // our copy of the page
+  CHECK(read_file(folder / "a") == before);
+  CHECK(values<float>(mapped * 2) == std::vector<float>{200, 4, 6, 8, 10, 12});
+
+  // Replaced or removed, the file stays with those who look at it.
+  Tensor again = load_safetensors(folder / "a", {.map = true}).tensors.at("x");
+  save_safetensors(folder / "a", {{"x", zeros({2, 3})}});
+  std::filesystem::remove(folder / "a");
+  CHECK(values<float>(again) == values<float>(x));
+
+  // A bool that is none is refused here too.
+  std::string bad_bool = file_of(one("BOOL", "[1]", "[0,1]"), 1);
+  bad_bool.back() = 2;
+  write_file(folder / "bad", bad_bool);
+  CHECK_THROWS_WITH(load_safetensors(folder / "bad", {.map = true}), ContainsSubstring("neither 0 nor 1"));
+  write_file(folder / "empty", "");
+  CHECK_THROWS_AS(load_safetensors(folder / "empty", {.map = true}), IoError);
+}
+
+TEST_CASE("a model in several files", "[io]") {
+  TemporaryFolder folder;
+  const std::string index = folder / "model.safetensors.index.json";
+  std::map<std::string, Tensor> model;
+  for (int i = 0; i < 10; ++i) model["layers." + std::to_string(i)] = full({4}, i);  // 16 bytes each
+  auto whole = [&](float shift) {
+    SafeTensors read = load_safetensors(index);
+    REQUIRE(read.tensors.size() == 10);
+    for (int i = 0; i < 10; ++i)
+      CHECK(values<float>(read.tensors.at("layers." + std::to_string(i))) ==
+            std::vector<float>(4, static_cast<float>(i) + shift));
+  };
+  save_sharded_safetensors(index, model, 50, {{"who", "chainrule"}});  // three tensors to a shard
+  CHECK(folder.count() == 5);
+  CHECK(std::filesystem::exists(folder / "model-00004-of-00004.safetensors"));
+  CHECK(load_safetensors(index).metadata.at("who") == "chainrule");
+  whole(0);
+
+  // Saved again, the new shards lie beside the old ones until the index names them.
+  for (auto& named : model) named.second = named.second + 1;
+  save_sharded_safetensors(index, model, 50);
+  CHECK(folder.count() == 5);
+  CHECK(std::filesystem::exists(folder / "model-2-00001-of-00004.safetensors"));
+  whole(1);
+  save_sharded_safetensors(index, model, 1);  // a tensor larger than a shard has one of its own
+  CHECK(folder.count() == 11);
+  whole(1);
+
+  // What cannot be written leaves what was there.
+  model["bad \xff"] = zeros({1});
+  CHECK_THROWS_AS(save_sharded_safetensors(index, model, 20), IoError);
+  CHECK(folder.count() == 11);
+  whole(1);
+  CHECK_THROWS_WITH(save_sharded_safetensors(folder / "x.json", {}), ContainsSubstring("an index ends in"));
+
+  // A shard that is gone, and one that is not what the index says.
+  std::filesystem::remove(folder / "model-00003-of-00010.safetensors");
+  CHECK_THROWS_WITH(load_safetensors(index), ContainsSubstring("model-00003-of-00010.safetensors: No such file"));
+  save_safetensors(folder / "model-00003-of-00010.safetensors", {{"else", zeros({1})}});
+  CHECK_THROWS_WITH(load_safetensors(index), ContainsSubstring("\"layers.2\" is not in model-00003-of-00010"));
+}
+
+TEST_CASE("an index that lies is refused", "[io]") {
+  CHECK(parse_safetensors_index(R"({"weight_map":{"a":"x.safetensors"}})").at("a") == "x.safetensors");
+  for (std::string shard : {R"("../x")", R"("/etc/passwd")", R"("a/b")", R"("")", R"("..")", R"("model.json")", "1",
+                            R"("a\\b")", R"("a\u0000b")", "null"}) {
+    CAPTURE(shard);
+    CHECK_THROWS_WITH(parse_safetensors_index(R"({"weight_map":{"a":)" + shard + "}}", "f"),
+                      ContainsSubstring("f: not a sound index of safetensors files: tensor \"a\""));
+  }
+  for (std::string text : {"", "[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{"a":"x","a":"y"}})", "[[[[[[[["})
+    CHECK_THROWS_AS(parse_safetensors_index(text), IoError);
 }

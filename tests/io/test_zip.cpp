@@ -95,6 +95,8 @@ std::string written(const std::map<std::string, std::string>& files, bool deflat
 TEST_CASE("the bytes of a zip archive, by hand", "[io]") {
   CHECK(contents(archive_of({kAbc})) == std::map<std::string, std::string>{{"a", "abc"}});
   CHECK(contents(archive_of({})).empty());
+  // A name in DOS's encoding (code page 437), which we get as UTF-8.
+  CHECK(contents(archive_of({{"\x81", "abc", crc("abc"), 3}})).at("ü") == "abc");
 }
 
 TEST_CASE("archives come back", "[io]") {
@@ -219,7 +221,7 @@ TEST_CASE("a directory cannot claim more entries than it has room for", "[io]") 
   for (uint64_t claimed : {uint64_t{1} << 32, uint64_t{1} << 60, ~uint64_t{0}, uint64_t{300}}) {
     std::memcpy(&file[counts], &claimed, 8);
     std::memcpy(&file[counts + 8], &claimed, 8);
-    CHECK_THROWS_WITH(parse(file), ContainsSubstring("claims " + std::to_string(claimed) + " entries"));
+    CHECK(refused(parse, file));
   }
 }
 

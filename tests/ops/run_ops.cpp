@@ -84,7 +84,7 @@ void run_case(const Json& line, const std::string& id, const io::SafeTensors& in
 int run(const std::string& cases_path, const std::string& in_path, const std::string& out_path) {
   std::ifstream cases(cases_path);
   if (!cases) throw IoError("cannot read " + cases_path);
-  io::SafeTensors in = io::load_safetensors(in_path, io::UnknownTypes::skip);
+  io::SafeTensors in = io::load_safetensors(in_path, {.unknown = io::UnknownTypes::skip});
   NamedTensors out;
   int number = 0;
   for (std::string text; std::getline(cases, text);) {
