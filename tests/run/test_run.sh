@@ -25,7 +25,7 @@ last_line() { { "$@" || true; } | tail -n 1; }
 tree="$work/a tree"
 mkdir -p "$tree"/{common/{tensor,book},chapters/05_neural_network,tests/{common,other,tools}}
 cp -r "$root"/{run,CMakeLists.txt,CMakePresets.json} "$tree/"
-cp "$root/common/CMakeLists.txt" "$tree/common/"
+cp -r "$root"/common/{CMakeLists.txt,cmake} "$tree/common/"
 cp "$root/chapters/CMakeLists.txt" "$tree/chapters/"
 cp -r "$root"/tests/{CMakeLists.txt,*.cpp,*.hpp} "$tree/tests/"
 : >"$tree/tests/compare.cpp"  # it compares tensors, and there are none here
