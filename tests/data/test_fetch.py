@@ -321,6 +321,11 @@ class Downloads(Case):
         (self.data / "a/f").write_bytes(OTHER)
         self.works()
         self.assertEqual((self.data / "a/mine").read_text() + (self.data / "a/SOURCE.txt").read_text(), "minemine")
+        self.assertEqual((self.data / "a/f.old").read_bytes(), OTHER)
+        (self.data / "a/f").write_bytes(OTHER[:5])
+        status, out = self.run_data("a")
+        self.assertEqual((status, (self.data / "a/f").read_bytes()), (2, OTHER[:5]))
+        self.assertRegex(out, "(?m)^run data: .*f.old is there already")
 
 
 class Interrupted(Case):
@@ -481,6 +486,7 @@ class Archives(Case):
                 with self.subTest(f"{len(content)}.{kind}"):
                     self.serve(kind, content)
                     self.fails("is damaged|is refused")
+                    self.assertFalse((self.data / f".a.part/f.{kind}").exists())
             for i in range(0, len(whole), 5):
                 self.serve(kind, whole[:i] + bytes([whole[i] ^ 0xFF]) + whole[i + 1 :])
                 status, out = self.run_data("a")
