@@ -110,7 +110,7 @@ def fetch(name, data_set, folder, options):
                 (new / "SOURCE.txt").write_text(source_text(name, data_set))
             os.sync()
             if final.exists():
-                add(new, final, work)
+                add(new, final)
             else:
                 os.rename(new, final)
             shutil.rmtree(work)
@@ -130,18 +130,26 @@ def get(name, entries, work, new, options):
         size = (work / entry["name"]).stat().st_size
         say(f"{label}: {amount(size)} in {duration(time.monotonic() - began)}, verified")
         if "unpack" in entry:
-            unpack(work / entry["name"], entry, new)
+            try:
+                unpack(work / entry["name"], entry, new)
+            except Failure:
+                (work / entry["name"]).unlink()  # nothing to go on from
+                raise
     for entry in entries:
         if "unpack" not in entry:
             os.rename(work / entry["name"], new / entry["name"])
 
 
-def add(new, final, work):
-    """Moves what is new into a folder that is there already, each file or folder at once."""
-    for path in list(new.iterdir()):
-        if path.is_dir() and (final / path.name).exists():
-            os.rename(final / path.name, work / f"old-{path.name}")
-        os.replace(path, final / path.name)
+def add(new, final):
+    """Moves what is new into a folder that is there already, each file or folder at once. What bore a name before is kept."""
+    for path in sorted(new.iterdir()):
+        place, old = final / path.name, final / f"{path.name}.old"
+        if old.exists():
+            raise Failure(f"{old} is there already; move it or {place} away first")
+        if place.exists():
+            os.rename(place, old)
+            say(f"{place} was not what the manifest says; it is now {old.name}")
+        os.rename(path, place)
 
 
 def source_text(name, data_set):

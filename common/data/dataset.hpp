@@ -28,7 +28,7 @@ struct TrainTest {
   Dataset train, test;
 };
 
-// MNIST, or a data set in the same four files such as Fashion-MNIST: images (n, 28, 28) float32 in [0, 1], labels (n,)
+// MNIST, or a data set in the same four files such as Fashion-MNIST, or a part of one: images (n, 28, 28) float32 in [0, 1], labels (n,)
 // int64 from 0 to 9. The files are looked for in `folder`/`name` and in `folder` itself, plain or compressed (.gz);
 // without a `folder`, the environment variable CHAINRULE_DATA says where. Throws IoError, one line, when they are not
 // there (it says where they were looked for, and how to name the place) or do not fit together.

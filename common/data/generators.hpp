@@ -6,7 +6,8 @@
 // Point $i$ depends on the generator's seed and stream and on $i$ only, not on how many are asked for or on threads. So
 // the test set is more of the same sequence:
 //
-//     Dataset train = make_moons(1000, Generator(1)), test = make_moons(500, Generator(1), {}, 1000);
+//     Dataset train = make_moons(1000, Generator(1));
+//     Dataset test = make_moons(500, Generator(1), {}, 1000);
 //
 // With $k$ classes, each $k$ points from a multiple of $k$ on hold one of every class, in random order. `inputs` is
 // (n, 2) float32 and `targets` (n,) int64. **Noise** is the standard deviation of a normal shift in $x$ and in $y$.
@@ -40,7 +41,7 @@ struct CircleOptions {
 Dataset make_circles(int64_t n, const Generator& generator, const CircleOptions& options = {}, int64_t first = 0);
 
 // Clouds: normal around a centre for each class, with standard deviation `spread`. Centres that are not given are drawn,
-// `classes` of them, uniformly in the square from -`box` to `box`; they depend on the seed only.
+// `classes` of them, uniformly in the square of side 2 `box` around (0, 0); they depend on the seed only.
 struct BlobOptions {
   int64_t classes = 3;
   float spread = 1;

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import zipfile
 from pathlib import Path
 
@@ -320,6 +321,11 @@ class Downloads(Case):
         (self.data / "a/f").write_bytes(OTHER)
         self.works()
         self.assertEqual((self.data / "a/mine").read_text() + (self.data / "a/SOURCE.txt").read_text(), "minemine")
+        self.assertEqual((self.data / "a/f.old").read_bytes(), OTHER)
+        (self.data / "a/f").write_bytes(OTHER[:5])
+        status, out = self.run_data("a")
+        self.assertEqual((status, (self.data / "a/f").read_bytes()), (2, OTHER[:5]))
+        self.assertRegex(out, "(?m)^run data: .*f.old is there already")
 
 
 class Interrupted(Case):
@@ -480,6 +486,7 @@ class Archives(Case):
                 with self.subTest(f"{len(content)}.{kind}"):
                     self.serve(kind, content)
                     self.fails("is damaged|is refused")
+                    self.assertFalse((self.data / f".a.part/f.{kind}").exists())
             for i in range(0, len(whole), 5):
                 self.serve(kind, whole[:i] + bytes([whole[i] ^ 0xFF]) + whole[i + 1 :])
                 status, out = self.run_data("a")
@@ -538,7 +545,21 @@ class Local(Case):
         self.works("a", "--from", self.source, name="x/a.txt", content=b"first")
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 class Command(Case):
+    def test_progress(self):
+        terminal, clock = Terminal(), iter((0, 1, 1.05, 2))
+        with contextlib.redirect_stderr(terminal), unittest.mock.patch("time.monotonic", lambda: next(clock)):
+            progress = fetch.download.__globals__["Progress"]("a 1/1, f", 1000, 11000)
+            for done in (2000, 2100, 6000):  # the second comes too soon to be shown
+                progress.show(done)
+        self.assertEqual(terminal.getvalue(), "\r\033[Ka 1/1, f: 2 kB of 11 kB (18 %), 1 kB/s, 9 s left"
+                                              "\r\033[Ka 1/1, f: 6 kB of 11 kB (54 %), 2.5 kB/s, 2 s left")
+
     def test_names(self):
         self.manifest()
         status, out = self.run_data()

@@ -203,6 +203,7 @@ TEST_CASE("the real CIFAR-10, or a piece of it", "[images]") {
   CHECK(sets.train.inputs.data<float>()[1024] == 62 / 255.f);
 }
 
+#if CHAINRULE_ZLIB
 TEST_CASE("real Fashion-MNIST, or its first 20 000", "[images]") {
   for (std::string name : {"fashion-mnist", "fashion-mnist-20k"})
     if (const std::string data = real_data(name); !data.empty()) {
@@ -215,6 +216,7 @@ TEST_CASE("real Fashion-MNIST, or its first 20 000", "[images]") {
     }
   SKIP("no fashion-mnist in CHAINRULE_DATA");
 }
+#endif
 
 #if CHAINRULE_SNDFILE
 
