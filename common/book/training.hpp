@@ -54,11 +54,12 @@ class Training {
 
   // A model: its tensors, and the generators of its layers, such as those of Dropout.
   template <nn::Model M> Training& keep(const std::string& name, M& model) {
-    nn::visit_tensors(name, model, [&](const std::string& part, Tensor& tensor) {
+    nn::visit_tensors(name, model, [&](const std::string& part, const Tensor& tensor) {
       if (tensor.defined()) keep(part, tensor);
     });
-    nn::visit_all<Generator>(name, model,
-                             [&](const std::string& part, Generator& generator) { keep(part, generator); });
+    nn::visit_all<Generator>(name, model, [&](const std::string& part, auto& generator) {
+      if constexpr (!std::is_const_v<std::remove_reference_t<decltype(generator)>>) keep(part, generator);
+    });
     return *this;
   }
 
