@@ -481,8 +481,8 @@ static void the_gradient(Chapter& chapter) {
 // ## Any direction
 //
 // What a step $v$ does, $\frac{\partial L}{\partial w} v_1 + \frac{\partial L}{\partial b} v_2$, is the **dot product**
-// of gradient and step. If $v$ has length 1, it is $\lVert \nabla L \rVert \cos\alpha$, the gradient's length times the
-// cosine of the angle between the two: largest along the gradient, zero at right angles. That is the wave.
+// of gradient and step. If $v$ has length 1, it is the gradient's length, $\lVert \nabla L \rVert$, times the cosine of
+// the angle between the two: largest along the gradient, zero at right angles. That is the wave.
 //
 // This holds for any smooth function, one without jumps and kinks, and any number of dials. We take a crooked one at
 // 1000 random places, and step from each in a random direction. Here the gradient comes from the library: one call, all
@@ -744,7 +744,7 @@ static void maximum_likelihood(Chapter& chapter) {
 //
 // It is a **density**: areas under it are probabilities. Between $\mu - \sigma$ and $\mu + \sigma$ lie 68.3 %. For one
 // ride $\mu = w x_i + b$, and the logarithm is $-\ln(\sqrt{2\pi}\,\sigma) - (w x_i + b - y_i)^2 / 2\sigma^2$. The rides
-// are independent: their densities multiply, and these add up.
+// are independent: their densities multiply, and the logarithms add up:
 //
 // $$\ln \ell(w, b) = c - \frac{1}{2\sigma^2} \sum_i (w x_i + b - y_i)^2 .$$
 //
