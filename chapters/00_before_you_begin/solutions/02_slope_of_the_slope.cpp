@@ -3,8 +3,8 @@
 //
 // It treats both sides alike, so the error of the nudge is proportional to $\varepsilon^2$. The rounding, $u$, is now
 // divided by $\varepsilon^2$. Their sum $\varepsilon^2 + u / \varepsilon^2$ is smallest at
-// $\varepsilon = \sqrt[4]{u} \approx 10^{-4}$, and is then about $\sqrt u$: half of the digits are lost, however one does
-// it. (That is the first reason why chapter 8 wants second derivatives from `grad` of `grad`.)
+// $\varepsilon = \sqrt[4]{u} \approx 10^{-4}$, and is then about $\sqrt u$: half of the digits are lost, however
+// one chooses the nudge. (That is the first reason why chapter 8 wants second derivatives from `grad` of `grad`.)
 #include <cmath>
 #include <cstdio>
 

@@ -1,10 +1,10 @@
 // Far off: about 1 087 937 instead of 1 000 000. When the sum is near a million the grid of `float` is 1/16 wide there. A
-// tenth is 1.6 such steps and is rounded to two, every time in the same direction: roundings that lean one way add up,
-// like a scale that is set wrong.
+// tenth is 1.6 such steps and is rounded to two. (From 262 144 to 524 288 it is 3.2 steps, and is rounded to three.)
+// Between two powers of two every rounding leans the same way, and they add up, like a scale that is set wrong.
 //
 // Kahan's remedy: after each addition ask what has really been added, and put the rest aside for the next turn. The sum
-// is then as good as one in twice as many digits. (What comes out is ten million times the `float` next to 0.1, rounded
-// once: 1 000 000, and a bit of 0.015.)
+// is then as good as one in twice as many digits. (What should come out is ten million times the `float` next to 0.1. The
+// exact product is 1 000 000.015; the nearest `float` is 1 000 000.)
 #include <cmath>
 #include <cstdio>
 
