@@ -141,6 +141,9 @@ static void adding_up_evidence(Chapter& chapter) {
 // It is the **cross-entropy** of [chapter 0](../00_before_you_begin/main.cpp#surprise-entropy): the mean surprise of
 // somebody who believes the model's $\hat y$ and sees the labels of the world. (There surprise was counted in bits,
 // $\log_2 (1/p)$. With the natural logarithm, $-\ln p$, slopes are simpler; a bit is 0.693 of that unit.)
+//
+// Why the logarithm, if both are best at the same place? Because a product of two thousand probabilities is zero to a
+// computer ([chapter 0](../00_before_you_begin/main.cpp#arithmetic-that-rounds)), and zero has no slope.
 static void cross_entropy_from_likelihood(Chapter& chapter) {
   chapter.section("Cross-entropy");
   chapter.say(
@@ -152,9 +155,6 @@ static void cross_entropy_from_likelihood(Chapter& chapter) {
   Tensor surprise = -(y * log(y_hat) + (1 - y) * log(1 - y_hat));           // (3,)
   chapter.check("mean surprise", loss, mean(surprise).item());
   chapter.check("the library's loss", loss, binary_cross_entropy(y_hat, y).item());
-
-  // Why the logarithm, if both are best at the same place? Because a product of two thousand probabilities is zero to a
-  // computer ([chapter 0](../00_before_you_begin/main.cpp#arithmetic-that-rounds)), and zero has no slope.
 }
 
 // # One example, by hand
