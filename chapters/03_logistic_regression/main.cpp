@@ -74,9 +74,16 @@ static void a_line(Chapter& chapter) {
 //
 // # Adding up evidence
 //
-// What should that probability be? Say that a word in capitals is twice as likely in junk as in wanted mail, each word for
-// itself, and that before we read, the **odds** of junk are 1 to 8: one junk message for eight wanted ones. Then Bayes' rule
-// (chapter 0) multiplies the odds by two for every such word, and a product turns into a sum by taking the logarithm:
+// What should that probability be? Write [Bayes' rule](../00_before_you_begin/main.cpp#the-blue-cab-bayes-rule) once for
+// junk and once for wanted mail, and divide: the probability of what was seen, which both have below the line, falls
+// out, and
+//
+// $$\frac{P(\text{junk} \mid \text{seen})}{P(\text{mail} \mid \text{seen})} = \frac{P(\text{junk})}{P(\text{mail})} \cdot
+// \frac{P(\text{seen} \mid \text{junk})}{P(\text{seen} \mid \text{mail})} .$$
+//
+// Such a ratio is called the **odds**, and evidence multiplies it. Say that a message without capitals is junk with odds
+// of 1 to 8, one junk message for eight wanted ones, and that every word in capitals doubles them. The logarithm turns
+// the product into a sum:
 //
 // $$\text{odds} = \tfrac18 \cdot 2^x, \qquad \ln \text{odds} = x \ln 2 - 3 \ln 2 .$$
 //
@@ -88,12 +95,12 @@ static void a_line(Chapter& chapter) {
 // $$p = \frac{1}{1 + e^{-z}} = \sigma(z) .$$
 //
 // A model that computes $\hat y = \sigma(w x + b)$ is called **logistic regression**. It always answers with a number
-// between 0 and 1. A logit of 0 means "no idea", one of 10 "almost surely", and what is right at 10 gains hardly anything
-// at 30.
+// between 0 and 1. A logit of 0 means "no idea", one of 10 "almost surely". And one of 30 is hardly more than one of 10:
+// nobody is punished for being too right.
 static void adding_up_evidence(Chapter& chapter) {
   chapter.section("Adding up evidence");
   chapter.say(
-      "Odds of 1 to 8 before reading, doubled by every word in capitals. After "
+      "Odds of 1 to 8 without capitals, doubled by every word in capitals. With "
       "five of them the odds are 4 to 1, which is a probability of 4/5:");
   double w = std::log(2), b = -3 * std::log(2);
   Tensor five = tensor(w * 5 + b, f64);  // ln 4
@@ -119,10 +126,11 @@ static void adding_up_evidence(Chapter& chapter) {
 
 // # Cross-entropy
 //
-// Nobody tells us $w$ and $b$; we have examples. Which $w$ and $b$ fit them best? Chapter 0's principle of maximum likelihood
-// says: those under which what happened was most probable. The model gives a label $y = 1$ the probability $\hat y$, and a
-// label $y = 0$ the probability $1 - \hat y$. In one line that is $\hat y^{\,y} (1 - \hat y)^{1 - y}$, since a power of 0 is
-// one. For $n$ examples, drawn independently, we multiply:
+// Nobody tells us $w$ and $b$; we have examples. Which $w$ and $b$ fit them best? Chapter 0's [maximum
+// likelihood](../00_before_you_begin/main.cpp#maximum-likelihood-the-dial-that-makes-it-likely) says: those under which
+// what happened was most probable. The model gives a label $y = 1$ the probability $\hat y$, and a label $y = 0$ the
+// probability $1 - \hat y$. In one line that is $\hat y^{\,y} (1 - \hat y)^{1 - y}$, since anything to the power 0 is 1.
+// For $n$ examples, drawn independently, we multiply ($\prod$ multiplies as $\sum$ adds):
 //
 // $$\text{likelihood} = \prod_{i=1}^{n} \hat y_i^{\,y_i}\, (1 - \hat y_i)^{1 - y_i} .$$
 //
@@ -130,9 +138,12 @@ static void adding_up_evidence(Chapter& chapter) {
 //
 // $$L = -\frac1n \sum_{i=1}^{n} \big( y_i \ln \hat y_i + (1 - y_i) \ln (1 - \hat y_i) \big) .$$
 //
-// It is the **cross-entropy** of chapter 0: the mean surprise of somebody who believes the model's $\hat y$ and sees the
-// labels of the world. (There surprise was counted in bits, $\log_2 (1/p)$. With the natural logarithm, $-\ln p$, slopes
-// are simpler; a bit is 0.693 of that unit.)
+// It is the **cross-entropy** of [chapter 0](../00_before_you_begin/main.cpp#surprise-entropy): the mean surprise of
+// somebody who believes the model's $\hat y$ and sees the labels of the world. (There surprise was counted in bits,
+// $\log_2 (1/p)$. With the natural logarithm, $-\ln p$, slopes are simpler; a bit is 0.693 of that unit.)
+//
+// Why the logarithm, if both are best at the same place? Because a product of two thousand probabilities is zero to a
+// computer ([chapter 0](../00_before_you_begin/main.cpp#arithmetic-that-rounds)), and zero has no slope.
 static void cross_entropy_from_likelihood(Chapter& chapter) {
   chapter.section("Cross-entropy");
   chapter.say(
@@ -144,13 +155,6 @@ static void cross_entropy_from_likelihood(Chapter& chapter) {
   Tensor surprise = -(y * log(y_hat) + (1 - y) * log(1 - y_hat));           // (3,)
   chapter.check("mean surprise", loss, mean(surprise).item());
   chapter.check("the library's loss", loss, binary_cross_entropy(y_hat, y).item());
-
-  // Why the logarithm, if both are best at the same place? Because of what a computer does to the product. Two thousand
-  // coin tosses have the likelihood $2^{-2000}$, and float64 ends at about $2^{-1075}$. What is left is zero, and zero has no
-  // slope. The sum of logarithms is $2000 \ln 2 = 1386.3$.
-  Tensor coins = full({2000}, 0.5, f64);  // (2000,)
-  chapter.check("likelihood of 2000 tosses, in float64", 0, prod(coins).item());
-  chapter.check("minus its logarithm", 2000 * std::log(2), -sum(log(coins)).item());
 }
 
 // # One example, by hand
@@ -179,8 +183,8 @@ static void one_example_by_hand(Chapter& chapter) {
   //
   // $$= -y\,(1 - \hat y) + (1 - y)\,\hat y = \hat y - y .$$
   //
-  // Everything complicated cancels. What is left is the answer minus the label, as in chapter 1. From $z = w x + b$ follow
-  // $\partial L / \partial w = (\hat y - y)\, x$ and $\partial L / \partial b = \hat y - y$.
+  // Everything complicated cancels. What is left is the answer minus the label, as in chapter 1 (without its factor 2).
+  // From $z = w x + b$ follow $\partial L / \partial w = (\hat y - y)\, x$ and $\partial L / \partial b = \hat y - y$.
   double dz = y_hat - y;  // -0.5
   double dw = dz * x;     // -1
   double db = dz;         // -0.5
@@ -235,8 +239,8 @@ static void why_not_squared_error(Chapter& chapter) {
   Tensor z = linspace(-10, 10, 201).requires_grad_();  // (201,)
   Tensor y = ones_like(z);                             // (201,)
 
-  // Differentiate both losses at every $z$ at once. The terms of the sum do not share variables, so the sum's gradient is
-  // each term's own.
+  // Differentiate both losses at every $z$ at once. The terms of the sum do not share variables, so the sum's gradient
+  // is each term's own. (`Reduction::none` gives each its own loss and takes no mean.)
   Tensor squared = grad(sum(square(sigmoid(z) - y)), z);  // (201,)
   Tensor entropy = grad(
       sum(binary_cross_entropy_with_logits(z, y, Reduction::none)), z);  // (201,)
@@ -385,49 +389,60 @@ static void two_clouds_in_the_plane(Chapter& chapter) {
       .contour(probability, plane, 0.9)
       .axes("x₁", "x₂");
 
-  // For these clouds we can tell what the model should have found. The logarithm of the ratio of two normal densities
-  // with equal variance 1, around $\mu_1$ and $\mu_0$, is $-\frac12 \|x - \mu_1\|^2 + \frac12 \|x - \mu_0\|^2$; the
-  // squares of $x$ cancel, and what is left is $(\mu_1 - \mu_0) \cdot x$ plus a constant, here 0. So the true logit is $2
-  // x_1 + x_2$.
+  // For these clouds we can tell what the model should have found. Both have as many points, so before we look the odds
+  // are 1 to 1, and a place multiplies them by the ratio of the clouds' densities there. In each direction a density is
+  // chapter 0's [bell](../00_before_you_begin/main.cpp#why-squares), and exponents add: around $\mu_1$ and $\mu_0$, with
+  // variance 1, the logarithm of the ratio is $-\frac12 \|x - \mu_1\|^2 + \frac12 \|x - \mu_0\|^2$. The squares of $x$
+  // cancel, and what is left is $(\mu_1 - \mu_0) \cdot x$ plus a constant, here 0. So the true logit is $2 x_1 + x_2$.
   Tensor truth = tensor({2, 1, 0}, f64);                      // (3,)
   Tensor found_it = cat({model.w, model.b.reshape({1})}, 0);  // (3,)
   chapter.claim("recovered",
                 "w and b of the clouds are found again: largest gap to (2, 1, 0)",
-                largest_gap(found_it, truth), at_most(0.5), built_in,
-                {.quick = at_most(0.5)});
+                largest_gap(found_it, truth), at_most(0.35), built_in,
+                {.quick = at_most(0.35)});
 
-  // Now the race. Both losses start from the same bad place, three times the true $w$ with its sign turned round, so that
-  // most points are confidently wrong. Both take the same steps.
-  const int steps = chapter.pick(1500, 2000, 2000);
-  auto race = [&](Push push) {
+  // Now the race. Both losses start from the same bad place, three times the true $w$ with its sign turned round, so
+  // that most points are confidently wrong. Which has 80 % of them right first? We run it at three learning rates, so
+  // that no lucky rate decides.
+  auto race = [&](Push push, double lr) {
     std::vector<double> share;
-    descend({tensor({-6, -3}, f64), zeros({}, f64)}, points, push, steps, 0.5,
+    descend({tensor({-6, -3}, f64), zeros({}, f64)}, points, push,
+            static_cast<int>(600 / lr), lr,
             [&](const LinearModel& m) { share.push_back(right(m, points)); });
     return share;
   };
-  std::vector<double> entropy = race(of_entropy), squares = race(of_squares);
-  std::vector<double> step;  // some of them, ever farther apart
-  std::vector<double> by_entropy, by_squares;
-  for (int i = 0; i < steps; i += 1 + i / 20) {
-    step.push_back(i + 1);
-    by_entropy.push_back(entropy[static_cast<size_t>(i)]);
-    by_squares.push_back(squares[static_cast<size_t>(i)]);
-  }
-  chapter.figure("race", "share of points on the right side, from a bad start")
-      .line(step, by_entropy, "cross-entropy")
-      .line(step, by_squares, "squared error")
-      .log_x()
-      .axes("step", "right");
   auto first = [](const std::vector<double>& share) {
     auto there =
         std::find_if(share.begin(), share.end(), [](double s) { return s > 0.8; });
     return static_cast<double>(there - share.begin());
   };
-  chapter.say("80 % right after {} steps, with squared error after {}.",
-              first(entropy), first(squares));
-  chapter.claim("race",
-                "from a bad start squared error needs so many times as many steps",
-                first(squares) / first(entropy), at_least(20), found);
+  Table table = chapter.table({"rate", "cross-entropy", "squared error", "ratio"});
+  double least = std::numeric_limits<double>::infinity();
+  std::vector<double> step, by_entropy, by_squares;  // for the figure, at 0.5
+  for (double lr : {0.2, 0.5, 2.5}) {
+    std::vector<double> entropy = race(of_entropy, lr),
+                        squares = race(of_squares, lr);
+    const double ratio = first(squares) / first(entropy);
+    table.row(lr, first(entropy), first(squares), ratio);
+    least = std::min(least, ratio);
+    for (size_t i = 0; lr == 0.5 && i < entropy.size(); i += 1 + i / 20) {
+      step.push_back(static_cast<double>(i + 1));
+      by_entropy.push_back(entropy[i]);
+      by_squares.push_back(squares[i]);
+    }
+  }
+  chapter
+      .figure(
+          "race",
+          "share of points on the right side, from a bad start, at a rate of 0.5")
+      .line(step, by_entropy, "cross-entropy")
+      .line(step, by_squares, "squared error")
+      .log_x()
+      .axes("step", "right");
+  chapter.claim(
+      "race",
+      "at each rate squared error needs at least so many times as many steps",
+      least, at_least(20), found);
 }
 
 // Round clouds and a straight boundary: that is what logistic regression is made for. Now to what it cannot do.
@@ -483,8 +498,8 @@ static void xor_defeats_it(Chapter& chapter) {
   // ? Logistic regression is trained on these four examples, from a random start, until nothing moves any more. What does it
   // say?
   // - [ ] three right and one wrong: a line can do that, but the more sure it is of the three, the more it pays for the fourth
-  // - [x] one half, four times: whatever speaks for one corner speaks against its neighbours as much
-  // - [ ] it depends on the start: cross-entropy of a linear model is a bowl with one lowest point, whatever the start
+  // - [x] one half, four times: opposite corners always have the same sum of logits, so what one pair gains the other loses
+  // - [ ] it depends on the start: the loss of a linear model is convex, a bowl, and these four corners give it one lowest point
   LinearModel start = {randn({2}, random, f64), randn({}, random, f64)};
   LinearModel model = descend(start, corners, 5000, 0.5);
   Tensor says = sigmoid(model.logits(corners.x));  // (4,)
@@ -535,7 +550,7 @@ static void xor_defeats_it(Chapter& chapter) {
   chapter.claim(
       "transformed",
       "with new inputs every corner's label gets at least the probability",
-      amin(of_right).item(), at_least(0.9), identity, {.unit = "%"});
+      amin(of_right).item(), at_least(0.9), found, {.unit = "%"});
 }
 
 // # Who finds the transform?
@@ -548,7 +563,8 @@ static void xor_defeats_it(Chapter& chapter) {
 //
 // $$\hat y = \sigma(v_1 h_1 + v_2 h_2 + c) .$$
 //
-// Units that read other units are **cascaded**. In the code $s$ of these cascades stand side by side.
+// Units that read other units are **cascaded**. ($w_1$ now means all weights of unit 1.) In the code $s$ such cascades
+// stand side by side. Read it for one, $s = 1$; `matmul` does the same for each.
 struct Cascade {
   Tensor W, b;  // (s, 2, 2), (s, 2, 1): two units that read x
   Tensor v, c;  // (s, 2, 1), (s, 1): the unit that reads them
@@ -640,11 +656,12 @@ static void cascaded_units(Chapter& chapter) {
                 mean(yes.to(f64)).item(), between(0.5, 0.85), found,
                 {.quick = between(0.5, 0.85), .unit = "%"});
 
-  // In the plane of the two features one can see what happened. At the start the four corners lie anyhow. Where it went
-  // well, the features have moved them so that a line parts "on" from "off". Where it did not, two corners of different
-  // kind lie on each other, or nearly, and no line will part them: they get one half each, and the loss stays at $\frac12
-  // \ln 2 = 0.347$. These are no hollows that hold a ball. They are plains that go down ever more slowly; in the table
-  // that the program prints, hardly any start is freed between step 2000 and step 5000.
+  // In the plane of the two features one can see what happened. (Corners that fall on each other are drawn side by
+  // side.) At the start the four lie anyhow. Where it went well, the features have moved them so that a line parts "on"
+  // from "off". Where it did not, two corners of different kind lie on each other, or nearly, and no line will part
+  // them: they get one half each and cost $\ln 2$ each, so the mean of four stays at $\frac12 \ln 2 = 0.347$. As far as
+  // we can see, these are no hollows that hold a ball but plains that go down ever more slowly; hardly any start is
+  // freed between step 2000 and step 5000.
   Tensor answers = yes.to(DType::int64);
   const int64_t good = argmax(answers).item<int64_t>(),
                 bad = argmin(answers).item<int64_t>();
@@ -656,8 +673,14 @@ static void cascaded_units(Chapter& chapter) {
                    now.v.narrow(0, s, 1), now.c.narrow(0, s, 1)};
     Extent square = {-0.1, 1.1, -0.1, 1.1};
     Tensor z = logits(one, places(square).t().unsqueeze(0)).reshape({kGrid, kGrid});
+    Tensor at = features(one, corners.x)[0].t().clone();  // (4, 2)
+    for (int64_t i = 1; i < 4; ++i) {
+      for (int64_t j = 0; j < i; ++j) {
+        if (largest_gap(at[i], at[j]) < 0.03) at[{i, 0}] = at[{i, 0}].item() - 0.05;
+      }
+    }
     figure.panel(title);
-    draw_corners(figure, features(one, corners.x)[0].t()).contour(z, square, 0);
+    draw_corners(figure, at).contour(z, square, 0);
     figure.xlim(-0.1, 1.1).ylim(-0.1, 1.1).axes("h₁", "h₂");
   };
   panel("at the start", start, good);
@@ -680,9 +703,8 @@ static void cascaded_units(Chapter& chapter) {
 //
 // $$p_c = \frac{e^{z_c}}{\sum_j e^{z_j}} .$$
 //
-// This is **softmax**. For two classes it is the sigmoid of the difference: divide both sides of the fraction by
-// $e^{z_1}$, and $p_1 = 1 / (1 + e^{-(z_1 - z_0)})$. Adding the same number to all logits changes no probability; only
-// differences count.
+// This is **softmax**. For two classes it is the sigmoid of the difference: divide top and bottom by $e^{z_1}$, and $p_1
+// = 1 / (1 + e^{-(z_1 - z_0)})$. Adding the same number to all logits changes no probability; only differences count.
 //
 // The loss is once more minus the logarithm of what the right class $r$ was given, and the logarithm undoes the
 // exponential:
@@ -745,7 +767,8 @@ static void why_losses_take_logits(Chapter& chapter) {
   Tensor naive_0 = naive_loss(z, zero), naive_1 = naive_loss(z, one);
   Tensor stable_0 = binary_cross_entropy_with_logits(z, zero, Reduction::none);
   Tensor stable_1 = binary_cross_entropy_with_logits(z, one, Reduction::none);
-  Table table = chapter.table({"z", "label 0", "library", "label 1", "library's"});
+  Table table = chapter.table(
+      {"z", "y = 0: naive", "y = 0: library", "y = 1: naive", "y = 1: library"});
   for (int64_t i = 0; i < 7; ++i) {
     table.row(z[i].item(), naive_0[i].item(), stable_0[i].item(), naive_1[i].item(),
               stable_1[i].item());
@@ -786,13 +809,14 @@ static void why_losses_take_logits(Chapter& chapter) {
       .line(fine, by_hand, "from the logit")
       .line(fine, where(isfinite(naive), naive, nan), "from the probability")
       .axes("z", "loss");
-  Tensor wide = 1000 * linspace(-1, 1, 2001);  // (2001,)
-  Tensor ours = clamp(wide, 0, 1e9) + log1p(exp(-abs(wide)));
-  chapter.claim("log-sum-exp",
-                "our loss from logits against the library's, from -1000 to 1000",
-                largest_gap(ours, binary_cross_entropy_with_logits(
-                                      wide, zeros_like(wide), Reduction::none)),
-                at_most(1e-4), identity);
+  // Is it exact? For logits from -80 to 700 the plain formula survives in float64, and can judge ours in float32.
+  Tensor wide = linspace(-80, 700, 2001);                      // (2001,)
+  Tensor exact = log1p(exp(wide.to(f64)));                     // (2001,)
+  Tensor ours = clamp(wide, 0, 1e9) + log1p(exp(-abs(wide)));  // (2001,)
+  chapter.claim(
+      "log-sum-exp",
+      "our float32 loss from logits against float64: largest relative gap",
+      amax(abs(ours.to(f64) - exact) / exact).item(), at_most(1e-6), identity);
   Tensor three = logsumexp(tensor({1000, 0, -1000}, DType::float32), {0});
   chapter.check("ln(e^1000 + e^0 + e^-1000), in float32", 1000, three.item());
   Tensor truth = tensor({0, 1000, 1000, 0}, DType::float32);  // (4,)
@@ -858,10 +882,11 @@ static double accuracy(const LinearClassifier& model, const data::Dataset& digit
   return mean((argmax(model(x), 1) == y).to(DType::float32)).item();
 }
 
-// One thing is new. In the plane every step looked at all the points. Here a step that looks at all pictures takes as
-// long as two hundred steps that look at a hundred each, and a hundred drawn at random point in nearly the same
-// direction: the mean over a sample is the mean over all, plus noise (chapter 0). So each step takes the next hundred,
-// and when all have had their turn, an **epoch**, they are shuffled. Chapter 5 weighs what that costs and brings.
+// One thing is new. In the plane every step looked at all the points. Here a step that looks at all pictures takes
+// nearly as long as two hundred steps that look at a hundred each, and a hundred drawn at random point in nearly the
+// same direction: the mean over a sample is the mean over all, plus noise ([chapter
+// 0](../00_before_you_begin/main.cpp#a-die-expectation-and-variance)). So each step takes the next hundred, and when all
+// have had their turn, an **epoch**, they are shuffled. Chapter 5 weighs what that costs and brings.
 constexpr int64_t kBatch = 100;
 
 struct History {
@@ -910,6 +935,8 @@ static void ten_digits(Chapter& chapter) {
   data::TrainTest digits = as_rows(draw_digits(n, n_test, chapter.seed()));
   chapter.say("{} digits to learn from, {} others to be tested on, 7850 weights.",
               n, n_test);
+  chapter.figure("drawn", "thirty of the digits that the program has drawn")
+      .images(digits.train.inputs.narrow(0, 0, 30).reshape({30, 28, 28}), 10);
 
   // First our formula against the library's gradient, on 50 digits, at random weights and in float64.
   Generator random(chapter.seed());
@@ -927,15 +954,16 @@ static void ten_digits(Chapter& chapter) {
       std::max(largest_gap(ours.W, theirs[0]), largest_gap(ours.b, theirs[1])),
       at_most(1e-12), identity);
 
-  // We start at zero. That is no shortcut: the loss is a bowl, and every start rolls down equally low. (In chapter 5 it
-  // will be a mistake.) At zero every class has the probability 1/10, so the loss is $\ln 10$, whatever the digits are.
+  // We start at zero. The loss is convex, so there is no valley to be caught in, and zero is as good a start as any;
+  // better than a random one, which would stay in the pixels that never have ink. (In chapter 5 it will be a mistake.)
+  // At zero every class has the probability 1/10, so the loss is $\ln 10$, whatever the digits are.
   LinearClassifier nothing = zero_classifier(Device::cpu, f64);
   chapter.check("loss at zero", std::log(10),
                 cross_entropy(nothing(few), labels).item());
   History history;
   LinearClassifier model = train(chapter, "digits", digits, history);
   chapter.claim("digits", "the linear classifier reads new digits",
-                history.test.back(), at_least(0.87), built_in,
+                history.test.back(), at_least(0.87), found,
                 {.quick = at_least(0.78), .unit = "%"});
   chapter.figure("learning", "how many digits are read rightly")
       .line(history.epoch, history.train, "training")
@@ -956,8 +984,8 @@ static void ten_digits(Chapter& chapter) {
               "where ink speaks for a class (blue) and against it (red)")
       .images(templates, 5, kNames);
   chapter.claim("hole", "mean weight in the middle of the template of 0",
-                mean(middle).item(), at_most(-0.1), built_in,
-                {.quick = at_most(-0.05)});
+                mean(middle).item(), at_most(-0.4), found,
+                {.quick = at_most(-0.2)});
 }
 
 // One template has to fit every way to write a digit, which is too much to ask. Chapter 5 gives each class more than one,
@@ -966,7 +994,8 @@ static void ten_digits(Chapter& chapter) {
 // # Digits that people wrote
 //
 // MNIST has 60 000 digits to learn from and 10 000 to be tested on, from employees of the American census office and
-// from school students. `./run 03 --full` reads {claim:mnist} of the test digits. Nothing changes but the pictures.
+// from school students. `./run 03 --full` reads {claim:mnist} of the test digits. Nothing changes but the pictures: the
+// rate and the number of epochs were chosen by hand, on drawn digits.
 static void mnist(Chapter& chapter) {
   chapter.section("Digits that people wrote");
   data::TrainTest digits = as_rows(data::mnist(chapter.data_dir().string()));
@@ -1056,11 +1085,20 @@ static void softmax_twice(Chapter& chapter) {
   chapter.claim("floor", "the lowest loss of 1000 steps",
                 *std::min_element(ill.losses.begin(), ill.losses.end()),
                 at_least(1.4611), identity, {.symptom_of = "softmax-twice"});
+  auto at_the_end = [](const Ward& ward) {
+    return mean(from_vector(ward.losses)[Slice{900, 1000}]).item();
+  };
+  chapter.claim("still-high", "its mean over the last hundred steps",
+                at_the_end(ill), between(1.7, 1.95), found,
+                {.symptom_of = "softmax-twice"});
+  chapter.claim("healthy-loss", "the same of the healthy run", at_the_end(well),
+                at_most(0.6), found, {.symptom_of = "softmax-twice"});
 
   // What makes it so hard to see is that it learns. The highest probability is where the highest logit is, so the
   // accuracy is an honest one, and it rises. It is only late: a second softmax multiplies the push by slopes $p\,(1 -
-  // p)$, just as squared error does, and where the model is sure of the wrong class that is nearly nothing. A loss that
-  // stops at a number which is not zero, above all at 1.46, is the sign.
+  // p)$, just as squared error does, and where the model is sure of the wrong class that is nearly nothing. The sign is
+  // a loss that never comes below 1.46, however long one trains. After our 1000 steps it is still at {claim:still-high},
+  // where the healthy one has long passed that floor, at {claim:healthy-loss}.
   chapter.claim("late", "after as many steps it misreads so many times as many",
                 (1 - accuracy(ill.model, ill.digits.test)) /
                     (1 - accuracy(well.model, well.digits.test)),
@@ -1091,10 +1129,10 @@ static void clamped_logarithm(Chapter& chapter) {
       .line(ill.step, ill.right, "clamped")
       .axes("step", "right");
   chapter.claim("clamped-right",
-                "the loss from logits ends with so many more digits read",
-                accuracy(well.model, well.digits.train) -
-                    accuracy(ill.model, ill.digits.train),
-                at_least(0.4), found, {.symptom_of = "clamped", .unit = "%"});
+                "percentage points by which the loss from logits reads more digits",
+                100 * (accuracy(well.model, well.digits.train) -
+                       accuracy(ill.model, ill.digits.train)),
+                at_least(50), found, {.symptom_of = "clamped"});
 
   // Of the digits that it misreads, how many could still teach it something? We ask the library for the gradient in the
   // logits of each.
@@ -1113,7 +1151,7 @@ static void clamped_logarithm(Chapter& chapter) {
 //
 // # Do you remember?
 //
-// Three questions about chapter 0, because what is asked again is kept.
+// Three questions about chapter 0: what is asked again is remembered.
 //
 // ? The chain rule. $u = x^2$ and $y = 3u$. At $x = 2$ we nudge $x$ by 0.01. By how much does $y$ move?
 // - [ ] about 0.03: that is the second step's slope alone, as if $u$ had moved by 0.01
@@ -1124,7 +1162,7 @@ static void clamped_logarithm(Chapter& chapter) {
 // How likely are you sick?
 // - [ ] 99 %: that is how likely a sick person's test is positive, which is another question
 // - [x] about 9 %: the odds of 1 to 999 are multiplied by 99, and 99 to 999 is about one in ten
-// - [ ] one half: neither the test nor how rare the disease is says so
+// - [ ] 0.1 %: so it was before the test, and a positive one multiplies the odds by 99
 //
 // ? Entropy. A fair coin, and one that falls heads nine times in ten. Which has the larger entropy?
 // - [x] the fair one: entropy is the *mean* surprise, 1 bit here and 0.47 there

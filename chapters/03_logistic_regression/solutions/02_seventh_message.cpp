@@ -4,7 +4,7 @@
 // But $w$ does not come to rest. All seven messages lie on the right side, and then $2w$ and $2b$ give each of them a
 // higher probability than $w$ and $b$ did: there is no best $w$. The gradient dies out as the probabilities near 1, so
 // the growth slows down to that of a logarithm: every ten times as many steps add about the same. On the way the border
-// moves to the middle of the gap, 3.5. (Chapter 13 holds weights back on purpose.)
+// moves to the middle of the gap, 3.5. (Chapter 1's ridge would hold the weights back.)
 #include <cmath>
 #include <cstdio>
 #include <vector>

@@ -2,10 +2,11 @@
 //
 // $$H = \frac1n \sum_i \hat y_i (1 - \hat y_i)\, x_i x_i^\top .$$
 //
-// (Give every $x_i$ a third coordinate, 1, and $b$ is one of the weights.) In a direction $u$ the curvature is $u^\top H
-// u = \frac1n \sum_i
-// \hat y_i (1 - \hat y_i)\, (u \cdot x_i)^2$: squares with factors above zero. It is never negative, so the loss is a bowl; flat along $u$ it could only be
-// if all $u \cdot x_i$ were zero. That is so for the four corners of XOR as well.
+// (Give every $x_i$ a third coordinate, 1, and $b$ is one of the weights.) In a direction $u$ the curvature is
+// $u^\top H u = \frac1n \sum_i \hat y_i (1 - \hat y_i)\, (u \cdot x_i)^2$: squares with factors above zero. It is never
+// negative, so the loss is convex. It is flat along $u$ only if all $u \cdot x_i$ are zero, as for a pixel that never has
+// ink; for the clouds and for the four corners of XOR no such $u$ exists, and a lowest point is the only one. (There need
+// not be one: in exercise 2 the bowl goes down for ever.)
 //
 // Newton's method goes where the bowl with this curvature has its lowest point. Close to the end every step doubles the
 // number of right digits. It pays with a system of equations in each step: fine for 3 weights, hopeless for 7850 and

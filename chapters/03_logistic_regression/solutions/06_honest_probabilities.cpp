@@ -1,7 +1,7 @@
-// They are honest, to within a few hundredths: cross-entropy is lowest, on average, where the model says how often things
-// really happen, and here the true log-odds are of the model's form. With doubled $w$ and $b$ all answers and the
-// accuracy stay. But where the model now says 86 % it is right in 70 of 100 cases. It is **overconfident**, and the loss,
-// unlike the accuracy, notices.
+// They are honest, to within a few hundredths: cross-entropy is lowest, on average, where the model says how often
+// things really happen, and here the true log-odds are of the model's form. With doubled $w$ and $b$ all answers and the
+// accuracy stay. But the odds are squared, and where 70 of 100 are of class 1, 7 to 3, the model now says 84 %, 49 to 9.
+// It is **overconfident**, and the loss, unlike the accuracy, notices.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
