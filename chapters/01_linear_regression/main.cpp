@@ -104,7 +104,7 @@ static void by_hand(Chapter& chapter) {
   double db = 2 * (e1 + e2 + e3) / 3;               // 2 (0 - 3 - 3) / 3 = -4
 
   // Both slopes are negative: a larger $w$ and a larger $b$ would make the loss smaller. So we take
-  // a step **against the gradient**. How long a step? The slope says which way and how steeply, not
+  // a step *against the gradient*. How long a step? The slope says which way and how steeply, not
   // how far it stays so. We choose a small factor, the **learning rate** $\eta = 0.1$, and see.
   double lr = 0.1;
   double new_w = w - lr * dw;  // 1 + 1 = 2
@@ -327,7 +327,7 @@ static void three_rates(Chapter& chapter) {
 //
 // # Ten pairs
 //
-// Now a table of the size one has after an afternoon in the park. **We made it up**, and this is
+// Now a table of the size one has after an afternoon in the park. *We made it up*, and this is
 // how: the CP before evolution is drawn at random between 100 and 1000, the CP after it follows a
 // rule of ours,
 //
@@ -545,10 +545,10 @@ static void badly_scaled_axes(Chapter& chapter) {
 // Two cures, and they are not the same. Standardising removes the valley, if we see the data before
 // we begin. Adagrad walks well in a valley that runs along an axis, and it works where nothing can
 // be standardised: inside a network. A valley at an angle it does not cure, since it knows the axes
-// and nothing else (exercise 4). In these units our angle looks slight. Scale $x$, and it is 45°:
-// plain descent then needs under a hundred steps, Adagrad thousands at every rate. For $s$ never
-// forgets the huge first slopes, and a larger $\eta$ makes them larger. Shift $x$ by its mean, and
-// the angle is gone. From here on all inputs are standardised.
+// and nothing else (exercise 4). In these units our angle looks slight. Divide $x$ by its root mean square,
+// and it is 45°: plain descent then needs under a hundred steps, Adagrad thousands at every rate.
+// For $s$ never forgets the huge first slopes, and a larger $\eta$ makes them larger. Shift $x$ by
+// its mean, and the angle is gone. From here on all inputs are standardised.
 //
 // # Bend the line
 //
@@ -829,7 +829,7 @@ static void fifteen_curves(Chapter& chapter) {
 // makes the training error look *better* by as much, because that is measured against the very
 // noise that was swallowed. This is how the two curves part.
 //
-// Why as much again? (This paragraph may be skipped.) The normal equations give
+// Why as much again? (One may skip this, up to the table.) The normal equations give
 // $\theta = (A^\top A)^{-1} A^\top y$, where the *inverse* $^{-1}$ undoes a multiplication. So the
 // predictions at the ten places are a matrix times $y$:
 //
@@ -851,11 +851,10 @@ static void price_of_a_parameter(Chapter& chapter) {
   Tensor seen = f + noise * randn({2000, x.size(0)}, random, f64);   // (2000, n)
   Tensor fresh = f + noise * randn({2000, x.size(0)}, random, f64);  // (2000, n)
   chapter.say(
-      "Ten places, 2000 drawings of the noise there. Mean squared errors, "
-      "in units of the noise's own, as the formula says and as measured:");
+      "Ten places, 2000 drawings of the noise there. Mean squared errors, in "
+      "units of the noise's own, as measured and as the formula says:");
   Table table =
-      chapter.table({"degree", "bias²", "price", "test, formula", "test, measured",
-                     "training, formula", "training, measured"});
+      chapter.table({"degree", "bias²", "test", "formula", "training", "formula"});
   double worst = 0, trace_gap = 0;
 
   // Each row of `seen` is one drawing of ten values, and each row of `fits` the fit to it: 2000
@@ -870,7 +869,8 @@ static void price_of_a_parameter(Chapter& chapter) {
     double test = mse_loss(fits, fresh).item() / unit;
     double train = mse_loss(fits, seen).item() / unit;
     double formula_test = 1 + bias + price, formula_train = 1 + bias - price;
-    table.row(degree, bias, price, formula_test, test, formula_train, train);
+    table.row(degree, std::round(1e4 * bias) / 1e4, test, formula_test, train,
+              formula_train);
     worst = std::max({worst, std::abs(test / formula_test - 1),
                       std::abs(train / formula_train - 1)});
     trace_gap = std::max(
@@ -953,7 +953,7 @@ static Tensor everything(const Catch& c) {
 // - [x] better on the training data, worse on the test data: every parameter swallows noise, whether it is needed or not
 // - [ ] the same: HP, weight and height have no influence in the rule, but among 36 pairs they seem to have some
 struct Team {
-  Catch train, validation, test;  // what validation is for, *Ridge* says
+  Catch train, validation, test;  // validation: for Ridge, below
 };
 
 static Team draw_team(Generator& random) {
