@@ -33,7 +33,7 @@ TEST_CASE("the quick run keeps its claims") {
     CHECK(run.claim("two-ways").value < 1e-6);
     CHECK(run.claim("plain-steps").value > 50 * run.claim("adagrad-steps").value);
     CHECK(run.claim("species").value > 2);
-    CHECK(run.claim("ridge").value < 1);
+    CHECK(run.claim("ridge").value > 0.6);
     CHECK(run.out.find("w = 2, b = 1.4, loss 0.8267") != std::string::npos);
   }
 }
@@ -98,7 +98,7 @@ TEST_CASE("one thread gives the bits of two") {
     CAPTURE(id);
     CHECK(one.claim(id).value == two.claim(id).value);
   }
-  CHECK(one.claims().size() == 19);
+  CHECK(one.claims().size() == 20);
 }
 
 // ## What the user can mend is said in one line

@@ -1,4 +1,4 @@
-// At $w = 2$, $b = 1.4$ the misses are $1.4, -0.6, 0.4$. So
+// At $w = 2$, $b = 1.4$ the residuals are $1.4, -0.6, 0.4$. So
 //
 // $$\frac{\partial L}{\partial w} = \tfrac23 (1.4 - 1.2 + 1.2) = 0.933, \qquad
 //   \frac{\partial L}{\partial b} = \tfrac23 (1.4 - 0.6 + 0.4) = 0.8,$$

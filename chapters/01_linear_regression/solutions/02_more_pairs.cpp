@@ -62,7 +62,7 @@ int main() {
   double line = typical_miss(10, 1, 5), quiet = typical_miss(10, 5, 5);
   std::printf("noise 5, ten pairs: degree 1 misses by %.0f, degree 5 by %.0f\n",
               line, quiet);
-  bool crosses = ratio[0] > 1.3 && ratio[1] < 1.05 && ratio[2] < 0.98;
+  bool crosses = ratio[0] > 1.3 && ratio[1] < 1 && ratio[2] < 0.98;
   return crosses && std::abs(ratio[3] / formula[3] - 1) < 0.01 && quiet < line / 3
              ? 0
              : 1;

@@ -1,5 +1,5 @@
-// The square makes one miss of 2000 weigh as much as four hundred misses of 100, so the line runs after it. The
-// absolute value's slope is the *sign* of the miss, however large:
+// The square makes one residual of 2000 weigh as much as four hundred of 100, so the line runs after it. The
+// absolute value's slope is the *sign* of the residual, however large:
 // $\partial L/\partial w = \frac1n \sum_i \mathrm{sign}(e_i)\, x_i$. A point above the line pulls up with the
 // same strength, be it 1 above or 2000. (With one parameter only, $\hat y = b$, squares give the mean and
 // absolute values the median.)

@@ -1,9 +1,9 @@
-// Least squares adds up squared misses. The penalty $n \lambda w_j^2$ is one as well: it is the miss of a row
+// Least squares adds up squared residuals. The penalty $n \lambda w_j^2$ is one as well, that of a row
 // whose input is $\sqrt{n\lambda}$ at place $j$ and 0 elsewhere (and 0 in the column of ones, which is how the
 // bias stays free), with $y = 0$. In words: for each input, an imaginary example in which it alone is large and
 // nothing happened.
 //
-// With more inputs than examples there are many weights without any miss. As $\lambda \to 0$ ridge regression
+// With more inputs than examples there are many weights that leave no residual. As $\lambda \to 0$ ridge regression
 // goes to the one of them with the smallest $|w|$, which is what the Moore-Penrose inverse gives.
 #include <cmath>
 #include <cstdio>
@@ -45,8 +45,8 @@ int main() {
   };
   double far = gap(faded(1e-2), smallest), near = gap(faded(1e-6), smallest);
   std::printf(
-      "to the smallest weights without a miss: %.2g at 1e-2, %.2g at 1e-6\n", far,
-      near);
+      "to the smallest weights without residuals: %.2g at 1e-2, %.2g at 1e-6\n",
+      far, near);
   return gap(ridge, squares) < 1e-10 && near < 1e-5 && near < far / 100 &&
                  gap(matmul(wide, smallest), target) < 1e-10
              ? 0

@@ -5,7 +5,7 @@
 // $\tilde y_i = \hat y_i + M_{ii} (\tilde y_i - y_i)$, and from that $\tilde y_i - y_i = e_i / (1 - M_{ii})$.
 //
 // $M_{ii}$ is how far the prediction at $i$ follows when $y_i$ is moved by 1. Close to 1, the fit runs through
-// the point wherever it is; its miss $e_i$ is small and says nothing.
+// the point wherever it is; its residual $e_i$ is small and says nothing.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
