@@ -315,14 +315,11 @@ bool Chapter::broken(std::string_view name) const {
   return state_->options.broken == name;
 }
 
-bool Chapter::has_data() const {
-  return !state_->options.data.empty() && std::filesystem::is_directory(state_->options.data);
-}
-
 const std::filesystem::path& Chapter::data_dir() const {
   if (state_->options.data.empty())
     throw UsageError("this part needs real data: say where it is with --data DIR or in CHAINRULE_DATA");
-  if (!has_data()) throw UsageError(fmt::format("CHAINRULE_DATA: {} is not a folder", state_->options.data.string()));
+  if (!std::filesystem::is_directory(state_->options.data))
+    throw UsageError(fmt::format("CHAINRULE_DATA: {} is not a folder", state_->options.data.string()));
   return state_->options.data;
 }
 
@@ -336,9 +333,10 @@ Progress Chapter::progress(const std::string& what, int64_t total, const std::st
 Training Chapter::training(const std::string& name, int64_t total, const std::string& unit) {
   throw_if_interrupted();
   state_->flush(false);
-  if (std::find(state_->trainings.begin(), state_->trainings.end(), name) != state_->trainings.end())
+  const std::string file = checkpoint_name(name);
+  if (std::find(state_->trainings.begin(), state_->trainings.end(), file) != state_->trainings.end())
     throw std::logic_error("training \"" + name + "\": the name is taken, and it is the checkpoint's");
-  state_->trainings.push_back(name);
+  state_->trainings.push_back(file);
   return Training(*state_, name, total, unit);
 }
 
@@ -356,6 +354,7 @@ static void prepare(ChapterState& s) {
   };
   if (s.options.resume && !saved())
     throw UsageError(fmt::format("--resume: no checkpoint in {}; run without --resume", checkpoints.string()));
+  if (s.options.resume) check_checkpoints(s);
   std::filesystem::create_directories(out, error);
   if (!error && access(out.c_str(), W_OK) != 0) error = std::error_code(errno, std::generic_category());
   if (error)
@@ -367,9 +366,13 @@ static void prepare(ChapterState& s) {
         fmt::format("--out: another run is writing to {}; wait for it, or choose another folder", out.string()));
 
   // A run that was killed while it wrote left a file under a temporary name. Nobody else writes here now.
+  auto ours = [](const std::filesystem::path& file) {
+    return file.extension() == ".svg" || file.extension() == ".safetensors" ||
+           (file.extension() == ".json" && file.filename().string().starts_with("results-"));
+  };
   for (const auto& folder : {out, checkpoints, out / "figures"}) {
     for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-      if (io::is_temporary(entry.path().string())) std::filesystem::remove(entry.path(), error);
+      if (ours(io::target_of_temporary(entry.path().string()))) std::filesystem::remove(entry.path(), error);
     }
   }
   if (!s.options.resume && saved())
@@ -401,6 +404,8 @@ static int conclude(ChapterState& s) {
     s.skipped.push_back(
         fmt::format("{} figure{} ({}): {}", s.undrawn.size(), s.undrawn.size() == 1 ? "" : "s", list, s.undrawn_why));
   }
+  if (s.options.tensorboard && s.trainings.empty())
+    s.skipped.push_back("--tensorboard: nothing here is trained step by step");
   for (const std::string& line : s.skipped) put("skipped: " + line + "\n");
 
   std::filesystem::create_directories(s.options.out);  // in case somebody removed it under us
@@ -412,9 +417,14 @@ static int conclude(ChapterState& s) {
                            s.checks.size());
   put(fmt::format("{}; {:.1f} s; {}\n", summary, s.seconds(), file.string()));
 
+  if (s.options.resume && !s.resumed)
+    put(fmt::format("--resume: no checkpoint in {} was one of this run's; it began anew\n",
+                    (s.options.out / "checkpoint").string()));
+
   // Nothing is left to resume.
   std::error_code ignored;
-  for (io::CheckpointSeries& series : s.checkpoints) series.remove();
+  for (const std::string& training : s.trainings)
+    io::CheckpointSeries((s.options.out / "checkpoint").string(), training).remove();
   std::filesystem::remove(s.options.out / "checkpoint", ignored);
   return held == judged && missing == 0 && mismatched == 0 ? 0 : 1;
 }
@@ -432,15 +442,17 @@ static std::string shell_word(const std::string& word) {
 
 static int stopped(const ChapterState& s, int signal) {
   clear_progress_line();
-  if (s.checkpoints.empty()) {
+  std::error_code none;
+  const bool before = !std::filesystem::is_empty(s.options.out / "checkpoint", none) && !none;
+  if (!s.saved && !before) {
     std::fprintf(stderr, "%s: stopped; there was nothing to save yet\n", full_name(s.info).c_str());
   } else {
     std::string words;
     for (const std::string& word : s.options.command_line) {
       if (word != "--resume") words += " " + shell_word(word);
     }
-    std::fprintf(stderr, "%s: stopped and saved; go on with: ./run %02d%s --resume\n", full_name(s.info).c_str(),
-                 s.info.number, words.c_str());
+    std::fprintf(stderr, "%s: stopped%s; go on with: ./run %02d%s --resume\n", full_name(s.info).c_str(),
+                 s.saved ? " and saved" : "; the checkpoint from before is still there", s.info.number, words.c_str());
   }
   return 128 + signal;
 }

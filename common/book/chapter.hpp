@@ -193,8 +193,7 @@ class Chapter {
   bool broken(std::string_view name) const;  // is this bug planted? `name` must be declared
 
   // The folder of --data, else of the environment's CHAINRULE_DATA, else data/ in the tree the program was built from;
-  // without any of them `has_data` is false and `data_dir` throws UsageError.
-  bool has_data() const;
+  // throws UsageError if there is none of them.
   const std::filesystem::path& data_dir() const;
   const std::filesystem::path& out() const;
 

@@ -36,6 +36,12 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
 // "05_neural_network"
 std::string full_name(const ChapterInfo& info);
 
+// What a training's checkpoints are called; and, for --resume, UsageError if one that is there is of another run.
+std::string checkpoint_name(const std::string& training);
+void check_checkpoints(const ChapterState& chapter);
+
+struct ChapterState;
+
 struct Check {
   std::string name, by_hand, library;
   bool passed;
@@ -63,10 +69,10 @@ struct ChapterState {
   std::vector<std::string> skipped;  // one line each
   std::vector<std::string> undrawn;  // figures without gnuplot
   std::string undrawn_why;
-  std::vector<std::string> trainings;             // names used
-  std::vector<io::CheckpointSeries> checkpoints;  // to be removed when all is done
-  double last_checkpoint = 0;                     // seconds since the start
-  size_t open_table = SIZE_MAX;                   // the table whose rows were printed last, nothing since
+  std::vector<std::string> trainings;   // the names of their checkpoints
+  bool saved = false, resumed = false;  // is there a checkpoint of this run, and did it begin with one?
+  double last_checkpoint = 0;           // seconds since the start
+  size_t open_table = SIZE_MAX;         // the table whose rows were printed last, nothing since
 
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(); }
 

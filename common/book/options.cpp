@@ -147,7 +147,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   if (!info.breaks.empty()) add("break", "Plant a bug and show its symptom", "NAME");
   app.add_flag("--resume", options.resume, "Go on from the checkpoint of an interrupted run");
   app.add_flag("--tensorboard", options.tensorboard, "Write what each training shows into OUT/tensorboard as well");
-  add("checkpoint-every", "Seconds between checkpoints (30)", "SECONDS");
+  add("checkpoint-every", "Seconds between checkpoints (30; 0: after every step)", "SECONDS");
   auto* report = add("report", "Run once per seed and write results and figures into this chapter folder", "DIR");
   add("seeds", "How many seeds for --report (1)", "N")->needs(report);
   app.add_flag("--version", version, "Say which version this is");

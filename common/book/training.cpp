@@ -22,31 +22,50 @@ struct Entry {
   std::function<void(const Training::Dict&)> load;
 };
 
+// What a checkpoint must agree with, or resuming would mix two runs.
+static json run_identity(const ChapterState& chapter) {
+  const Options& o = chapter.options;
+  json own = json::object();
+  for (const auto& option : o.own) std::visit([&](const auto& v) { own[option.first] = v; }, option.second.is);
+  return {{"chapter", full_name(chapter.info)}, {"size", book::name(o.size)}, {"seed", o.seed},
+          {"device", cr::name(o.device)},       {"break", o.broken},          {"options", own}};
+}
+
+static void compare(const json& theirs, const json& ours, const std::string& path) {
+  for (const auto& [what, value] : ours.items()) {
+    json other = theirs.value(what, json());
+    if (other != value) {
+      throw UsageError(fmt::format(
+          "--resume: {} belongs to another run ({} {}, here {}); give the same options or leave out --resume", path,
+          what, other.dump(), value.dump()));
+    }
+  }
+}
+
+// Damaged ones are not judged here: the training they belong to may have a good one.
+void check_checkpoints(const ChapterState& chapter) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(chapter.options.out / "checkpoint", none)) {
+    json metadata;
+    try {
+      metadata = json::parse(io::load_checkpoint(entry.path().string()).json, nullptr, false);
+    } catch (const Error&) {
+    }
+    if (metadata.is_object() && metadata.contains("run") && metadata["run"].is_object())
+      compare(metadata["run"], run_identity(chapter), entry.path().string());
+  }
+}
+
 struct Training::State {
   ChapterState* chapter;
   std::string name, unit;
   io::CheckpointSeries checkpoints;
   int64_t total = 0, step = 0;
-  bool begun = false, running = false;
+  bool begun = false;
   std::vector<Entry> entries;
   double started = 0;
   Progress progress;
   std::unique_ptr<io::EventWriter> events;  // for --tensorboard
-
-  // What a checkpoint must agree with, or resuming would mix two runs.
-  json identity() const {
-    const Options& o = chapter->options;
-    json own = json::object();
-    for (const auto& option : o.own) std::visit([&](const auto& v) { own[option.first] = v; }, option.second.is);
-    return {{"chapter", full_name(chapter->info)},
-            {"size", book::name(o.size)},
-            {"seed", o.seed},
-            {"device", cr::name(o.device)},
-            {"break", o.broken},
-            {"options", own},
-            {"training", name},
-            {unit, total}};
-  }
 
   static std::string key(const std::string& name, const std::string& part) {
     return part.empty() ? name : name + "." + part;
@@ -58,9 +77,11 @@ struct Training::State {
     for (const Entry& entry : entries) {
       for (const auto& [part, tensor] : entry.save()) tensors.emplace(key(entry.name, part), tensor.detach());
     }
-    json metadata = {{"run", identity()}, {"step", step}};
+    json run = run_identity(*chapter);
+    run["training"] = name, run[unit] = total;
+    json metadata = {{"run", run}, {"step", step}};
     checkpoints.save(step, {std::move(tensors), metadata.dump()});
-    chapter->checkpoints.push_back(checkpoints);
+    chapter->saved = true;
     chapter->last_checkpoint = chapter->seconds();
   }
 
@@ -74,19 +95,12 @@ struct Training::State {
     });
     if (!found) throw IoError(fmt::format("--resume: {}; no good one is left, so leave out --resume", damaged));
     io::Checkpoint& saved = found->checkpoint;
-    json metadata = json::parse(saved.json, nullptr, false), ours = identity();
+    json metadata = json::parse(saved.json, nullptr, false);
     if (!metadata.is_object() || !metadata.contains("run") || !metadata.contains("step") ||
         !metadata["run"].is_object() || !metadata["step"].is_number_integer())
       throw IoError(
           fmt::format("--resume: {} is not a checkpoint of a chapter; remove it or leave out --resume", found->path));
-    for (const auto& [what, value] : ours.items()) {
-      json theirs = metadata["run"].value(what, json());
-      if (theirs != value) {
-        throw UsageError(fmt::format(
-            "--resume: {} belongs to another run ({} {}, here {}); give the same options or leave out --resume",
-            found->path, what, theirs.dump(), value.dump()));
-      }
-    }
+    compare(metadata["run"], {{"training", name}, {unit, total}}, found->path);
     for (const Entry& entry : entries) {
       Dict parts;
       for (const auto& [full, tensor] : saved.tensors) {
@@ -96,17 +110,21 @@ struct Training::State {
       entry.load(parts);
     }
     step = metadata["step"].get<int64_t>();
-    chapter->checkpoints.push_back(checkpoints);
+    chapter->saved = chapter->resumed = true;
     return true;
   }
 };
 
-Training::Training(ChapterState& chapter, const std::string& name, int64_t total, const std::string& unit) {
-  // The file is named after the training.
-  std::string file = name;
+std::string checkpoint_name(const std::string& training) {
+  std::string file = training;
   for (char& c : file) {
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') c = '_';
   }
+  return file;
+}
+
+Training::Training(ChapterState& chapter, const std::string& name, int64_t total, const std::string& unit) {
+  const std::string file = checkpoint_name(name);
   state_ = std::make_unique<State>(State{&chapter,
                                          name,
                                          unit,
@@ -114,16 +132,13 @@ Training::Training(ChapterState& chapter, const std::string& name, int64_t total
                                          total,
                                          0,
                                          false,
-                                         false,
                                          {},
                                          0,
                                          Progress(name, total, unit),
                                          nullptr});
 }
 Training::Training(Training&&) noexcept = default;
-Training::~Training() {
-  if (state_ && state_->running) leave_training();
-}
+Training::~Training() = default;
 
 // ## What is kept
 Training& Training::keep(const std::string& name, std::function<Dict()> save, std::function<void(const Dict&)> load) {
@@ -145,20 +160,45 @@ static const Tensor& only(const Training::Dict& parts, const std::string& name) 
   return found->second;
 }
 
+static void put_back(const std::string& name, const Tensor& tensor, const Training::Dict& parts) {
+  const Tensor& saved = only(parts, name);
+  if (!tensor.defined() || saved.shape() != tensor.shape() || saved.dtype() != tensor.dtype()) {
+    const std::string here =
+        tensor.defined() ? fmt::format("{} {}", cr::name(tensor.dtype()), to_string(tensor.shape())) : "undefined";
+    throw IoError(fmt::format("--resume: the checkpoint's \"{}\" is {} {}, here it is {}; leave out --resume", name,
+                              cr::name(saved.dtype()), to_string(saved.shape()), here));
+  }
+  tensor.detach().copy_(saved);
+}
+
+// A variable may have been given another tensor since, as by `w = w - lr * g`: then it is given one on resume too. As
+// long as it has not, its numbers are put back into the memory it has, which an optimiser knows.
+Training& Training::keep(const std::string& name, Tensor& tensor) {
+  return keep(
+      name,
+      [&tensor, first = tensor] {
+        if (!tensor.defined()) return Dict{};
+        const bool same = first.defined() && first.impl()->storage.get() == tensor.impl()->storage.get();
+        return Dict{{same ? "" : "new value", tensor}};
+      },
+      [&tensor, name](const Dict& parts) {
+        if (auto value = parts.find("new value"); value != parts.end()) {
+          const bool grad = tensor.defined() && tensor.requires_grad();
+          tensor = value->second.to(tensor.defined() ? tensor.device() : Device::cpu).requires_grad_(grad);
+        } else if (tensor.defined() || !parts.empty()) {
+          put_back(name, tensor, parts);
+        }
+      });
+}
+
 Training& Training::keep(const std::string& name, const Tensor& tensor) {
   return keep(
       name,
       [tensor] {
-        return Dict{{"", tensor}};
+        return tensor.defined() ? Dict{{"", tensor}} : Dict{};
       },
       [tensor, name](const Dict& parts) {
-        const Tensor& saved = only(parts, name);
-        if (saved.shape() != tensor.shape() || saved.dtype() != tensor.dtype()) {
-          throw IoError(fmt::format("--resume: the checkpoint's \"{}\" is {} {}, here it is {} {}; leave out --resume",
-                                    name, cr::name(saved.dtype()), to_string(saved.shape()), cr::name(tensor.dtype()),
-                                    to_string(tensor.shape())));
-        }
-        tensor.detach().copy_(saved);
+        if (tensor.defined()) put_back(name, tensor, parts);
       });
 }
 
@@ -247,13 +287,17 @@ Training::Step Training::begin() {
   s.progress.begin_at(s.step);
   s.started = s.chapter->seconds();
   if (s.step >= s.total) return Step(nullptr);
-  s.running = true;
   enter_training();
   return Step(this);
 }
 
 int64_t Training::Step::operator*() const { return run_->state_->step; }
 bool Training::Step::operator!=(const Step& end) const { return run_ != end.run_; }
+
+// The loop is left: through its end, by `break`, or by what its body throws.
+Training::Step::~Step() {
+  if (run_) leave_training();
+}
 
 Training::Step& Training::Step::operator++() {
   State& s = *run_->state_;
@@ -265,11 +309,11 @@ Training::Step& Training::Step::operator++() {
   // twenty-first.
   bool due = now - s.chapter->last_checkpoint >= s.chapter->options.checkpoint_every || (over && now - s.started >= 1);
   if (due || interrupted()) s.save();
-  if (over || interrupted()) {
-    s.running = false;
+  // Also out of a loop around this one: its step has not come to its end and must not be saved as if it had.
+  if (interrupted()) throw Interrupted{interrupted()};
+  if (over) {
     leave_training();
     run_ = nullptr;
-    throw_if_interrupted();
   }
   return *this;
 }

@@ -41,8 +41,10 @@ class Training {
   Training(Training&&) noexcept;
   ~Training();
 
-  // Keeps numbers. Tensors are handles: their numbers are written at each checkpoint and put back in place on resume.
-  // C++ variables are kept by reference and have to outlive the loop.
+  // Keeps numbers, which are written at each checkpoint and put back in place on resume. Variables are kept by reference
+  // and have to outlive the loop; so a tensor may be given another value, as by `w = w - lr * g`. Of a tensor that has no
+  // name of its own, the handle is kept.
+  Training& keep(const std::string& name, Tensor& tensor);
   Training& keep(const std::string& name, const Tensor& tensor);
   Training& keep(const std::string& name, double& number);
   Training& keep(const std::string& name, int64_t& number);
@@ -54,9 +56,7 @@ class Training {
 
   // A model: its tensors, and the generators of its layers, such as those of Dropout.
   template <nn::Model M> Training& keep(const std::string& name, M& model) {
-    nn::visit_tensors(name, model, [&](const std::string& part, const Tensor& tensor) {
-      if (tensor.defined()) keep(part, tensor);
-    });
+    nn::visit_tensors(name, model, [&](const std::string& part, auto& tensor) { keep(part, tensor); });
     nn::visit_all<Generator>(name, model, [&](const std::string& part, auto& generator) {
       if constexpr (!std::is_const_v<std::remove_reference_t<decltype(generator)>>) keep(part, generator);
     });
@@ -99,6 +99,9 @@ class Training {
   // when it is due. Throw IoError when a checkpoint is damaged or cannot be written, Interrupted after Ctrl-C.
   class Step {
    public:
+    ~Step();
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
     int64_t operator*() const;
     Step& operator++();
     bool operator!=(const Step& end) const;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 #include <system_error>
+#include <tuple>
 
 #include "tensor/error.hpp"
 
@@ -44,18 +45,23 @@ std::string resolve(std::string path) {
 AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(path)) {
   // Renaming over a device such as /dev/null would replace it by a file.
   struct stat info;
-  if (::stat(target_.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    throw IoError("cannot write " + path_ + ": it exists and is not a plain file");
+  const bool exists = ::stat(target_.c_str(), &info) == 0;
+  if (exists && !S_ISREG(info.st_mode)) throw IoError("cannot write " + path_ + ": it exists and is not a plain file");
 
-  // The process id and a count keep two writers apart.
+  // The process id and a count keep two writers apart. In a container the same two may come again, and meet what a
+  // killed writer left: then the next count will do.
   static std::atomic<unsigned> count{0};
-  const std::string unique = std::to_string(::getpid()) + "-" + std::to_string(count++);
-  temporary_ = target_ + std::string(kTemporary) + unique;
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
-    temporary_.clear();
-    fail(errno);
+  for (int attempt = 0; descriptor_ < 0; ++attempt) {
+    temporary_ = target_ + std::string(kTemporary) + std::to_string(::getpid()) + "-" + std::to_string(count++);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && (errno != EEXIST || attempt == 1000)) {
+      const int error_number = errno;
+      temporary_.clear();
+      fail(error_number);
+    }
   }
+  // Who may read the old file may read the new one.
+  if (exists) std::ignore = ::fchmod(descriptor_, info.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
@@ -87,18 +93,26 @@ void AtomicFile::commit() {
 
   // The new name is an entry of the folder, which the disk must learn of too. Where folders cannot be opened or synced
   // the file is complete all the same.
-  int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
+  sync_folder(folder_of(target_));
 }
 
-bool is_temporary(const std::string& path) {
+void sync_folder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+std::string target_of_temporary(const std::string& path) {
   const size_t at = path.rfind(kTemporary);
-  if (at == std::string::npos) return false;
+  if (at == std::string::npos) return {};
   const std::string rest = path.substr(at + kTemporary.size());
-  return !rest.empty() && rest.find_first_not_of("0123456789-") == std::string::npos;
+  const size_t middle = rest.find('-');
+  auto number = [](const std::string& digits) {
+    return !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (middle == std::string::npos || !number(rest.substr(0, middle)) || !number(rest.substr(middle + 1))) return {};
+  return path.substr(0, at);
 }
 
 void write_file(const std::string& path, std::string_view text) {

@@ -42,8 +42,12 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
-// Does `path` look like the temporary name of a file being written? If its writer was killed, it was left behind.
-bool is_temporary(const std::string& path);
+// If `path` is the temporary name of a file being written, the name it would have got; else "". A writer that was killed
+// leaves such a file behind.
+std::string target_of_temporary(const std::string& path);
+
+// Waits until a folder's entries are on the disk; what cannot be synced is left.
+void sync_folder(const std::string& folder);
 
 // Write `text` as the whole of `path`, atomically.
 void write_file(const std::string& path, std::string_view text);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "io/atomic_file.hpp"
 #include "io/safetensors.hpp"
 
 namespace cr::io {
@@ -97,7 +98,8 @@ std::vector<int64_t> CheckpointSeries::steps() const {
     const char *first = file.data() + start.size(), *last = file.data() + file.size() - kEnding.size();
     int64_t step = 0;
     auto [end, error] = std::from_chars(first, last, step);
-    if (error == std::errc() && end == last && step >= 0) steps.push_back(step);
+    if (error == std::errc() && end == last && step >= 0 && std::to_string(step) == std::string(first, last))
+      steps.push_back(step);
   }
   std::sort(steps.rbegin(), steps.rend());
   return steps;
@@ -105,7 +107,8 @@ std::vector<int64_t> CheckpointSeries::steps() const {
 
 void CheckpointSeries::save(int64_t step, const Checkpoint& checkpoint) {
   std::error_code error;
-  std::filesystem::create_directories(folder_, error);
+  const bool fresh = std::filesystem::create_directories(folder_, error);
+  if (fresh) sync_folder(folder_ + "/..");
   if (error) throw IoError("cannot write " + path(step) + ": " + error.message());
   save_checkpoint(path(step), checkpoint);
   for (int64_t other : steps()) {

@@ -97,7 +97,7 @@ TEST_CASE("a claim that does not hold, is NaN, or is not reached fails the run")
 
 TEST_CASE("exit statuses tell mistakes of the user from mistakes of the author") {
   for (auto [misuse, status] :
-       {std::pair{"twice", 70}, {"unlisted", 70}, {"bug", 70}, {"memory", 2}, {"figure-sizes", 2}}) {
+       {std::pair{"twice", 70}, {"unlisted", 70}, {"one-file", 70}, {"bug", 70}, {"memory", 2}, {"figure-sizes", 2}}) {
     Run run = run_program({"--quick", "--misuse", misuse});
     INFO(misuse << ": " << run.err);
     CHECK(run.status == status);

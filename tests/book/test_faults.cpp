@@ -42,7 +42,7 @@ static std::vector<fs::path> checkpoints(const fs::path& out) {
 // A run that saves after every update is killed again and again, each time a random moment after it has begun, and goes
 // on from what it finds. What it arrives at in the end has the bits of a run that nobody disturbed.
 TEST_CASE("killed at sixty random moments, a run ends with the same bits") {
-  const std::vector<std::string> options = {"--quick", "--seed", "5", "--steps", "20", "--updates", "4000"};
+  const std::vector<std::string> options = {"--quick", "--seed", "5", "--steps", "20", "--updates", "20000"};
   Run unbroken = run_program(options);
   REQUIRE(unbroken.status == 0);
 
@@ -55,7 +55,7 @@ TEST_CASE("killed at sixty random moments, a run ends with the same bits") {
     if (resuming) arguments.push_back("--resume");
     Running running(CHAINRULE_PROGRAM, arguments, folder);
     REQUIRE(running.wait_for("By hand first"));
-    usleep(static_cast<useconds_t>(1000 + random.uniform_double() * 60000));
+    usleep(static_cast<useconds_t>(1000 + random.uniform_double() * 25000));
     running.send(SIGKILL);
     Run killed = running.finish();
     REQUIRE(killed.status == 128 + SIGKILL);
@@ -92,18 +92,22 @@ static Run stopped_run(const std::vector<std::string>& options, std::shared_ptr<
 static const std::vector<std::string> kLong = {"--quick", "--seed", "6", "--updates", "20000"};
 
 TEST_CASE("of a damaged checkpoint the one before is used, and the damaged one is named") {
-  const std::vector<std::string> options = {"--quick", "--seed", "6", "--steps", "100", "--updates", "2000"};
+  const std::vector<std::string> options = {"--quick", "--seed", "6", "--steps", "100", "--updates", "20000"};
   Run unbroken = run_program(options);
   Running running(CHAINRULE_PROGRAM, with(options, {"--checkpoint-every", "0"}));
   REQUIRE(running.wait_for("the network is training"));
-  usleep(30000);
+  std::vector<fs::path> of_net;
+  auto look = [&] {
+    of_net.clear();
+    for (const fs::path& file : checkpoints(running.out_folder())) {
+      if (file.filename().string().starts_with("net-") && file.extension() == ".safetensors") of_net.push_back(file);
+    }
+  };
+  while (of_net.size() < 2) look();
   running.send(SIGTERM);
   Run stopped = running.finish();
   REQUIRE(stopped.status == 128 + SIGTERM);
-  std::vector<fs::path> of_net;
-  for (const fs::path& file : checkpoints(stopped.folder->path())) {
-    if (file.filename().string().starts_with("net-")) of_net.push_back(file);
-  }
+  look();
   REQUIRE(of_net.size() == 2);
   auto step = [](const fs::path& file) { return std::stoi(file.stem().string().substr(4)); };
   const fs::path newest = step(of_net[0]) > step(of_net[1]) ? of_net[0] : of_net[1];
@@ -119,6 +123,45 @@ TEST_CASE("of a damaged checkpoint the one before is used, and the damaged one i
   CHECK(contains(resumed.out, "not usable: " + newest.string() + ": damaged"));
   CHECK(contains(resumed.out, "resumed net at updates " + std::to_string(std::min(step(of_net[0]), step(of_net[1])))));
   CHECK(essence(resumed) == essence(unbroken));
+}
+
+TEST_CASE("stopped in a training within a training, a run ends with the same bits") {
+  const std::vector<std::string> options = {"--quick", "--inner", "30000"};
+  Run unbroken = run_program(options);
+  REQUIRE(unbroken.status == 0);
+  Running running(CHAINRULE_PROGRAM, options);
+  REQUIRE(running.wait_for("the second inner training"));
+  running.send(SIGINT);
+  Run stopped = running.finish();
+  INFO(stopped.out << stopped.err);
+  REQUIRE(stopped.status == 128 + SIGINT);
+  Run resumed = run_program(with(options, {"--resume"}), stopped.folder);
+  INFO(resumed.out << resumed.err);
+  CHECK(resumed.status == 0);
+  CHECK(contains(resumed.out, "resumed inner-1 at steps"));
+  CHECK(essence(resumed) == essence(unbroken));
+  CHECK(checkpoints(stopped.folder->path()).empty());
+}
+
+TEST_CASE("what a run did not write it does not remove, and what an older run left it does") {
+  Run stopped = stopped_run(kLong);
+  const fs::path out = stopped.folder->path();
+  for (const char* name : {"report.tmp-2023-01-05", "notes.json.tmp-12-3", "results-quick.json.tmp-12-3"})
+    std::ofstream(out / name) << "mine";
+  Run anew = run_program({"--quick"}, stopped.folder);
+  CHECK(anew.status == 0);
+  CHECK(fs::exists(out / "report.tmp-2023-01-05"));
+  CHECK(fs::exists(out / "notes.json.tmp-12-3"));
+  CHECK_FALSE(fs::exists(out / "results-quick.json.tmp-12-3"));
+  CHECK(checkpoints(out).empty());
+
+  // A checkpoint of something else: the run says that it began anew.
+  fs::create_directories(out / "checkpoint");
+  std::ofstream(out / "checkpoint" / "other-007.safetensors") << "x";
+  Run none = run_program({"--quick", "--resume"}, stopped.folder);
+  CHECK(none.status == 0);
+  CHECK(contains(none.out, "was one of this run's; it began anew"));
+  CHECK(fs::exists(out / "checkpoint" / "other-007.safetensors"));
 }
 
 TEST_CASE("with no good checkpoint left, one line says so") {

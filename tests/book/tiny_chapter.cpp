@@ -55,6 +55,28 @@ static double train_net(Chapter& chapter) {
   return last;
 }
 
+// A training within each step of another, and one that is left early. The tensors get new values rather than new numbers.
+static double train_within(Chapter& chapter) {
+  chapter.section("One within another");
+  for (int64_t step : chapter.training("left early", 100)) {
+    if (step == 3) break;
+  }
+  Tensor w = vector({1});
+  Training outer = chapter.training("outer", 3);
+  outer.keep("w", w);
+  for (int64_t step : outer) {
+    Tensor v = w;
+    Training inner = chapter.training("inner-" + std::to_string(step), chapter.option("inner"));
+    inner.keep("v", v);
+    for (int64_t i : inner) {
+      v = v * 0.999 + 0.001 * static_cast<double>(step);
+      if (step == 1 && i == 5) chapter.print("the second inner training");
+    }
+    w = w + v;
+  }
+  return w.item();
+}
+
 void story(Chapter& chapter) {
   const std::string misuse = chapter.option("misuse");
 
@@ -86,7 +108,7 @@ void story(Chapter& chapter) {
     if (step == 99) chapter.print("step 99");
   }
 
-  const double loss = train_net(chapter);
+  const double loss = train_net(chapter), within = train_within(chapter);
 
   Table table = chapter.table({"name", "value", "ŷ"});
   table.row("height", heights.back(), 1);
@@ -102,10 +124,12 @@ void story(Chapter& chapter) {
   chapter.claim("published", "judged at full size only", misuse == "unjudged" ? 0 : 1, at_least(1), found,
                 {.at = Size::full});
   chapter.claim("net", "the network's last loss", loss, at_least(0), found, {.quick = at_least(0)});
+  chapter.claim("within", "where the nested trainings end", within, at_least(0), found, {.quick = at_least(0)});
   if (misuse != "unreached") chapter.claim("last", "the last one", 1, between(0, 1), identity);
   if (misuse == "twice") chapter.claim("two", "two is two", 2, near(2, 0), identity);
   if (misuse == "unlisted") chapter.claim("unlisted", "nobody said so", 2, near(2, 0), identity);
   if (misuse == "figure-sizes") chapter.figure("sizes", "two against three").line({1, 2}, {1, 2, 3}, "short");
+  if (misuse == "one-file") chapter.training("left/early", 1);
   if (misuse == "memory") throw std::bad_alloc();
   if (misuse == "bug") throw std::runtime_error("something odd");
 
@@ -124,11 +148,12 @@ int main(int argc, char** argv) {
                       .options = {{"misuse", "", "a mistake to make"},
                                   {"steps", book::PerSize{200, 300, 400}, "length of the walk", 1, 1000000000},
                                   {"updates", 20, "of the network", 1, 1000000},
+                                  {"inner", 10, "steps of a training within another", 1, 1000000},
                                   {"rate", 0.5, "a number", 0, 1},
                                   {"wait", "", "say when the walk begins"}},
                       .breaks = {{"forgotten-sign", "the gradient is added instead of subtracted"},
                                  {"mute", "a bug without a symptom"}},
-                      .claims = {"two", "low", "share", "published", "net", "last"},
+                      .claims = {"two", "low", "share", "published", "net", "within", "last"},
                       .data = "a file",
                       .full_needs = {"tiny/numbers-idx1-ubyte.gz"},
                       .headline = "low"},

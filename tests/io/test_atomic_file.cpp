@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -83,6 +84,28 @@ TEST_CASE("a symbolic link is followed", "[io]") {
   write_file(folder / "link", "new");
   CHECK(std::filesystem::is_symlink(folder / "link"));
   CHECK(read_file(folder / "real") == "new");
+}
+
+TEST_CASE("a leftover of a killed writer is in nobody's way, and a file keeps its mode", "[io]") {
+  TemporaryFolder folder;
+  for (int i = 0; i < 50; ++i)
+    write_file(folder / ("a.tmp-" + std::to_string(::getpid()) + "-" + std::to_string(i)), "");
+  write_file(folder / "a", "secret");
+  REQUIRE(::chmod((folder / "a").c_str(), 0600) == 0);
+  for (int i = 0; i < 60; ++i) write_file(folder / "a", "more");
+  struct stat info;
+  REQUIRE(::stat((folder / "a").c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  CHECK(folder.count() == 51);
+  CHECK(target_of_temporary("x/a.json.tmp-12-3") == "x/a.json");
+  for (const char* other : {"a", "a.tmp-", "a.tmp-1", "a.tmp-1-2-3", "a.tmp-2023-01-05", "a.tmp-x-1"})
+    CHECK(target_of_temporary(other).empty());
+
+  // A link to a file that is not there yet makes that file.
+  std::filesystem::create_symlink("made", folder / "dangling");
+  write_file(folder / "dangling", "x");
+  CHECK(std::filesystem::is_symlink(folder / "dangling"));
+  CHECK(read_file(folder / "made") == "x");
 }
 
 TEST_CASE("what cannot be written or read is said in one line", "[io]") {
