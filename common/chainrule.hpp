@@ -1,7 +1,8 @@
 // # Everything
 //
-// Tensors, gradients, functions of functions, models, optimisers, files and data in one line. A chapter adds
-// `book/chapter.hpp`; files of tensors are in `io/safetensors.hpp`, Armadillo's matrices in `ops/arma.hpp`.
+// Tensors, gradients, functions of functions, models, optimisers and data in one line. A chapter adds `book/chapter.hpp`;
+// each kind of file has a header of its own in `io/` (safetensors, npy, png, wav, zip, idx, events); Armadillo's matrices
+// are in `ops/arma.hpp`.
 #pragma once
 
 #include "autograd/anomaly.hpp"

@@ -48,6 +48,7 @@ def chapter(site, folder, number, page, sources):
     if not question:
         site.error(readme, 1, "no question: the first paragraph under the title asks what the chapter answers")
     place = prose.Place(readme, [n for n, _ in question], page, site)
+    page.asks = prose.plain(" ".join(t for _, t in question))
     runs = [("", results.runs.get("default"))]
     if f"./run {number} --full" in site.text(readme):              # a chapter without real data has no such run
         runs.append((" --full", results.runs.get("full")))
@@ -248,8 +249,8 @@ def home(site, page, chapters, documents):
         document(site, "docs/index.md", page)
     else:
         page.body.append(title(page.title))
-    items = "".join(f'<li><a href="{p.path}"><span class="number">{int(n)}</span><span>{escape(p.title)}</span></a></li>'
-                    for n, p in chapters)
+    items = "".join(f'<li><a href="{p.path}"><span class="number">{int(n)}</span><span>{escape(p.title)}'
+                    f'<small>{escape(p.asks)}</small></span></a></li>' for n, p in chapters)
     page.body.append(f'<ol class="chapters wide">{items}</ol>\n')
     links = " · ".join(f'<a href="{p.path}">{escape(p.title)}</a>' for p in documents)
     page.body.append(f'<p class="chips also"><span>{links}</span></p>\n' if links else "")

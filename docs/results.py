@@ -95,7 +95,7 @@ def chip(run):
     else:
         judged = [c for c in run["claims"] if c.get("judged", True)]
         best = [c for c in judged if c["id"] == run.get("headline")] or [c for c in judged if c.get("at") == run["size"]]
-        parts = [run.get("data", ""), time, number_text(best[0]) if best else ""]
+        parts = [run.get("data", ""), time, number_text(best[0]) if best and best[0].get("unit") else ""]    # bare, a number says nothing
     return ", ".join(filter(None, parts))
 
 

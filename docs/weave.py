@@ -56,6 +56,7 @@ class Page:
     anchors: dict = field(default_factory=dict)      # (source file, anchor there) -> id on this page
     contents: list = field(default_factory=list)     # (level, heading, place, id)
     sections: list = field(default_factory=list)     # for the search: [title, id, text]
+    asks: str = ""                                   # a chapter's question
     questions: list = field(default_factory=list)    # the claims and figures that each one hides
     asked: list = field(default_factory=list)        # the questions that hide what comes now
 

@@ -300,6 +300,8 @@ int64_t draw_digit(std::span<float> pixels, const Generator& generator, int64_t 
 }
 
 Dataset make_digits(int64_t n, const Generator& generator, int64_t first, const DigitOptions& options) {
+  if (first < 0 || first > INT64_MAX - std::max<int64_t>(n, 0))
+    throw IndexError("make_digits: there are no images from " + std::to_string(first) + " on");
   Dataset digits{empty({n, kDigitSize, kDigitSize}), empty({n}, DType::int64)};
   float* images = digits.inputs.mutable_data<float>();
   int64_t* labels = digits.targets.mutable_data<int64_t>();

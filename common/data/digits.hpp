@@ -37,7 +37,7 @@ struct DigitOptions {
 //
 //     Dataset train = make_digits(10000, Generator(1)), test = make_digits(2000, Generator(1), 10000);
 //
-// Throws ShapeError for a negative n, Error for options out of range.
+// Throws ShapeError for a negative n, IndexError for a negative first, Error for options out of range.
 Dataset make_digits(int64_t n, const Generator& generator, int64_t first = 0, const DigitOptions& options = {});
 
 // The label of image `index`, without drawing it.

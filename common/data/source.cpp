@@ -14,8 +14,7 @@ Source::Source(const std::string& folder, const std::string& name, const std::ve
   std::string place = folder;
   if (const char* environment = std::getenv("CHAINRULE_DATA"); place.empty() && environment) place = environment;
   if (place.empty())
-    throw IoError(name + ": no place to look in; ./run data " + name +
-                  " fetches it, --data DIR or CHAINRULE_DATA=DIR says where DIR/" + name + " lies");
+    throw IoError(name + ": no folder was named, and CHAINRULE_DATA names none; ./run data " + name + " fetches it");
   places_.push_back(place + "/" + name);
   for (const std::string& other : or_else) places_.push_back(place + "/" + other);
   places_.push_back(place);
@@ -35,7 +34,7 @@ std::string Source::get(const std::string& file) const {
   std::string path = find(file);
   if (path.empty())
     throw IoError(name_ + ": no " + file + " in " + places_.front() + " or " + places_.back() + "; ./run data " +
-                  name_ + " fetches it, --data DIR or CHAINRULE_DATA=DIR says where it lies");
+                  name_ + " fetches the data set, and CHAINRULE_DATA=DIR or --data DIR says where it lies");
   return path;
 }
 

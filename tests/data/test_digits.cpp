@@ -118,6 +118,8 @@ TEST_CASE("an image is dark ink on white paper, away from the edge", "[digits]")
 TEST_CASE("no digits, and digits that cannot be", "[digits]") {
   CHECK(make_digits(0, Generator(1)).size() == 0);
   CHECK_THROWS_AS(make_digits(-1, Generator(1)), ShapeError);
+  CHECK_THROWS_AS(make_digits(1, Generator(1), -1), IndexError);
+  CHECK_THROWS_AS(make_digits(2, Generator(1), INT64_MAX - 1), IndexError);
   CHECK_THROWS_AS(make_digits(1, Generator(1), 0, {.min_pen = 0}), Error);
   CHECK_THROWS_AS(make_digits(1, Generator(1), 0, {.wobble = NAN}), Error);
 }
