@@ -304,4 +304,6 @@ TEST_CASE("the real MNIST", "[data]") {
   CHECK(sets.test.size() == 10000);
   CHECK(sets.train.targets.data<int64_t>()[0] == 5);
 }
+#else
+TEST_CASE("the real MNIST", "[data]") { SKIP("this build has no zlib"); }
 #endif
