@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from files import PIECE, Failure, reason, sound
+from files import PIECE, Failure, reason, sound, timed_out
 
 
 class Refused(Exception):
@@ -27,9 +27,14 @@ class Broken(Exception):
         self.after = after
 
 
+def one_line(text):
+    """A text in which a path may be as it likes: what no terminal shows is written as in a string literal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def say(text):
     """A line for the log, over the progress of a terminal."""
-    print(("\r\033[K" if sys.stderr.isatty() else "") + text, file=sys.stderr, flush=True)
+    print(("\r\033[K" if sys.stderr.isatty() else "") + one_line(text), file=sys.stderr, flush=True)
 
 
 def amount(size):
@@ -78,7 +83,11 @@ def addresses(entry):
         else:
             result.append(url)
     if mirror := os.environ.get("CHAINRULE_MIRROR"):
-        if urllib.parse.urlsplit(mirror).scheme not in ("http", "https"):
+        try:
+            host = urllib.parse.urlsplit(mirror).netloc
+        except ValueError:
+            host = ""
+        if not host or not mirror.startswith(("http://", "https://")):
             raise Failure(f"CHAINRULE_MIRROR is {mirror!r}, not an address that begins with http:// or https://")
         parts = [urllib.parse.urlsplit(url) for url in result]
         result = [mirror.rstrip("/") + p.path + ("?" + p.query if p.query else "") for p in parts]
@@ -160,7 +169,7 @@ def receive(response, file, done, most, progress, timeout):
         try:
             piece = response.read1(PIECE)
         except (OSError, http.client.HTTPException) as error:
-            raise Broken("stalls" if isinstance(error, TimeoutError) else reason(error))
+            raise Broken("stalls" if timed_out(error) else reason(error))
         if not piece:
             return done
         done += len(piece)

@@ -13,15 +13,17 @@ import difflib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from download import amount, download, duration, say  # noqa: E402
+from download import amount, download, duration, one_line, say  # noqa: E402
 from files import Failure, in_place, listed, reason, sound, sound_part, unpack, variants  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -94,11 +96,12 @@ def fetch(name, data_set, folder, options):
     with locked(folder / f".{name}.lock", name):
         lacking = [entry for entry in data_set["files"] if not in_place(final, entry)]
         if not lacking:
+            shutil.rmtree(work, ignore_errors=True)
             say(f"{name}: there, in {final}")
             return
         say(f"{name}: {data_set['what']}; licence: {data_set['licence']}")
         new = work / "new"
-        shutil.rmtree(new, ignore_errors=True)
+        put_back(new, work, lacking)
         new.mkdir(parents=True)
         try:
             if options.source:
@@ -107,18 +110,40 @@ def fetch(name, data_set, folder, options):
             else:
                 get(name, lacking, work, new, options)
             if not (final / "SOURCE.txt").exists():
-                (new / "SOURCE.txt").write_text(source_text(name, data_set))
-            os.sync()
+                (new / "SOURCE.txt").write_text(source_text(name, data_set), encoding="utf-8")
+            flush(new)
             if final.exists():
                 add(new, final)
             else:
                 os.rename(new, final)
             shutil.rmtree(work)
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            put_back(new, work, [] if options.source else lacking)
             if work.exists() and not any(work.iterdir()):
                 work.rmdir()
         say(f"{name}: in {final}")
+
+
+def put_back(new, work, entries):
+    """Erases `new`. Downloads in it go back to `work`; what was unpacked comes of an archive that is there still."""
+    for entry in entries:
+        if "unpack" not in entry and (new / entry["name"]).is_file():
+            os.replace(new / entry["name"], work / entry["name"])
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def flush(folder):
+    """Has the disk hold what is in a folder, before it gets the name under which it counts as whole."""
+    with ThreadPoolExecutor(16) as threads:  # fsync waits long for little: one after another, thousands take minutes
+        list(threads.map(flush_one, [*folder.rglob("*"), folder]))
+
+
+def flush_one(path):
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def get(name, entries, work, new, options):
@@ -157,6 +182,64 @@ def source_text(name, data_set):
     return "\n".join([f"{name}: {data_set['what']}", f"licence: {data_set['licence']}", "from:", *urls, ""])
 
 
+# --- the manifest --------------------------------------------------------------------------------------------------------
+
+# What it must look like. A name with a "?" may be missing, unless `needs` asks for it.
+PLAIN = re.compile(r"[\w-][\w.-]*")
+CONTENT = {"size": int, "sha256": str}
+PART = {"member": str, "to": str, "?suffix": str, "?files": int, "?size": int, "?at_most": int, "?sha256": str}
+ENTRY = {"name": PLAIN, "urls": [str], "?size": int, "?at_most": int, "?sha256": str, "?content": CONTENT, "?unpack": [PART]}
+DATA_SET = {"what": str, "licence": str, "files": [ENTRY]}
+
+
+def fit(value, shape, where):
+    """Refuses a value that has another shape."""
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            raise Failure(f"{where} is no object")
+        for key, inner in shape.items():
+            name = key.lstrip("?")
+            if name in value:
+                fit(value[name], inner, f"{where}, {name}")
+            elif name == key:
+                raise Failure(f"{where} has no {name}")
+    elif isinstance(shape, list):
+        if not isinstance(value, list) or not value:
+            raise Failure(f"{where} is no list of something")
+        for i, item in enumerate(value):
+            fit(item, shape[0], f"{where} {i + 1}")
+    elif isinstance(shape, re.Pattern):
+        if not isinstance(value, str) or not shape.fullmatch(value):
+            raise Failure(f"{where} is no plain name")
+    elif type(value) is not shape or shape is int and value <= 0:
+        raise Failure(f"{where} is no {'text' if shape is str else 'whole number above 0'}")
+
+
+def needs(item):
+    """What says whether a file, or a part of an archive, is the right one and not too large."""
+    if "files" in item:
+        return {"suffix", "at_most"}
+    if "sha256" in item or "urls" in item and "unpack" not in item:
+        return {"size", "sha256"}
+    return {"at_most"}
+
+
+def read_manifest(path):
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        fit(manifest, {}, "the manifest")
+        for name, data_set in manifest.items():
+            fit(name, PLAIN, repr(name))
+            fit(data_set, DATA_SET, name)
+            for entry in data_set["files"]:
+                for item in [entry, *entry.get("unpack", [])]:
+                    if lacking := needs(item) - item.keys():
+                        raise Failure(f"{name}, {entry['name']} has no {' and no '.join(sorted(lacking))}")
+    except (OSError, ValueError, RecursionError, Failure) as error:
+        raise Failure(f"{path}: {reason(error)}")
+    return manifest
+
+
 # --- the command ---------------------------------------------------------------------------------------------------------
 
 
@@ -168,12 +251,23 @@ def overview(manifest, folder):
         most = "<" if any("size" not in entry for entry in data_set["files"]) else ""
         state = "there" if count == len(data_set["files"]) else "in part" if count else "-"
         print(f"{name:<18} {most + amount(size):>8}  {state:<7} {data_set['licence']:<22} {data_set['what']}")
-    print(f"\n./run data NAME... brings them to {folder}; a README with their sources lies beside manifest.json")
+    print(f"\n./run data NAME... brings them to {one_line(str(folder))}; a README with their sources lies beside manifest.json")
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise Failure(f"{message} (./run data --help)")
+
+
+def number(kind, least, most):
+    def read(text):
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    read.__name__ = "number"
+    return read
 
 
 def parse(arguments):
@@ -182,9 +276,12 @@ def parse(arguments):
     parser.add_argument("names", nargs="*", metavar="NAME", help="data sets; without any, a list")
     parser.add_argument("--data", metavar="DIR", type=Path, help="where they go, each in a folder of its own")
     parser.add_argument("--from", metavar="DIR", dest="source", type=Path, help="verify and take copies from there")
-    parser.add_argument("--timeout", metavar="S", type=float, default=30, help="a server silent for so long stalls (30)")
-    parser.add_argument("--tries", metavar="N", type=int, default=4, help="rounds in which nothing more came (4)")
-    parser.add_argument("--retry-wait", metavar="S", type=float, default=1, help="the first pause; each is twice as long (1)")
+    parser.add_argument("--timeout", metavar="S", type=number(float, 0.01, 86400), default=30,
+                        help="a server silent for so long stalls (30)")
+    parser.add_argument("--tries", metavar="N", type=number(int, 1, 1000), default=4,
+                        help="rounds in which nothing more came (4)")
+    parser.add_argument("--retry-wait", metavar="S", type=number(float, 0, 86400), default=1,
+                        help="the first pause; each is twice as long (1)")
     parser.add_argument("--manifest", metavar="FILE", type=Path, default=HERE / "manifest.json", help="another list")
     options = parser.parse_args(arguments)
     options.data = options.data or Path(os.environ.get("CHAINRULE_DATA") or HERE)
@@ -203,12 +300,13 @@ def main(arguments):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     options = parse(arguments)
-    try:
-        manifest = json.loads(options.manifest.read_text())
-    except (OSError, ValueError) as error:
-        raise Failure(f"{options.manifest}: {reason(error)}")
+    manifest = read_manifest(options.manifest)
     if not options.names:
-        overview(manifest, options.data)
+        try:
+            overview(manifest, options.data)
+            sys.stdout.flush()
+        except BrokenPipeError:  # who reads it has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for name in options.names:
         if name not in manifest:
             near = difflib.get_close_matches(name, manifest, 1, 0.4)
@@ -218,7 +316,7 @@ def main(arguments):
         raise Failure(f"--from: {options.source} is not a folder")
     for name in dict.fromkeys(options.names):
         try:
-            fetch(name, manifest[name], options.data.resolve(), options)
+            fetch(name, manifest[name], options.data.absolute(), options)
         except OSError as error:
             raise Failure(f"{name}: {error.filename or options.data}: {error.strerror or error}")
 
@@ -230,6 +328,9 @@ def command(arguments):
     except Failure as failure:
         say(f"run data: {failure}")
         return 2
+    except OSError as error:
+        say(f"run data: {error.filename or 'stdout'}: {reason(error)}")
+        return 2
     except Stopped as stopped:
         say("run data: stopped; what came so far is kept, and the same command goes on from there")
         return 128 + stopped.args[0]
@@ -237,4 +338,5 @@ def command(arguments):
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(command(sys.argv[1:]))

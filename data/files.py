@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import socket
 import tarfile
 import zipfile
 import zlib
@@ -14,8 +15,12 @@ class Failure(Exception):
     """The request cannot be carried out; the message is one line."""
 
 
+def timed_out(error):
+    return isinstance(error, (TimeoutError, socket.timeout))  # the same from Python 3.10 on
+
+
 def reason(error):
-    if isinstance(error, TimeoutError):
+    if timed_out(error):
         return "does not answer"
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
@@ -61,7 +66,7 @@ def sound_part(folder, part, look=True):
     sha = hashlib.sha256()
     for name, file in files:
         with open(file, "rb") as stream:
-            sha.update(f"{digest(stream, part['at_most'])[1]}  {name}\n".encode())
+            sha.update(f"{digest(stream, part['at_most'])[1]}  {name}\n".encode(errors="surrogateescape"))
     return sha.hexdigest() == part["sha256"]
 
 

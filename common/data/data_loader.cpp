@@ -204,19 +204,29 @@ DataLoader::Iterator DataLoader::begin() {
   return Iterator(this);
 }
 
+DataLoader::Iterator::Iterator(DataLoader* loader) : loader_(loader) {
+  ++*this;
+  loader->in_loop_ = true;
+}
+
 // The old batch goes first, so that its memory can serve for a new one.
 DataLoader::Iterator& DataLoader::Iterator::operator++() {
   batch_ = {};
-  if (loader_->batch_ == loader_->batches_) loader_ = nullptr;
-  else batch_ = loader_->take();
+  if (loader_->batch_ < loader_->batches_) {
+    batch_ = loader_->take();
+  } else {
+    loader_->in_loop_ = false;
+    loader_ = nullptr;
+  }
   return *this;
 }
 
 std::map<std::string, Tensor> DataLoader::state_dict() const {
   const RandomState& random = generator_.state();
-  const int64_t numbers[] = {static_cast<int64_t>(random.seed), static_cast<int64_t>(random.stream), epoch_, batch_,
-                             batches_};
-  Tensor state = empty({5}, DType::int64);
+  const int64_t numbers[] = {
+      static_cast<int64_t>(random.seed), static_cast<int64_t>(random.stream), epoch_, batch_, batches_,
+      in_loop_ || continue_epoch_};
+  Tensor state = empty({std::ssize(numbers)}, DType::int64);
   std::copy(std::begin(numbers), std::end(numbers), state.mutable_data<int64_t>());
   return {{"loader", state}};
 }
@@ -224,7 +234,7 @@ std::map<std::string, Tensor> DataLoader::state_dict() const {
 void DataLoader::load_state_dict(const std::map<std::string, Tensor>& state) {
   const auto found = state.find("loader");
   if (found == state.end() || !found->second.defined() || found->second.dtype() != DType::int64 ||
-      found->second.shape() != Shape{5})
+      found->second.shape() != Shape{6})
     throw Error("DataLoader: the state is not one that a loader saved");
   const Tensor numbers = found->second.contiguous();
   const int64_t* n = numbers.data<int64_t>();
@@ -234,7 +244,7 @@ void DataLoader::load_state_dict(const std::map<std::string, Tensor>& state) {
   if (worker_ && worker_->busy()) worker_->finish();
   generator_.set_state({static_cast<uint64_t>(n[0]), static_cast<uint64_t>(n[1]), 0});
   epoch_ = n[2], batch_ = n[3];
-  continue_epoch_ = true;
+  continue_epoch_ = n[5] != 0;
   ordered_epoch_ = -1;
 }
 

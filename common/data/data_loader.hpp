@@ -8,7 +8,8 @@
 //       for (auto& [x, y] : loader) { … }                  // x (64, 28, 28), y (64,)
 //
 // The order is a function of the generator and the number of the epoch, not of threads or of what was read before. So
-// two integers say where a run stands, and a run resumed there sees what it would have seen.
+// the numbers of epoch and batch, and whether a loop is under way, say where a run stands; one that is resumed there sees
+// what it would have seen.
 #pragma once
 
 #include <cstdint>
@@ -54,10 +55,16 @@ class DataLoader {
   // Batches in an epoch.
   int64_t size() const { return batches_; }
 
-  // A loop over an epoch. The first one begins where `load_state_dict` put us, any other at the next epoch's start; a
-  // loop left early is an epoch ended early. An iterator moves the loader itself: one loop at a time.
+  // A loop over an epoch. It begins at the next epoch's start: a loop left early is an epoch ended early. Only after
+  // `load_state_dict` of a state saved within a loop does it do the rest of that one. An iterator moves the loader
+  // itself: one loop at a time, and none that outlives the loader.
   class Iterator {
    public:
+    ~Iterator() {
+      if (loader_) loader_->in_loop_ = false;
+    }
+    Iterator(const Iterator&) = delete;
+    Iterator& operator=(const Iterator&) = delete;
     Batch& operator*() { return batch_; }
     Batch* operator->() { return &batch_; }
     Iterator& operator++();
@@ -65,7 +72,7 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    explicit Iterator(DataLoader* loader) : loader_(loader) { ++*this; }
+    explicit Iterator(DataLoader* loader);
     DataLoader* loader_;
     Batch batch_;
   };
@@ -79,8 +86,9 @@ class DataLoader {
   int64_t epoch() const { return epoch_; }
   int64_t batch() const { return batch_; }
 
-  // Position, seed and stream, to be saved with a checkpoint: after it is loaded, the batch behind the last one handed
-  // out comes next. `load_state_dict` throws Error when the state is not a loader's of as many batches.
+  // Position, seed and stream, to be saved with a checkpoint, within a loop or outside: after it is loaded, loops and
+  // `next` give what they would have given here. `load_state_dict` throws Error when the state is not a loader's of as
+  // many batches.
   std::map<std::string, Tensor> state_dict() const;
   void load_state_dict(const std::map<std::string, Tensor>& state);
 
@@ -104,7 +112,8 @@ class DataLoader {
   Generator generator_;
   int64_t batches_ = 0;
   int64_t epoch_ = 0, batch_ = 0;
-  bool continue_epoch_ = false;  // the next loop goes on within the epoch
+  bool in_loop_ = false;         // an iterator is under way
+  bool continue_epoch_ = false;  // one was in the state we loaded: the next loop goes on within the epoch
   int64_t ordered_epoch_ = -1;   // the epoch that `order_` is for
   std::vector<int64_t> order_;
   std::unique_ptr<Worker> worker_;  // none without prefetch

@@ -12,6 +12,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -309,9 +310,10 @@ class Downloads(Case):
         with contextlib.redirect_stderr(out):
             status = fetch.command(["a", "--manifest", str(self.root / "manifest.json")])
         self.assertEqual((status, (self.data / "a/f").read_bytes() == BYTES), (0, True), out.getvalue())
-        os.environ["CHAINRULE_MIRROR"] = "nonsense"
         subprocess.run(["rm", "-rf", self.data], check=True)
-        self.fails("CHAINRULE_MIRROR is 'nonsense'")
+        for mirror in ("nonsense", "http://[", "https://"):
+            os.environ["CHAINRULE_MIRROR"] = mirror
+            self.fails("CHAINRULE_MIRROR is " + re.escape(repr(mirror)))
 
     def test_what_is_there_stays(self):
         self.manifest()
@@ -355,6 +357,25 @@ class Interrupted(Case):
             self.works()
             self.assertEqual(self.server.asked[-1], ("/one/f", "bytes=50000-"))
             subprocess.run(["rm", "-rf", self.data], check=True)
+
+    # A signal after the download, on the way to the disk; and no chance to do anything more, at the same place.
+    def test_stopped_with_all_there(self):
+        self.manifest()
+        with unittest.mock.patch("fetch.flush", side_effect=fetch.Stopped(2)):
+            self.assertEqual(self.run_data("a")[0], 130)
+        self.assertEqual(self.part().read_bytes(), BYTES)
+        self.server.asked.clear()
+        (self.part().parent / "new").mkdir()
+        os.rename(self.part(), self.part().parent / "new/f")
+        self.works()
+        self.assertEqual(self.server.asked, [])
+
+    def test_killed_with_all_in_place(self):
+        self.manifest()
+        self.works()
+        self.part().parent.mkdir()
+        (self.part().parent / "f.state").write_text("{}")
+        self.works()
 
     def test_two_at_once(self):
         first = self.half()
@@ -402,6 +423,17 @@ class Disks(Case):
         if subprocess.run([sys.executable, DATA / "fetch.py", "--help"], capture_output=True, **nobody).returncode:
             self.skipTest("this is root, and a user without its rights cannot read this checkout")
         self.failing("^run data: a: .*data.*: Permission denied", **nobody)
+
+    def test_names_of_any_bytes(self):
+        self.manifest()
+        for name, shown in (("a\nb", r"a\\nb"), ("\udcff", r"\\udcff"), ("\033[31m", r"\\x1b\[31m")):
+            (self.root / name).write_text("a file")
+            self.data = self.root / name
+            status, out = self.run_data("a")
+            self.assertEqual(status, 2)
+            self.assertRegex(out.splitlines()[-1], f"^run data: a: .*/{shown}: (File exists|Not a directory)$")
+            process = self.start(stdout=subprocess.DEVNULL)
+            self.assertEqual((process.communicate()[1], process.returncode), ("", 0))
 
     def test_no_folder(self):
         self.manifest()
@@ -542,6 +574,9 @@ class Local(Case):
         (self.source / "a/x/b.txt").write_bytes(b"second")
         self.fails("x/ is not what the manifest says|x is not what the manifest says", "a", "--from", self.source)
         (self.source / "a/x/b.txt").unlink()
+        (self.source / "a/x/a.txt").rename(self.source / "a/x/\udcff.txt")
+        self.fails("x is not what the manifest says", "a", "--from", self.source)
+        (self.source / "a/x/\udcff.txt").rename(self.source / "a/x/a.txt")
         self.works("a", "--from", self.source, name="x/a.txt", content=b"first")
 
 
@@ -572,6 +607,56 @@ class Command(Case):
         self.assertEqual(self.run_data("--nonsense")[0], 2)
         (self.root / "manifest.json").write_text("{")
         self.assertEqual(self.run_data("a")[0], 2)
+
+    def test_numbers(self):
+        self.manifest()
+        for words in (("--retry-wait", "-1"), ("--retry-wait", "1e18"), ("--retry-wait", "nan"), ("--tries", "0"),
+                      ("--tries", "x"), ("--timeout", "-1"), ("--timeout", "0"), ("--timeout", "inf")):
+            with self.subTest(words):
+                self.fails(f"argument {words[0]}: ({words[1]} is not between|invalid number)", "a", *words)
+
+    def test_manifests_that_are_none(self):
+        whole = json.loads(self.manifest().read_text())["a"]
+        entry = whole["files"][0]
+
+        def other(**changes):  # ours, but for these of the file's entries
+            return {"a": {**whole, "files": [{k: v for k, v in {**entry, **changes}.items() if v is not None}]}}
+
+        part = {"member": "top/", "to": "x/", "suffix": ".txt", "files": 1, "at_most": 10}
+        for manifest, pattern in (
+            ([], "the manifest is no object"), (None, "the manifest is no object"), ({"x": 1}, "x is no object"),
+            ({"x": {"what": "w"}}, "x has no licence"), ({"../x": whole}, "no plain name"),
+            ({"a": {**whole, "files": []}}, "a, files is no list of something"), ({"a": {**whole, "what": 1}}, "a, what is no text"),
+            (other(name="../f"), "a, files 1, name is no plain name"), (other(name=None), "a, files 1 has no name"),
+            (other(urls="x"), "a, files 1, urls is no list"), (other(urls=[1]), "a, files 1, urls 1 is no text"),
+            (other(size="1"), "a, files 1, size is no whole number above 0"), (other(size=0), "no whole number above 0"),
+            (other(size=None), "a, f has no size"), (other(size=None, sha256=None, at_most=9), "a, f has no sha256 and no size"),
+            (other(content={}), "a, files 1, content has no size"), (other(unpack=[{}]), "unpack 1 has no member"),
+            (other(sha256=None, unpack=[part]), "a, f has no at_most"),
+            (other(unpack=[{**part, "sha256": "0", "files": None}]), "files is no whole number"),
+            (other(unpack=[{"member": "m", "to": "t", "sha256": "0"}]), "a, f has no size"),
+        ):
+            with self.subTest(pattern):
+                (self.root / "manifest.json").write_text(json.dumps(manifest))
+                self.fails(f"manifest.json: .*{pattern}")
+        (self.root / "manifest.json").write_text("[" * 100000)
+        self.fails("manifest.json: ")
+
+    def test_list_that_nobody_reads_on(self):
+        self.manifest()
+        ours, theirs = os.pipe()
+        os.close(ours)
+        process = self.start(stdout=theirs)
+        os.close(theirs)
+        self.assertEqual((process.communicate()[1], process.returncode), ("", 0))
+
+    def test_timeout_of_old(self):
+        class Old(OSError):  # before Python 3.10 a socket's timeout was no TimeoutError
+            pass
+
+        with unittest.mock.patch("socket.timeout", Old):
+            self.assertEqual(fetch.reason(Old("timed out")), "does not answer")
+        self.assertEqual(fetch.reason(socket.timeout()), "does not answer")
 
     def test_our_manifest(self):
         sets = json.loads((DATA / "manifest.json").read_text())

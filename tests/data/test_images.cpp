@@ -190,6 +190,12 @@ TEST_CASE("the real Omniglot", "[images]") {
   CHECK((ink > 0.02 && ink < 0.2));
 }
 
+#else
+
+TEST_CASE("Omniglot, drawing by drawing", "[images]") { SKIP("this build has no libpng"); }
+TEST_CASE("an Omniglot that is not", "[images]") { SKIP("this build has no libpng"); }
+TEST_CASE("the real Omniglot", "[images]") { SKIP("this build has no libpng"); }
+
 #endif
 
 TEST_CASE("the real CIFAR-10, or a piece of it", "[images]") {
@@ -216,6 +222,8 @@ TEST_CASE("real Fashion-MNIST, or its first 20 000", "[images]") {
     }
   SKIP("no fashion-mnist in CHAINRULE_DATA");
 }
+#else
+TEST_CASE("real Fashion-MNIST, or its first 20 000", "[images]") { SKIP("this build has no zlib"); }
 #endif
 
 #if CHAINRULE_SNDFILE
@@ -280,5 +288,12 @@ TEST_CASE("the real spoken digits", "[speech]") {
     for (int64_t digit = 0; digit < 10; ++digit)
       CHECK(std::count(part->digits.begin(), part->digits.end(), digit) * 10 == int64_t(part->digits.size()));
 }
+
+#else
+
+TEST_CASE("spoken digits: who says what, and which are for the test", "[speech]") {
+  SKIP("this build has no libsndfile");
+}
+TEST_CASE("the real spoken digits", "[speech]") { SKIP("this build has no libsndfile"); }
 
 #endif

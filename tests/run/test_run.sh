@@ -84,6 +84,7 @@ try 2 'report which chapter' "$run" report
 try 0 '^safetensors$' "$root/run" fuzz --list
 try 2 'no fuzzer "idy"; did you mean "idx"' "$root/run" fuzz idy
 try 2 'fuzz --seconds how many' "$root/run" fuzz --seconds x
+try 2 'fuzz --seconds how many' "$root/run" fuzz --seconds 0
 try 2 'no data set "mnits"; did you mean "mnist"' "$run" data mnits
 try 2 'how to: ./run new NN name' "$run" new neural
 try 2 'there is a chapter 05 already' "$run" new 5 other
