@@ -39,8 +39,8 @@ class Gunzip {
   std::unique_ptr<Stream> stream_;
 };
 
-// All bytes of a gzip file, of whatever length: up to 1032 times its own, and while memory grows with them two and a
-// half times as much.
+// All bytes of a gzip file, of whatever length: up to 1032 times its own, and while memory grows with them three
+// times as much.
 std::string gunzip(Bytes file, const std::string& name = "gzip");
 
 // The whole of a file, plain or gzip, as its first bytes tell. Throws IoError as `read_file` and `gunzip` do.
