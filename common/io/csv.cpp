@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
+#include <locale>
+#include <sstream>
 #include <system_error>
 #include <type_traits>
 
@@ -23,10 +24,11 @@ bool parse_number(std::string_view text, double& value) {
   text = text.substr(first, last - first + 1);
   if (text[0] == '+' && !text.starts_with("+-")) text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  // Too large and too small are one error, and leave `value` as it was. A number that rounds to 0 is 0. (In a language with
-  // a decimal comma `strtod` would stop at the point: in no case at so small a number.)
+  // Too large and too small are one error to `from_chars`, but not to a stream. What rounds to 0 is 0.
   if (error == std::errc::result_out_of_range) {
-    value = std::strtod(std::string(text).c_str(), nullptr);
+    std::istringstream in{std::string(text)};
+    in.imbue(std::locale::classic());
+    in >> value;
     return end == text.data() + text.size() && std::abs(value) < std::numeric_limits<double>::min();
   }
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(value);

@@ -55,17 +55,17 @@ class CsvTable {
   std::vector<uint32_t> lines_;  // of each row
 };
 
-// Reads a file in UTF-8 or any other encoding that contains ASCII; a byte-order mark is dropped, lines may end in CR LF,
-// empty ones are passed over. Throws IoError, one line with the file, line and column (in bytes, from 1), for a file
-// that is missing or too large, more than 65536 columns, a row of more or fewer cells than the first, a quote that is not closed or stands inside
-// a cell without quotes, and for bytes that no text holds: NUL, or a CR alone.
+// Reads a file in UTF-8 or any other encoding that contains ASCII; a byte-order mark is dropped, lines may end in CR
+// LF, empty ones are passed over. Throws IoError, one line with the file, line and column (in bytes, from 1), for a
+// file that is missing or too large, more than 65536 columns, a row of more or fewer cells than the first, a quote that
+// is not closed or stands inside a cell without quotes, and for bytes that no text holds: NUL, or a CR alone.
 CsvTable read_csv(const std::string& path, const CsvOptions& options = {});
 
 // The same from memory; `name` stands for the path in messages.
 CsvTable parse_csv(std::string_view text, const CsvOptions& options = {}, const std::string& name = "CSV");
 
-// Write a table, atomically: what `read_csv` then gives is the same, cell for cell. Throws IoError if the file cannot be
-// written, ShapeError if a row has not as many cells as there are columns.
+// Write a table, atomically: what `read_csv` then gives is the same, cell for cell. Throws IoError if the file cannot
+// be written, ShapeError if a row has not as many cells as there are columns.
 void write_csv(const std::string& path, const std::vector<std::string>& columns,
                const std::vector<std::vector<std::string>>& rows, const CsvOptions& options = {});
 

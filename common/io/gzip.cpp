@@ -80,8 +80,8 @@ void Gunzip::expect_end() {}
 std::string gunzip(Bytes file, const std::string& name) {
   Gunzip stream(file, name);
   if (file.size() < 18) throw IoError(name + ": the compressed data end early");
-  // The last four bytes are the length of the last member, so of most files: a guess, but of no more than can come. Then
-  // we grow as the data do.
+  // The last four bytes are the length of the last member, so of most files: a guess, but of no more than can come.
+  // Then we grow as the data do.
   const uint64_t guess = load_little<uint32_t>(file.data() + file.size() - 4);
   std::string text(static_cast<size_t>(std::min(guess, inflated_at_most(file.size()))), '\0');
   size_t done = 0;

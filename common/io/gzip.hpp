@@ -1,8 +1,9 @@
 // # gzip
 //
 // A file compressed by `gzip` (RFC 1952): a short header, the data as RFC 1951's *deflate* packs them, their checksum
-// and their length. Several such *members*, one behind the other, are a file too, of all their data. Deflate makes at most 1032 bytes of one. So a file of a kilobyte that claims to hold a gigabyte
-// lies, and no more memory is asked for than it can fill.
+// and their length. Several such *members*, one behind the other, are a file too, of all their data. Deflate makes at
+// most 1032 bytes of one. So a file of a kilobyte that claims to hold a gigabyte lies, and no more memory is asked for
+// than it can fill.
 #pragma once
 
 #include <cstddef>

@@ -65,8 +65,8 @@ Header parse_header(Bytes start, uint64_t available, const std::string& file) {
   return header;
 }
 
-// Convert the elements in `data` to those of `x` from `first` on. The loop over a type known to the compiler is as fast as
-// the memory.
+// Convert the elements in `data` to those of `x` from `first` on. The loop over a type known to the compiler is as fast
+// as the memory.
 void convert(const Header& header, Bytes data, Tensor& x, int64_t first, double scale, const std::string& file) {
   dispatch(x.dtype(), [&](auto to) {
     using To = decltype(to);

@@ -18,9 +18,9 @@
 
 namespace cr::io {
 
-// Reads a file of version 1, 2 or 3: bool, float16, float32 and float64 keep their type, integers become int64, so of one byte eight. Throws
-// IoError, one line, for a file that is missing, damaged, longer or shorter than it says; of elements of another type
-// (complex numbers, text, Python objects); or with an unsigned number that int64 cannot hold.
+// Reads a file of version 1, 2 or 3: bool, float16, float32 and float64 keep their type, integers become int64, so of
+// one byte eight. Throws IoError, one line, for a file that is missing, damaged, longer or shorter than it says; of
+// elements of another type (complex numbers, text, Python objects); or with an unsigned number that int64 cannot hold.
 Tensor read_npy(const std::string& path);
 
 // The same from memory; `name` stands for the path in messages.

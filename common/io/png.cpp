@@ -121,8 +121,8 @@ Picture decode(Bytes file, const PngOptions& options, const std::string& name) {
   if (static_cast<uint64_t>(pixels) * static_cast<uint64_t>(samples * bits) / 8 > inflated_at_most(file.size()))
     damaged(name, "it claims " + size + ", more than its bytes can hold");
 
-  // A pixel of less than 8 bits gets 8, a transparent colour becomes alpha. libpng would take a number beyond the palette
-  // for black, so its colours are looked up later.
+  // A pixel of less than 8 bits gets 8, a transparent colour becomes alpha. libpng would take a number beyond the
+  // palette for black, so its colours are looked up later.
   png_bytep rows = nullptr;
   size_t row_bytes = 0;
   int passes = 1;

@@ -84,7 +84,8 @@ int64_t sample_bytes(int format) {
 }
 
 // A RIFF file is a row of chunks: a name of four letters, a length, so many bytes, and one more if they are odd.
-// libsndfile makes do with a file that was cut, and reads what is left; we want to know. Returns the bytes of the samples.
+// libsndfile makes do with a file that was cut, and reads what is left; we want to know. Returns the bytes of the
+// samples.
 uint64_t check_chunks(Bytes file, const std::string& name) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   const bool big = text.starts_with("RIFX");
