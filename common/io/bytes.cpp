@@ -16,9 +16,11 @@ std::optional<uint64_t> bytes_for(const Shape& shape, uint64_t element_bytes) {
 }
 
 std::string quote(std::string_view name) {
+  size_t shown = std::min<size_t>(name.size(), 60);
+  while (shown > 0 && shown < name.size() && (name[shown] & 0xc0) == 0x80) --shown;  // not within a letter of UTF-8
   std::string text = "\"";
-  for (char c : name.substr(0, 60)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text + (name.size() > 60 ? "…\"" : "\"");
+  for (char c : name.substr(0, shown)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return text + (shown < name.size() ? "…\"" : "\"");
 }
 
 }  // namespace cr::io

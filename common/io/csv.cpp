@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
+#include <locale>
+#include <sstream>
 #include <system_error>
 #include <type_traits>
 
@@ -21,6 +24,13 @@ bool parse_number(std::string_view text, double& value) {
   text = text.substr(first, last - first + 1);
   if (text[0] == '+' && !text.starts_with("+-")) text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  // Too large and too small are one error to `from_chars`, but not to a stream. What rounds to 0 is 0.
+  if (error == std::errc::result_out_of_range) {
+    std::istringstream in{std::string(text)};
+    in.imbue(std::locale::classic());
+    in >> value;
+    return end == text.data() + text.size() && std::abs(value) < std::numeric_limits<double>::min();
+  }
   return error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
 }
 
@@ -45,14 +55,14 @@ class CsvParser {
 
   CsvTable parse(bool header) {
     if (text_.starts_with("\xef\xbb\xbf")) at_ = line_start_ = 3;
-    const size_t width = read_row();
-    if (width > kMaxColumns) fail(row_, std::to_string(width) + " columns, more than " + std::to_string(kMaxColumns));
+    const size_t width = read_row(kMaxColumns, "more than " + std::to_string(kMaxColumns) + " columns");
     if (header) name_columns(width);
     else {
       for (size_t i = 0; i < width; ++i) table_.columns_.push_back(std::to_string(i));
       if (width > 0) table_.lines_.push_back(static_cast<uint32_t>(row_.line));
     }
-    while (const size_t cells = read_row()) {
+    const std::string too_many = "a row of more cells than the first, which has " + std::to_string(width);
+    while (const size_t cells = read_row(width, too_many)) {
       if (cells != width)
         fail(row_, "a row of " + std::to_string(cells) + " cells; the first has " + std::to_string(width));
       table_.lines_.push_back(static_cast<uint32_t>(row_.line));
@@ -80,12 +90,14 @@ class CsvParser {
     table_.ends_.clear();
   }
 
-  // Append a row's cells to the table. Returns how many there were: 0 at the end of the file.
-  size_t read_row() {
+  // Append a row's cells to the table. Returns how many there were: 0 at the end of the file. `too_many` is the
+  // complaint about more than `most`.
+  size_t read_row(size_t most, const std::string& too_many) {
     while (at_ < text_.size() && at_line_end()) end_line();
     row_ = here();
     if (at_ == text_.size()) return 0;
     for (size_t cells = 1;; ++cells, ++at_) {
+      if (cells > most) fail(row_, too_many);
       if (text_.substr(at_, 1) == "\"") read_quoted();
       else read_plain();
       table_.ends_.push_back(static_cast<uint32_t>(table_.text_.size()));
@@ -267,6 +279,9 @@ void write_csv(const std::string& path, const std::vector<std::string>& columns,
   if (numbers.dim() != 2 || numbers.size(1) != static_cast<int64_t>(columns.size()))
     throw ShapeError("write_csv: " + to_string(numbers.shape()) + " numbers for " + std::to_string(columns.size()) +
                      " columns");
+  if (is_storage(numbers.dtype()))
+    throw DTypeError(std::string("write_csv: numbers must be float32, float64, int64 or bool, not ") +
+                     name(numbers.dtype()) + "; .to(DType::float32) first");
   const Tensor values = numbers.detach().contiguous();
   CsvWriter writer(path, columns, options);
   dispatch(values.dtype(), [&](auto type) {

@@ -6,7 +6,9 @@
 //     name,type,hp
 //     "Mr. Mime","Psychic, Fairy",40
 //
-// The whole table is kept as text. What a column means is for its reader to say, by the function it asks with.
+// The whole table is kept as text. What a column means is for its reader to say, by the function it asks with. A table
+// takes five bytes for each of the file at most (a comma ends a cell, and each cell's end is kept in four bytes), and
+// while it grows three times as much, besides the file itself.
 #pragma once
 
 #include <cstdint>
@@ -53,22 +55,22 @@ class CsvTable {
   std::vector<uint32_t> lines_;  // of each row
 };
 
-// Reads a file in UTF-8 or any other encoding that contains ASCII; a byte-order mark is dropped, lines may end in CR LF,
-// empty ones are passed over. Throws IoError, one line with the file, line and column (in bytes, from 1), for a file
-// that is missing or too large, more than 65536 columns, a row of more or fewer cells than the first, a quote that is not closed or stands inside
-// a cell without quotes, and for bytes that no text holds: NUL, or a CR alone.
+// Reads a file in UTF-8 or any other encoding that contains ASCII; a byte-order mark is dropped, lines may end in CR
+// LF, empty ones are passed over. Throws IoError, one line with the file, line and column (in bytes, from 1), for a
+// file that is missing or too large, more than 65536 columns, a row of more or fewer cells than the first, a quote that
+// is not closed or stands inside a cell without quotes, and for bytes that no text holds: NUL, or a CR alone.
 CsvTable read_csv(const std::string& path, const CsvOptions& options = {});
 
 // The same from memory; `name` stands for the path in messages.
 CsvTable parse_csv(std::string_view text, const CsvOptions& options = {}, const std::string& name = "CSV");
 
-// Write a table, atomically: what `read_csv` then gives is the same, cell for cell. Throws IoError if the file cannot be
-// written, ShapeError if a row has not as many cells as there are columns.
+// Write a table, atomically: what `read_csv` then gives is the same, cell for cell. Throws IoError if the file cannot
+// be written, ShapeError if a row has not as many cells as there are columns.
 void write_csv(const std::string& path, const std::vector<std::string>& columns,
                const std::vector<std::vector<std::string>>& rows, const CsvOptions& options = {});
 
 // The same for numbers (rows, columns), in as few digits as give the same number back. Throws ShapeError for another
-// shape, IoError for a number that is not finite, which `numbers` would refuse.
+// shape, DTypeError for float16 and bfloat16, IoError for a number that is not finite, which `numbers` would refuse.
 void write_csv(const std::string& path, const std::vector<std::string>& columns, const Tensor& numbers,
                const CsvOptions& options = {});
 

@@ -181,6 +181,9 @@ void EventWriter::add_histogram(const std::string& tag, const Tensor& x, int64_t
 }
 
 void EventWriter::add_image(const std::string& tag, const Tensor& x, int64_t step, std::optional<double> time) {
+  if ((x.dim() != 2 && x.dim() != 3) || x.numel() == 0 || (x.dim() == 3 && x.size(2) > 4))
+    throw ShapeError("add_image: needs (height, width) or (height, width, 1 to 4 channels), got " +
+                     to_string(x.shape()));
   const std::string png = encode_png(x, 255, path_);
   proto::Message image;
   image.integer(kHeight, static_cast<uint64_t>(x.size(0)));

@@ -35,8 +35,8 @@ class EventWriter {
  public:
   // Makes the folder where it is missing, and in it a file of its own: files written there before stay as they are, and
   // come before this one in the order of their names, which is the order in which TensorBoard reads them. A run that
-  // goes on from a checkpoint says with which step it goes on: what was written of that step and later ones before is
-  // then not drawn. Throws IoError if the folder or file cannot be made.
+  // goes on from a checkpoint says with which step it goes on (PyTorch's `purge_step`): what was written of that step
+  // and later ones before is then not drawn. Throws IoError if the folder or file cannot be made.
   explicit EventWriter(const std::string& folder, std::optional<int64_t> resume_step = {});
   ~EventWriter();
   EventWriter(const EventWriter&) = delete;
@@ -52,7 +52,8 @@ class EventWriter {
                      std::optional<double> time = {});
 
   // A picture of shape (height, width) or (height, width, channels) with values from 0 to 1, as `write_png` takes it
-  // (PyTorch's dataformats "HW" and "HWC").
+  // (PyTorch's dataformats "HW" and "HWC"; its default "CHW" has the channels first). Throws ShapeError for another
+  // shape, and IoError for NaN or when this build has no libpng.
   void add_image(const std::string& tag, const Tensor& x, int64_t step, std::optional<double> time = {});
 
   // Waits until what was written is on the disk, and would survive a lost power line.

@@ -46,9 +46,14 @@ size_t Gunzip::read(std::span<std::byte> out) {
     s.used += in - s.z.avail_in;
     done += room - s.z.avail_out;
     if (status == Z_MEM_ERROR) throw OutOfMemory("no memory to decompress " + s.name);
-    if (status == Z_STREAM_END) s.ended = true;
-    else if (status == Z_BUF_ERROR && s.used == s.file.size()) s.damaged("the compressed data end early");
-    else if (status != Z_OK && status != Z_BUF_ERROR) s.damaged("the compressed data are damaged");
+    if (status == Z_STREAM_END) {
+      s.ended = !is_gzip(s.file.subspan(s.used));
+      if (!s.ended) inflateReset(&s.z);  // another member
+    } else if (status == Z_BUF_ERROR && s.used == s.file.size()) {
+      s.damaged("the compressed data end early");
+    } else if (status != Z_OK && status != Z_BUF_ERROR) {
+      s.damaged("the compressed data are damaged");
+    }
   }
   return done;
 }
@@ -75,14 +80,18 @@ void Gunzip::expect_end() {}
 std::string gunzip(Bytes file, const std::string& name) {
   Gunzip stream(file, name);
   if (file.size() < 18) throw IoError(name + ": the compressed data end early");
-  const auto bytes = load_little<uint32_t>(file.data() + file.size() - 4);
-  if (bytes > inflated_at_most(file.size()))
-    throw IoError(name + ": claims " + std::to_string(bytes) + " bytes, more than " + std::to_string(file.size()) +
-                  " compressed ones can hold");
-  std::string text(bytes, '\0');
-  if (stream.read(std::as_writable_bytes(std::span(text))) != text.size())
-    throw IoError(name + ": the compressed data are shorter than announced");
+  // The last four bytes are the length of the last member, so of most files: a guess, but of no more than can come.
+  // Then we grow as the data do.
+  const uint64_t guess = load_little<uint32_t>(file.data() + file.size() - 4);
+  std::string text(static_cast<size_t>(std::min(guess, inflated_at_most(file.size()))), '\0');
+  size_t done = 0;
+  for (std::byte more;; text[done++] = static_cast<char>(more)) {
+    done += stream.read(std::as_writable_bytes(std::span(text)).subspan(done));
+    if (done < text.size() || stream.read({&more, 1}) == 0) break;
+    text.resize(text.size() + text.size() / 2 + (1 << 16));
+  }
   stream.expect_end();
+  text.resize(done);
   return text;
 }
 

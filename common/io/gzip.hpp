@@ -1,8 +1,9 @@
 // # gzip
 //
 // A file compressed by `gzip` (RFC 1952): a short header, the data as RFC 1951's *deflate* packs them, their checksum
-// and their length. Deflate makes at most 1032 bytes of one. So a file of a kilobyte that claims to hold a gigabyte
-// lies, and is refused before memory is asked for.
+// and their length. Several such *members*, one behind the other, are a file too, of all their data. Deflate makes at
+// most 1032 bytes of one. So a file of a kilobyte that claims to hold a gigabyte lies, and no more memory is asked for
+// than it can fill.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ constexpr uint64_t inflated_at_most(uint64_t bytes) { return bytes > UINT64_MAX 
 bool is_gzip(Bytes file);
 
 // Decompresses a gzip file piece by piece. `file` must outlive it; `name` is for messages. Throws IoError, one line,
-// for damaged data, and when this build has no zlib. A file of several members, one behind the other, is refused.
+// for damaged data, and when this build has no zlib.
 class Gunzip {
  public:
   Gunzip(Bytes file, std::string name);
@@ -39,7 +40,8 @@ class Gunzip {
   std::unique_ptr<Stream> stream_;
 };
 
-// All bytes of a gzip file. Memory is asked for by the length at its end, once that was held against the file's size.
+// All bytes of a gzip file, of whatever length: up to 1032 times its own, and while memory grows with them three
+// times as much.
 std::string gunzip(Bytes file, const std::string& name = "gzip");
 
 // The whole of a file, plain or gzip, as its first bytes tell. Throws IoError as `read_file` and `gunzip` do.

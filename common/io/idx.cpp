@@ -40,6 +40,10 @@ template <typename F> decltype(auto) dispatch_idx(IdxType type, F&& f) {
   }
 }
 
+uint64_t element_bytes(IdxType type) {
+  return dispatch_idx(type, [](auto t) { return sizeof t; });
+}
+
 // Read the header from the first bytes of the (uncompressed) file. `available` is how many bytes the whole file can
 // have at most: a header that claims more is refused before any memory is asked for.
 Header parse_header(Bytes start, uint64_t available, const std::string& file) {
@@ -53,7 +57,7 @@ Header parse_header(Bytes start, uint64_t available, const std::string& file) {
   if (start.size() < header.bytes) damaged(file, "it ends within its header");
 
   for (uint8_t d = 0; d < rank; ++d) header.shape.push_back(load_big<uint32_t>(start.data() + 4 + 4 * d));
-  const auto bytes = bytes_for(header.shape, dispatch_idx(header.type, [](auto t) { return sizeof t; }));
+  const auto bytes = bytes_for(header.shape, element_bytes(header.type));
   if (!bytes) damaged(file, "it claims more elements than memory can address");
   header.data_bytes = *bytes;
   if (header.data_bytes > available - std::min(available, header.bytes))
@@ -61,25 +65,27 @@ Header parse_header(Bytes start, uint64_t available, const std::string& file) {
   return header;
 }
 
-// Convert the elements. The loop over a type known to the compiler is as fast as the memory.
-Tensor convert(const Header& header, Bytes data, DType dtype, double scale, const std::string& file) {
-  Tensor x = empty(header.shape, dtype);
-  dispatch(dtype, [&](auto to) {
+// Convert the elements in `data` to those of `x` from `first` on. The loop over a type known to the compiler is as fast
+// as the memory.
+void convert(const Header& header, Bytes data, Tensor& x, int64_t first, double scale, const std::string& file) {
+  dispatch(x.dtype(), [&](auto to) {
     using To = decltype(to);
     dispatch_idx(header.type, [&](auto from) {
       using From = decltype(from);
-      To* out = x.mutable_data<To>();
-      for (int64_t i = 0; i < x.numel(); ++i) {
+      To* out = x.mutable_data<To>() + first;
+      for (int64_t i = 0; i < static_cast<int64_t>(data.size() / sizeof(From)); ++i) {
         auto value = static_cast<double>(load_big<From>(data.data() + static_cast<size_t>(i) * sizeof(From)));
         value *= scale;
         // NaN as a label, or a number out of an integer's range: conversion would be undefined behaviour.
-        if constexpr (std::is_same_v<To, int64_t>)
-          if (!(value >= -0x1p63 && value < 0x1p63)) damaged(file, "element " + std::to_string(i) + " is no int64");
+        if constexpr (std::is_same_v<To, int64_t>) {
+          if (!(value >= -0x1p63 && value < 0x1p63))
+            damaged(file, "element " + std::to_string(first + i) + " is no int64");
+          value = std::nearbyint(value);
+        }
         out[i] = static_cast<To>(value);
       }
     });
   });
-  return x;
 }
 
 Tensor parse_gzip(Bytes file, DType dtype, double scale, const std::string& name) {
@@ -90,22 +96,32 @@ Tensor parse_gzip(Bytes file, DType dtype, double scale, const std::string& name
   if (got == 4)
     got += gunzip.read(std::span(start).subspan(4, 4 * std::min<size_t>(16, static_cast<size_t>(start[3]))));
   const Header header = parse_header(std::span(start).first(got), inflated_at_most(file.size()), name);
-  std::vector<std::byte> data(static_cast<size_t>(header.data_bytes));
-  if (gunzip.read(data) != data.size()) damaged(name, "it is shorter than its header says");
+  // A piece at a time, so that the tensor alone takes memory.
+  Tensor x = empty(header.shape, dtype);
+  std::vector<std::byte> data(std::min<size_t>(1 << 16, static_cast<size_t>(header.data_bytes)));
+  for (uint64_t done = 0; done < header.data_bytes;) {
+    const auto piece = std::span(data).first(std::min<size_t>(data.size(), header.data_bytes - done));
+    if (gunzip.read(piece) != piece.size()) damaged(name, "it is shorter than its header says");
+    convert(header, piece, x, static_cast<int64_t>(done / element_bytes(header.type)), scale, name);
+    done += piece.size();
+  }
   gunzip.expect_end();
-  return convert(header, data, dtype, scale, name);
+  return x;
 }
 
 }  // namespace
 
 Tensor parse_idx(Bytes file, DType dtype, double scale, const std::string& name) {
-  if (dtype == DType::boolean) throw DTypeError("read_idx: dtype must be float32, float64 or int64, not bool");
+  if (dtype != DType::float32 && dtype != DType::float64 && dtype != DType::int64)
+    throw DTypeError(std::string("read_idx: dtype must be float32, float64 or int64, not ") + cr::name(dtype));
   if (is_gzip(file)) return parse_gzip(file, dtype, scale, name);
   const Header header = parse_header(file, file.size(), name);
   if (file.size() != header.bytes + header.data_bytes)
     damaged(name, "it is " + std::to_string(file.size() - header.bytes - header.data_bytes) +
                       " bytes longer than its header says");
-  return convert(header, file.subspan(static_cast<size_t>(header.bytes)), dtype, scale, name);
+  Tensor x = empty(header.shape, dtype);
+  convert(header, file.subspan(static_cast<size_t>(header.bytes)), x, 0, scale, name);
+  return x;
 }
 
 Tensor read_idx(const std::string& path, DType dtype, double scale) {

@@ -70,6 +70,7 @@ class HeaderParser {
 
   std::string string() {
     skip_space();
+    if (text_.starts_with("u'") || text_.starts_with("u\"")) text_.remove_prefix(1);  // Python 2
     if (!text_.empty() && text_[0] == '[') fail("describes records, not numbers");
     const char quote = text_.empty() ? 0 : text_[0];
     const size_t end = quote == '\'' || quote == '"' ? text_.find(quote, 1) : text_.npos;
@@ -91,7 +92,7 @@ class HeaderParser {
     fail("lacks True or False");
   }
 
-  // "()", "(3,)", "(3, 4)"; Python 2 wrote "3L".
+  // "()", "(3,)", "(3, 4)"; Python 2 wrote "3L". To Python "(3)" is the number 3.
   Shape shape() {
     Shape sizes;
     expect('(');
@@ -100,6 +101,7 @@ class HeaderParser {
       sizes.push_back(number());
       if (!accept(',')) {
         expect(')');
+        if (sizes.size() == 1) fail("has a number for its shape");
         break;
       }
     }
@@ -199,21 +201,21 @@ Tensor parse_npy(Bytes file, const std::string& name) {
 
   const char order = header.descr.empty() ? ' ' : header.descr[0];
   const bool ordered = order == '<' || order == '>' || order == '|' || order == '=';
+  const std::string_view type = std::string_view(header.descr).substr(ordered ? 1 : 0);
   // The sizes in the order of memory: for Fortran's, where the first index runs fastest, backwards.
   if (header.fortran_order) std::reverse(header.shape.begin(), header.shape.end());
   Tensor x;
-  const bool known =
-      ordered && dispatch_descr(std::string_view(header.descr).substr(1), [&](auto t) {
-        using From = decltype(t);
-        // "|" and "=" stand for the order of the machine that wrote the file, and those are little-endian today.
-        const auto bytes = bytes_for(header.shape, std::max<uint64_t>(sizeof(From), 8));
-        if (!bytes) damaged(name, "it claims more elements than memory can address");
-        const uint64_t expected = *bytes / std::max<uint64_t>(sizeof(From), 8) * sizeof(From);
-        if (data.size() != expected)
-          damaged(name, "its elements take " + std::to_string(expected) + " bytes, and there are " +
-                            std::to_string(data.size()));
-        x = convert<From>(data, header.shape, order == '>' ? std::endian::big : std::endian::little, name);
-      });
+  const bool known = dispatch_descr(type, [&](auto t) {
+    using From = decltype(t);
+    // "|", "=" and nothing stand for the order of the machine that wrote the file, and those are little-endian today.
+    const auto bytes = bytes_for(header.shape, std::max<uint64_t>(sizeof(From), 8));
+    if (!bytes) damaged(name, "it claims more elements than memory can address");
+    const uint64_t expected = *bytes / std::max<uint64_t>(sizeof(From), 8) * sizeof(From);
+    if (data.size() != expected)
+      damaged(name,
+              "its elements take " + std::to_string(expected) + " bytes, and there are " + std::to_string(data.size()));
+    x = convert<From>(data, header.shape, order == '>' ? std::endian::big : std::endian::little, name);
+  });
   if (!known)
     throw IoError(name + ": elements of type " + quote(header.descr) +
                   "; known are bool, integers, float16, float32, float64");

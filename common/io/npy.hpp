@@ -18,9 +18,9 @@
 
 namespace cr::io {
 
-// Reads a file of version 1, 2 or 3: bool, float16, float32 and float64 keep their type, integers become int64. Throws
-// IoError, one line, for a file that is missing, damaged, longer or shorter than it says; of elements of another type
-// (complex numbers, text, Python objects); or with an unsigned number that int64 cannot hold.
+// Reads a file of version 1, 2 or 3: bool, float16, float32 and float64 keep their type, integers become int64, so of
+// one byte eight. Throws IoError, one line, for a file that is missing, damaged, longer or shorter than it says; of
+// elements of another type (complex numbers, text, Python objects); or with an unsigned number that int64 cannot hold.
 Tensor read_npy(const std::string& path);
 
 // The same from memory; `name` stands for the path in messages.
@@ -33,7 +33,8 @@ void write_npy(const std::string& path, const Tensor& x);
 // The bytes of such a file; `name` stands for its path in messages.
 std::string encode_npy(const Tensor& x, const std::string& name = "npy");
 
-// Reads the arrays of an archive, stored or deflated, by their names without ".npy". Throws IoError as `read_npy` and
+// Reads the arrays of an archive, stored or deflated, by their names without ".npy". Deflated, they may take 8 · 1032
+// times the archive's bytes, and while one is read its bytes besides. Throws IoError as `read_npy` and
 // `ZipReader` do, and for an entry that is no array.
 std::map<std::string, Tensor> read_npz(const std::string& path);
 std::map<std::string, Tensor> parse_npz(Bytes file, const std::string& name = "npz");

@@ -1,5 +1,6 @@
 #include "io/png.hpp"
 
+#include <array>
 #include <cmath>
 #include <csetjmp>
 #include <type_traits>
@@ -67,14 +68,19 @@ template <class F> [[gnu::noinline]] bool guarded(Png& self, F f) {
   return true;
 }
 
+// Pictures that take no more memory than this are read however well they are packed: a white page is.
+constexpr uint64_t kAlways = 64 << 20;
+
 [[noreturn]] void damaged(const std::string& file, const std::string& what) {
   throw IoError(file + ": not a sound PNG: " + what);
 }
 
-// A decoded picture: rows of samples of one or two bytes, the latter with the most significant first.
+// A decoded picture: rows of samples of one or two bytes, the latter with the most significant first. Where there is a
+// palette, a pixel has one sample: its colour's number.
 struct Picture {
   int64_t height = 0, width = 0;
   int channels = 0, bytes_per_sample = 1;
+  std::vector<std::array<double, 4>> palette;
   std::vector<unsigned char> samples;
 };
 
@@ -115,12 +121,14 @@ Picture decode(Bytes file, const PngOptions& options, const std::string& name) {
   if (static_cast<uint64_t>(pixels) * static_cast<uint64_t>(samples * bits) / 8 > inflated_at_most(file.size()))
     damaged(name, "it claims " + size + ", more than its bytes can hold");
 
-  // Palettes become colours, less than 8 bits 8, a transparent colour alpha.
+  // A pixel of less than 8 bits gets 8, a transparent colour becomes alpha. libpng would take a number beyond the
+  // palette for black, so its colours are looked up later.
   png_bytep rows = nullptr;
   size_t row_bytes = 0;
   int passes = 1;
   ok = guarded(self, [&](png_structp png, png_infop info) {
-    png_set_expand(png);
+    if (type == PNG_COLOR_TYPE_PALETTE) png_set_packing(png);
+    else png_set_expand(png);
     passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     row_bytes = png_get_rowbytes(png, info);
@@ -128,11 +136,28 @@ Picture decode(Bytes file, const PngOptions& options, const std::string& name) {
   if (!ok) damaged(name, self.message);
   picture.channels = png_get_channels(self.png, self.info);
   picture.bytes_per_sample = png_get_bit_depth(self.png, self.info) / 8;
+  if (type == PNG_COLOR_TYPE_PALETTE) {
+    png_colorp colours = nullptr;
+    png_bytep alphas = nullptr;
+    int count = 0, transparent = 0;
+    png_get_PLTE(self.png, self.info, &colours, &count);
+    png_get_tRNS(self.png, self.info, &alphas, &transparent, nullptr);
+    for (int i = 0; i < count; ++i)
+      picture.palette.push_back(
+          {1. * colours[i].red, 1. * colours[i].green, 1. * colours[i].blue, i < transparent ? 1. * alphas[i] : 255.});
+    picture.channels = transparent > 0 ? 4 : 3;
+  }
+  const auto tensor_bytes = static_cast<uint64_t>(
+      pixels * (options.channels == 0 ? picture.channels : options.channels) * size_of(options.dtype));
+  if (row_bytes * height + tensor_bytes > std::max(kAlways, 16 * inflated_at_most(file.size())))
+    throw IoError(name + ": " + size + " of a file of " + std::to_string(file.size()) + " bytes take too much memory");
   picture.samples.resize(row_bytes * height);
   rows = picture.samples.data();
   ok = guarded(self, [&](png_structp png, png_infop) {
+    png_set_benign_errors(png, 0);  // data beyond the last row are an error, not a warning
     for (int pass = 0; pass < passes; ++pass)
       for (png_uint_32 row = 0; row < height; ++row) png_read_row(png, rows + row * row_bytes, nullptr);
+    png_set_benign_errors(png, 1);
     png_read_end(png, nullptr);
   });
   if (!ok) damaged(name, self.message);
@@ -161,8 +186,14 @@ Tensor to_tensor(const Picture& picture, const PngOptions& options, const std::s
     const unsigned char* in = picture.samples.data();
     for (int64_t i = 0; i < picture.height * picture.width; ++i) {
       double pixel[4], wanted[4];
-      for (int c = 0; c < picture.channels; ++c, in += picture.bytes_per_sample)
-        pixel[c] = picture.bytes_per_sample == 1 ? in[0] : (in[0] * 256 + in[1]) / 257.;
+      if (picture.palette.empty()) {
+        for (int c = 0; c < picture.channels; ++c, in += picture.bytes_per_sample)
+          pixel[c] = picture.bytes_per_sample == 1 ? in[0] : (in[0] * 256 + in[1]) / 257.;
+      } else {
+        if (*in >= picture.palette.size()) damaged(name, "a pixel's colour is not in the palette");
+        const std::array<double, 4>& colour = picture.palette[*in++];
+        std::copy(colour.begin(), colour.end(), pixel);
+      }
       convert_pixel(pixel, picture.channels, wanted, channels);
       for (int c = 0; c < channels; ++c) {
         const double value = wanted[c] * options.scale;

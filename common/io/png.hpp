@@ -20,7 +20,9 @@ struct PngOptions {
   double scale = 1 / 255.;
   // float32, float64 or int64. With int64 and a scale of 1 a picture of 8 bits gives its bytes.
   DType dtype = DType::float32;
-  // A file of a megabyte may hold a thousand of them: refuse what is larger.
+  // A file of a megabyte may hold a thousand of them: refuse what is larger. A picture is also refused if decoding it,
+  // its tensor included, takes more than 64 MB and more than 16 · 1032 times the file's bytes. (Deflate makes 1032
+  // bytes of one, and one bit of a palette may become four float64.)
   int64_t max_pixels = int64_t{1} << 25;
 };
 

@@ -8,11 +8,13 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <regex>
 #include <set>
 #include <string_view>
 #include <vector>
 
 #include "io/atomic_file.hpp"
+#include "io/bytes.hpp"
 
 namespace cr::io {
 namespace {
@@ -33,12 +35,11 @@ struct Source {
 };
 
 // How an element lies in the file and what it becomes here. Where `widen` is set the two differ: it turns `n` elements
-// of the file into int64. An element we cannot hold has a size only.
+// of the file into int64.
 struct Type {
   uint64_t bytes;
   DType dtype = DType::float32;
   void (*widen)(int64_t n, const char* from, int64_t* to) = nullptr;
-  bool known = true;
 };
 
 template <class T> void widen(int64_t n, const char* from, int64_t* to) {
@@ -61,10 +62,6 @@ const Type* type_named(const std::string& name) {
       {"I32", {4, DType::int64, widen<int32_t>}},
       {"F16", {2, DType::float16}},
       {"BF16", {2, DType::bfloat16}},
-      {"U16", {2, {}, {}, false}},
-      {"U32", {4, {}, {}, false}},
-      {"U64", {8, {}, {}, false}},
-      {"C64", {8, {}, {}, false}},
   };
   auto found = kTypes.find(name);
   return found == kTypes.end() ? nullptr : &found->second;
@@ -73,7 +70,7 @@ const Type* type_named(const std::string& name) {
 // One tensor's line of the header, checked.
 struct Entry {
   std::string name, type_name;
-  const Type* type;
+  const Type* type;  // none if it is none of ours
   Shape shape;
   uint64_t begin, end;  // bytes from the end of the header
 };
@@ -84,30 +81,52 @@ struct Entry {
 
 constexpr const char* kIndex = "index of safetensors files";
 
-// A name from the file, fit for a message of one line.
-std::string quoted(const std::string& name) {
-  std::string text = Json(name.substr(0, 60)).dump(-1, ' ', true, Json::error_handler_t::replace);
-  return text;
-}
+// JSON allows a key to come twice, and readers differ in which one they take: refuse it. And nothing in a header or an
+// index is nested deeper than three levels. This looks at a text word by word and keeps only the keys of the objects
+// that it is in.
+class JsonCheck : public nlohmann::json_sax<Json> {
+ public:
+  JsonCheck(const std::string& file, const char* kind) : file_(file), kind_(kind) {}
 
-// Parse the text of a header or an index. JSON allows a key to come twice, and readers differ in which one they take:
-// refuse it. Nothing there is nested deeper than three levels.
-Json parse_json(const std::string& text, const std::string& file, const char* kind = "safetensors file") {
-  std::vector<std::set<std::string>> keys;
-  auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > 4) damaged(file, "its JSON is nested too deeply", kind);
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      damaged(file, "it names " + quoted(value.get<std::string>()) + " twice", kind);
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return open(); }
+  bool start_array(size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second) damaged(file_, "it names " + quote(name) + " twice", kind_);
     return true;
-  };
-  Json json;
-  try {
-    json = Json::parse(text, watch);
-  } catch (const Json::exception&) {
-    damaged(file, "its description is not JSON", kind);
   }
+  bool parse_error(size_t, const std::string&, const Json::exception&) override { return false; }
+
+ private:
+  bool open() {
+    if (keys_.size() == 4) damaged(file_, "its JSON is nested too deeply", kind_);
+    keys_.emplace_back();
+    return true;
+  }
+  bool close() {
+    keys_.pop_back();
+    return true;
+  }
+
+  const std::string& file_;
+  const char* kind_;
+  std::vector<std::set<std::string>> keys_;  // of the objects and arrays that are open; an array has none
+};
+
+// Parse the text of a header or an index. The parser takes a zero byte for the end.
+Json parse_json(const std::string& text, const std::string& file, const char* kind = "safetensors file") {
+  JsonCheck check(file, kind);
+  if (text.find('\0') != text.npos || !Json::sax_parse(text, &check))
+    damaged(file, "its description is not JSON", kind);
+  Json json = Json::parse(text);
   if (!json.is_object()) damaged(file, "its description is not a JSON object", kind);
   return json;
 }
@@ -121,7 +140,7 @@ uint64_t unsigned_at(const Json& list, size_t i, const std::string& file, const 
 
 Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_bytes, const std::string& file,
                   UnknownTypes unknown) {
-  const std::string name = "tensor " + quoted(key);
+  const std::string name = "tensor " + quote(key);
   if (!json.is_object() || !json.contains("dtype") || !json["dtype"].is_string() || !json.contains("shape") ||
       !json["shape"].is_array() || !json.contains("data_offsets") || !json["data_offsets"].is_array() ||
       json["data_offsets"].size() != 2)
@@ -129,8 +148,8 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
 
   const std::string type_name = json["dtype"];
   const Type* type = type_named(type_name);
-  if (!type || (!type->known && unknown == UnknownTypes::refuse)) {
-    throw IoError(file + ": " + name + " has elements of type " + quoted(type_name) +
+  if (!type && unknown == UnknownTypes::refuse) {
+    throw IoError(file + ": " + name + " has elements of type " + quote(type_name) +
                   "; known are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL");
   }
 
@@ -139,8 +158,9 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
   const Json& sizes = json["shape"];
   if (sizes.size() > kMaxRank) damaged(file, name + " has more than 32 dimensions");
   Shape shape;
-  uint64_t bytes = static_cast<uint64_t>(size_of(type->dtype));  // what it takes here, or in the file if that is more
-  bytes = std::max(bytes, type->bytes);
+  // what an element takes here, or in the file if that is more
+  const uint64_t widest = type ? std::max(static_cast<uint64_t>(size_of(type->dtype)), type->bytes) : 1;
+  uint64_t bytes = widest;
   bool empty = false;
   for (size_t d = 0; d < sizes.size(); ++d) {
     uint64_t size = unsigned_at(sizes, d, file, name);
@@ -149,11 +169,12 @@ Entry parse_entry(const std::string& key, const Json& json, uint64_t buffer_byte
     if (__builtin_mul_overflow(bytes, std::max<uint64_t>(size, 1), &bytes) || bytes > uint64_t{1} << 62)
       damaged(file, name + " has more elements than memory can address");
   }
-  bytes = empty ? 0 : bytes / std::max(type->bytes, static_cast<uint64_t>(size_of(type->dtype))) * type->bytes;
 
   const uint64_t begin = unsigned_at(json["data_offsets"], 0, file, name);
   const uint64_t end = unsigned_at(json["data_offsets"], 1, file, name);
   if (begin > end || end > buffer_bytes) damaged(file, name + " lies beyond the end of the file");
+  if (!type) return {key, type_name, type, shape, begin, end};  // its elements may be smaller than a byte
+  bytes = empty ? 0 : bytes / widest * type->bytes;
   if (end - begin != bytes)
     damaged(file, name + " of shape " + to_string(shape) + " takes " + std::to_string(bytes) + " bytes, not " +
                       std::to_string(end - begin));
@@ -175,9 +196,16 @@ Tensor copied(const Source& source, uint64_t place, const Entry& entry) {
   Tensor x = empty(entry.shape, entry.type->dtype);
   const auto bytes = static_cast<size_t>(entry.end - entry.begin);
   if (entry.type->widen) {
-    std::vector<char> narrow(bytes);
-    source.read(place, narrow.data(), bytes);
-    entry.type->widen(x.numel(), narrow.data(), x.mutable_data<int64_t>());
+    // A piece at a time, so that the tensor alone takes memory.
+    std::vector<char> narrow(std::min<size_t>(bytes, 1 << 16));
+    int64_t* out = x.mutable_data<int64_t>();
+    for (size_t done = 0; done < bytes; done += narrow.size()) {
+      const size_t piece = std::min(narrow.size(), bytes - done);
+      const auto n = static_cast<int64_t>(piece / entry.type->bytes);
+      source.read(place + done, narrow.data(), piece);
+      entry.type->widen(n, narrow.data(), out);
+      out += n;
+    }
   } else {
     source.read(place, x.impl()->storage->data(), bytes);
   }
@@ -215,14 +243,14 @@ SafeTensors parse(const Source& source, uint64_t file_bytes, const std::string& 
             [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   uint64_t expected = 0;
   for (const Entry& entry : entries) {
-    if (entry.begin != expected) damaged(file, "tensor " + quoted(entry.name) + " overlaps another or leaves a gap");
+    if (entry.begin != expected) damaged(file, "tensor " + quote(entry.name) + " overlaps another or leaves a gap");
     expected = entry.end;
   }
   if (expected != buffer_bytes)
     damaged(file, "it is " + std::to_string(buffer_bytes - expected) + " bytes longer than its tensors");
 
   for (const Entry& entry : entries) {
-    if (!entry.type->known) {
+    if (!entry.type) {
       result.unknown[entry.name] = entry.type_name;
       continue;
     }
@@ -233,7 +261,7 @@ SafeTensors parse(const Source& source, uint64_t file_bytes, const std::string& 
     const auto* data = static_cast<const unsigned char*>(x.impl()->storage->data());
     if (entry.type->dtype == DType::boolean &&
         std::any_of(data, data + x.numel(), [](unsigned char b) { return b > 1; }))
-      damaged(file, "tensor " + quoted(entry.name) + " holds a bool that is neither 0 nor 1");
+      damaged(file, "tensor " + quote(entry.name) + " holds a bool that is neither 0 nor 1");
     result.tensors.emplace(entry.name, std::move(x));
   }
   return result;
@@ -276,7 +304,7 @@ SafeTensors load_safetensors(const std::string& path, const SafeTensorsOptions& 
     SafeTensors& held = found->second;
     if (auto tensor = held.tensors.extract(name)) result.tensors.insert(std::move(tensor));
     else if (auto type = held.unknown.extract(name)) result.unknown.insert(std::move(type));
-    else damaged(path, "tensor " + quoted(name) + " is not in " + shard, kIndex);
+    else damaged(path, "tensor " + quote(name) + " is not in " + shard, kIndex);
   }
   return result;
 }
@@ -288,15 +316,21 @@ SafeTensors parse_safetensors(std::span<const std::byte> file, const std::string
   return parse({read}, file.size(), name, unknown);
 }
 
+// Is it the name of a file beside the index, and of nothing else?
+static bool is_shard_name(std::string_view name) {
+  auto odd = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == '\\'; };
+  return !name.empty() && name.front() != '.' && !name.ends_with(".json") &&
+         std::none_of(name.begin(), name.end(), odd);
+}
+
 std::map<std::string, std::string> parse_safetensors_index(const std::string& text, const std::string& name) {
   const Json index = parse_json(text, name, kIndex);
   if (!index.contains("weight_map") || !index["weight_map"].is_object()) damaged(name, "it has no weight_map", kIndex);
   std::map<std::string, std::string> files;
   for (const auto& [tensor, file] : index["weight_map"].items()) {
     const std::string shard = file.is_string() ? file.get<std::string>() : "";
-    if (shard.empty() || shard.front() == '.' || shard.find_first_of(std::string("/\\\0", 3)) != std::string::npos ||
-        shard.ends_with(".json"))
-      damaged(name, "tensor " + quoted(tensor) + " lies in " + quoted(shard) + ", which is no name of a shard", kIndex);
+    if (!is_shard_name(shard))
+      damaged(name, "tensor " + quote(tensor) + " lies in " + quote(shard) + ", which is no name of a shard", kIndex);
     files[tensor] = shard;
   }
   return files;
@@ -308,7 +342,7 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
   std::vector<std::pair<std::string, Tensor>> ordered;
   for (const auto& [name, x] : tensors) {
     if (name == "__metadata__") throw IoError("cannot write " + path + ": no tensor can be called __metadata__");
-    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quoted(name) + " is undefined");
+    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quote(name) + " is undefined");
     ordered.emplace_back(name, (x.device() == Device::cuda ? x.to(Device::cpu) : x).contiguous());
   }
   std::stable_sort(ordered.begin(), ordered.end(),
@@ -344,16 +378,45 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
   file.commit();
 }
 
+// The shards that the index `path` names, that were written for it by their names, and that no other index names: the
+// others are not ours to remove.
+static std::set<std::string> own_shards(const std::string& path, const std::string& stem) {
+  std::set<std::string> own;
+  if (!std::filesystem::exists(path)) return own;
+  static const std::regex kNumber("(-[0-9]{1,9})?-[0-9]{5,9}-of-[0-9]{5,9}\\.safetensors");
+  try {
+    for (const auto& [name, shard] : parse_safetensors_index(read_file(path, kMaxHeader), path))
+      if (shard.starts_with(stem) && shard.size() < stem.size() + 50 &&
+          std::regex_match(shard.substr(stem.size()), kNumber))
+        own.insert(shard);
+    const std::string folder = folder_of(path);
+    for (const auto& file : std::filesystem::directory_iterator(folder.empty() ? "." : folder)) {
+      const std::string other = folder + file.path().filename().string();
+      if (other == path || !other.ends_with(".index.json")) continue;
+      for (const auto& [name, shard] : parse_safetensors_index(read_file(other, kMaxHeader), other)) own.erase(shard);
+    }
+  } catch (const IoError&) {  // we cannot know what an index that cannot be read names
+    own.clear();
+  } catch (const std::filesystem::filesystem_error&) {
+    own.clear();
+  }
+  return own;
+}
+
 void save_sharded_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors, uint64_t max_bytes,
                               const std::map<std::string, std::string>& metadata) {
   constexpr std::string_view kEnd = ".safetensors.index.json";
   if (!path.ends_with(kEnd)) throw IoError("cannot write " + path + ": an index ends in " + std::string(kEnd));
+  const std::string stem = path.substr(0, path.size() - kEnd.size()), own_stem = stem.substr(folder_of(path).size());
+  if (!is_shard_name(own_stem + ".safetensors"))
+    throw IoError("cannot write " + path +
+                  ": an index's name has no dot in front, and no backslash or control character");
 
   // Deal the tensors out, in the order of their names.
   std::vector<std::map<std::string, Tensor>> shards;
   uint64_t total = 0, room = 0;
   for (const auto& [name, x] : tensors) {
-    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quoted(name) + " is undefined");
+    if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quote(name) + " is undefined");
     const auto bytes = static_cast<uint64_t>(x.numel() * size_of(x.dtype()));
     if (shards.empty() || bytes > room) shards.emplace_back(), room = max_bytes;
     shards.back().emplace(name, x);
@@ -362,7 +425,6 @@ void save_sharded_safetensors(const std::string& path, const std::map<std::strin
   }
 
   // Names that are free: `model-00001-of-00002.safetensors`, or `model-2-00001-of-00002.safetensors`, and so on.
-  const std::string stem = path.substr(0, path.size() - kEnd.size());
   auto name_of = [&](int copy, size_t shard) {
     char number[64];
     std::snprintf(number, sizeof number, "-%05zu-of-%05zu.safetensors", shard + 1, shards.size());
@@ -376,11 +438,7 @@ void save_sharded_safetensors(const std::string& path, const std::map<std::strin
   int copy = 1;
   while (taken(copy)) ++copy;
 
-  std::map<std::string, std::string> old;
-  if (std::filesystem::exists(path)) try {
-      old = parse_safetensors_index(read_file(path, kMaxHeader), path);
-    } catch (const IoError&) {  // not an index: nothing of it is ours to remove
-    }
+  const std::set<std::string> old = own_shards(path, own_stem);
 
   Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", Json::object()}};
   std::error_code ignored;
@@ -391,11 +449,11 @@ void save_sharded_safetensors(const std::string& path, const std::map<std::strin
       for (const auto& [name, x] : shards[i]) index["weight_map"][name] = file.substr(folder_of(file).size());
     }
     write_file(path, index.dump(2) + "\n");
-  } catch (const IoError&) {
+  } catch (...) {
     for (size_t i = 0; i < shards.size(); ++i) std::filesystem::remove(name_of(copy, i), ignored);
     throw;
   }
-  for (const auto& [name, shard] : old) std::filesystem::remove(folder_of(path) + shard, ignored);
+  for (const std::string& shard : old) std::filesystem::remove(folder_of(path) + shard, ignored);
 }
 
 }  // namespace cr::io

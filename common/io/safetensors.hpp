@@ -26,7 +26,8 @@ struct SafeTensors {
   std::map<std::string, std::string> unknown;  // tensors left out, with their type's name
 };
 
-// What to do with a tensor whose element type is none of ours: refuse the file, or leave the tensor out.
+// What to do with a tensor whose element type is none of ours, whatever its name: refuse the file, or leave the tensor
+// out.
 enum class UnknownTypes { refuse, skip };
 
 struct SafeTensorsOptions {
@@ -40,8 +41,8 @@ struct SafeTensorsOptions {
 };
 
 // Reads a file; or, where `path` ends in ".json", the index of a model in several files (below). Known types are F64,
-// F32, F16, BF16, I64 and BOOL; U8, I8, I16 and I32 become int64. Throws IoError, one line, for a file that is missing,
-// damaged or of another type.
+// F32, F16, BF16, I64 and BOOL; U8, I8, I16 and I32 become int64, so the tensors take up to eight times the file's
+// bytes. Throws IoError, one line, for a file that is missing, damaged or of another type.
 SafeTensors load_safetensors(const std::string& path, const SafeTensorsOptions& options = {});
 
 // The same from memory; `name` stands for the path in messages.
@@ -67,7 +68,8 @@ std::map<std::string, std::string> parse_safetensors_index(const std::string& te
 
 // Writes shards of at most `max_bytes` bytes of numbers (or one tensor, if that alone has more) beside the index
 // `path`, which has to end in ".safetensors.index.json". They have names that no file has yet, so until the new index
-// takes the old one's place, the old model is whole; its shards are removed then. Throws IoError.
+// takes the old one's place, the old model is whole. Then its shards are removed: those that the old index names, that
+// have such names as these, and that no other "….index.json" in the folder names. Throws IoError.
 void save_sharded_safetensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                               uint64_t max_bytes = 5'000'000'000,
                               const std::map<std::string, std::string>& metadata = {});

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/atomic_file.hpp"
@@ -83,8 +84,9 @@ int64_t sample_bytes(int format) {
 }
 
 // A RIFF file is a row of chunks: a name of four letters, a length, so many bytes, and one more if they are odd.
-// libsndfile makes do with a file that was cut, and reads what is left; we want to know.
-void check_chunks(Bytes file, const std::string& name) {
+// libsndfile makes do with a file that was cut, and reads what is left; we want to know. Returns the bytes of the
+// samples.
+uint64_t check_chunks(Bytes file, const std::string& name) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   const bool big = text.starts_with("RIFX");
   if (file.size() < 12 || !(big || text.starts_with("RIFF")) || text.substr(8, 4) != "WAVE")
@@ -95,19 +97,27 @@ void check_chunks(Bytes file, const std::string& name) {
   if (length_at(4) + 8 != file.size() && length_at(4) + 9 != file.size())
     damaged(name,
             "it has " + std::to_string(file.size()) + " bytes, and should have " + std::to_string(length_at(4) + 8));
+  std::optional<uint64_t> samples;
   for (uint64_t at = 12; at < file.size();) {
     const uint64_t left = file.size() - at;
     if (left < 8 || length_at(static_cast<size_t>(at) + 4) > left - 8)
       damaged(name, "its chunk at byte " + std::to_string(at) + " goes on beyond the end");
     const uint64_t length = length_at(static_cast<size_t>(at) + 4);
+    const std::string_view kind = text.substr(static_cast<size_t>(at), 4);
+    if (kind == "fmt " && length >= 8 && length_at(static_cast<size_t>(at) + 12) == 0) damaged(name, "its rate is 0");
+    if (kind == "data") {
+      if (samples) damaged(name, "it has two chunks of samples");
+      samples = length;
+    }
     at += 8 + length + length % 2;
   }
+  return samples.value_or(0);
 }
 
 }  // namespace
 
 Wav parse_wav(Bytes file, const std::string& name) {
-  check_chunks(file, name);
+  const uint64_t data_bytes = check_chunks(file, name);
   Memory memory;
   memory.file = file;
   SF_VIRTUAL_IO io = callbacks();
@@ -119,8 +129,9 @@ Wav parse_wav(Bytes file, const std::string& name) {
   if (info.frames < 0 || info.channels < 1 || info.channels > 1024 || info.samplerate < 1)
     damaged(name, "it claims " + std::to_string(info.frames) + " frames of " + std::to_string(info.channels) +
                       " channels, " + std::to_string(info.samplerate) + " per second");
-  const int64_t held = static_cast<int64_t>(file.size()) / (bytes * info.channels);
-  if (info.frames > held)
+  const auto frame_bytes = static_cast<uint64_t>(bytes * info.channels);
+  if (data_bytes % frame_bytes != 0) damaged(name, "its samples end within a frame");
+  if (static_cast<uint64_t>(info.frames) > data_bytes / frame_bytes)
     damaged(name, "it claims " + std::to_string(info.frames) + " frames, more than its bytes can hold");
 
   Wav wav;

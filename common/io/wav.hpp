@@ -13,14 +13,14 @@
 namespace cr::io {
 
 struct Wav {
-  Tensor samples;    // float32 in [-1, 1]: (frames,) for one channel, otherwise (frames, channels)
+  Tensor samples;    // float32, (frames,) for one channel, otherwise (frames, channels)
   int64_t rate = 0;  // frames per second
 };
 
 // Reads a file with samples of 8, 16, 24 or 32 bits, floating ones, μ-law or A-law. Whole numbers become fractions of
-// full scale: 16 bits are divided by 32768. Throws IoError, one line, for a file that is missing, damaged, longer or
-// shorter than it says, or compressed otherwise; for a sample that is not finite; and when this build has no
-// libsndfile.
+// full scale, in [-1, 1): 16 bits are divided by 32768. Floating samples stay as they are, and may exceed 1. A byte
+// becomes four. Throws IoError, one line, for a file that is missing, damaged, longer or shorter than it says, or
+// compressed otherwise; for a sample that is not finite; and when this build has no libsndfile.
 Wav read_wav(const std::string& path);
 
 // The same from memory; `name` stands for the path in messages.

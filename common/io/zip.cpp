@@ -139,9 +139,12 @@ ZipWriter::ZipWriter(const std::string& path) : path_(path), archive_(new Archiv
 ZipWriter::~ZipWriter() = default;
 
 void ZipWriter::add(const std::string& name, std::string bytes, bool deflate) {
+  if (!archive_->zip) throw Error("ZipWriter: " + path_ + " is already written");
   auto fail = [&] { throw IoError("cannot write " + path_ + ": " + quote(name) + ": " + zip_strerror(archive_->zip)); };
   if (name.empty() || name.find('\0') != name.npos)
     throw IoError("cannot write " + path_ + ": an entry's name is empty or has a zero byte");
+  if (name.size() > 65535)  // its length has 16 bits
+    throw IoError("cannot write " + path_ + ": " + quote(name) + " has more than 65535 bytes");
   const std::string& kept = archive_->contents.emplace_back(std::move(bytes));
   zip_source_t* source = zip_source_buffer(archive_->zip, kept.data(), kept.size(), 0);
   if (!source) fail();
@@ -159,11 +162,14 @@ void ZipWriter::add(const std::string& name, std::string bytes, bool deflate) {
 
 void ZipWriter::commit() {
   Archive& archive = *archive_;
+  if (!archive.zip) throw Error("ZipWriter: " + path_ + " is already written");
   AtomicFile file(path_);
   // An archive without entries is nothing at all to libzip; the end of an empty directory is the empty zip file.
   if (archive.contents.empty()) {
     file.write(std::string("PK\x05\x06", 4) + std::string(18, '\0'));
     file.commit();
+    zip_discard(archive.zip);
+    archive.zip = nullptr;
     return;
   }
   if (zip_close(archive.zip) != 0) throw IoError("cannot write " + path_ + ": " + zip_strerror(archive.zip));

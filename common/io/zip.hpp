@@ -57,10 +57,11 @@ class ZipWriter {
   explicit ZipWriter(const std::string& path);
   ~ZipWriter();
 
-  // Throws IoError for a name that is empty, not UTF-8 or there already.
+  // Throws IoError for a name that is empty, longer than 65535 bytes, not UTF-8 or there already; and Error after
+  // `commit`.
   void add(const std::string& name, std::string bytes, bool deflate = true);
 
-  // Throws IoError if the file cannot be written.
+  // Once. Throws IoError if the file cannot be written, and Error if it is already.
   void commit();
 
  private:

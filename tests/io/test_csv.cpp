@@ -72,7 +72,7 @@ TEST_CASE("the ways in which files end lines, begin and separate", "[csv]") {
 TEST_CASE("what is no table is refused with its place", "[csv]") {
   CHECK(complaint("") == "f: line 1, column 1: nothing here, not even the columns' names");
   CHECK(complaint("a,b\n1,2\n\n3\n") == "f: line 4, column 1: a row of 1 cells; the first has 2");
-  CHECK(complaint("a,b\n1,2,3\n") == "f: line 2, column 1: a row of 3 cells; the first has 2");
+  CHECK(complaint("a,b\n1,2,3\n") == "f: line 2, column 1: a row of more cells than the first, which has 2");
   CHECK(complaint("a,b\n1,\"2\n3,4\n") == "f: line 2, column 3: the quote that opens here is never closed");
   CHECK(complaint("a,b\n1,\"2\n3\"4\n") == "f: line 3, column 3: text behind the quote that closes a cell");
   CHECK(complaint("a,b\n1,2\"\n") == "f: line 2, column 4: a quote inside a cell that does not begin with one");
@@ -81,7 +81,7 @@ TEST_CASE("what is no table is refused with its place", "[csv]") {
   CHECK(complaint("a,b\r1,2") == "f: line 1, column 4: a carriage return without a line feed");
   CHECK(complaint("\xef\xbb\xbf"
                   "a\r") == "f: line 1, column 2: a carriage return without a line feed");
-  CHECK(complaint(std::string(70000, ',')) == "f: line 1, column 1: 70001 columns, more than 65536");
+  CHECK(complaint(std::string(70000, ',')) == "f: line 1, column 1: more than 65536 columns");
   CHECK_THROWS_WITH(parse_csv("a\n1\n", {.max_bytes = 3}, "f"), "f: 4 bytes, more than 3");
   CHECK_THROWS_AS(parse_csv("", {.separator = '"'}), Error);
   TemporaryFolder folder;
@@ -112,6 +112,24 @@ TEST_CASE("columns as numbers, or the line of what is none", "[csv]") {
   REQUIRE(x.shape() == Shape{5});
   const std::vector<double> expected = {1, -2500, 3, 0.5, 5e-324};
   CHECK(std::equal(expected.begin(), expected.end(), x.data<double>()));
+  // What is too small for a double is 0, and keeps its sign; what is too large, however it is written, is refused.
+  const Tensor tiny = parse_csv("x\n1e-400\n-1e-99999\n0." + std::string(500, '0') + "1\n").numbers("x");
+  for (double v : tiny.span<double>()) CHECK(v == 0);
+  CHECK(std::signbit(tiny.data<double>()[1]));
+  CHECK_THROWS_AS(parse_csv("x\n" + std::string(500, '9') + "\n").numbers("x"), IoError);
+}
+
+TEST_CASE("a row of too many cells is refused where they begin", "[csv]") {
+  const std::string row(10'000'000, ',');  // kept, its cells would take 40 MB; the quote behind it is never reached
+  CHECK_THROWS_WITH(parse_csv("a\n" + row + "\"", {}, "f"),
+                    ContainsSubstring("more cells than the first, which has 1"));
+  CHECK_THROWS_WITH(parse_csv(row + "\"", {}, "f"), ContainsSubstring("more than 65536 columns"));
+}
+
+TEST_CASE("numbers of 16 bits are not written", "[csv]") {
+  for (DType type : {DType::float16, DType::bfloat16})
+    CHECK_THROWS_WITH(write_csv("none", {"a"}, ones({1, 1}, type)),
+                      ContainsSubstring("write_csv: ") && ContainsSubstring(name(type)));
 }
 
 TEST_CASE("any cells come back", "[csv]") {

@@ -50,12 +50,23 @@ TEST_CASE("compressed text is read", "[io]") {
   }
 }
 
+TEST_CASE("a file of several members is all their data", "[io]") {
+  const std::string large(300'000, 'x'), file = gzip(large);
+  CHECK(gunzip(bytes_of(file + gzip("y"))) == large + "y");
+  CHECK(gunzip(bytes_of(gzip("y") + file)) == "y" + large);
+  CHECK(gunzip(bytes_of(gzip("") + gzip("a") + gzip("") + gzip("bc") + gzip(""))) == "abc");
+  std::string both = file + gzip("yz");
+  for (size_t at = file.size(); at < both.size(); ++at)
+    CHECK((refused(parse, both.substr(0, at)) == (at > file.size())));
+}
+
 TEST_CASE("damaged gzip is refused", "[io]") {
   const std::string whole = gzip("the quick brown fox jumps over the quick brown dog");
   refuse_every_cut(whole, parse);
   CHECK(survive_damage(whole, parse) > 1000);
   CHECK_THROWS_WITH(parse(whole + "x"), ContainsSubstring("f: "));
-  CHECK_THROWS_WITH(parse(whole + whole), "f: something follows the compressed data");
+  CHECK_THROWS_WITH(parse(whole + whole + "x"), "f: something follows the compressed data");
+  CHECK_THROWS_WITH(parse(whole + "\x1f\x8b"), ContainsSubstring("end early"));
 
   // The last four bytes announce the length: too little, too much, and more than the file can hold.
   auto announcing = [&](uint32_t bytes) {
@@ -65,7 +76,7 @@ TEST_CASE("damaged gzip is refused", "[io]") {
   };
   CHECK_THROWS_WITH(parse(announcing(49)), ContainsSubstring("damaged"));
   CHECK_THROWS_WITH(parse(announcing(51)), ContainsSubstring("damaged"));
-  CHECK_THROWS_WITH(parse(announcing(0xffffffff)), ContainsSubstring("more than"));
+  CHECK_THROWS_WITH(parse(announcing(0xffffffff)), ContainsSubstring("damaged"));
 }
 
 TEST_CASE("a bomb of gzip holds what it announces", "[io]") {
@@ -78,6 +89,8 @@ TEST_CASE("a bomb of gzip holds what it announces", "[io]") {
 }
 
 #else
+
+TEST_CASE("gzip files", "[io]") { SKIP("this build has no zlib"); }
 
 TEST_CASE("without zlib compressed text is refused with advice", "[io]") {
   TemporaryFolder folder;

@@ -69,6 +69,10 @@ TEST_CASE("the bytes of a PNG, by hand", "[io]") {
   const Tensor coloured = parse_png(bytes_of(file_of(2, 1, 8, 3, palette, "\0\1\0"s)), kBytes);
   CHECK(coloured.shape() == Shape{1, 2, 3});
   CHECK(values<int64_t>(coloured) == std::vector<int64_t>{4, 5, 6, 1, 2, 3});
+  // The same with two bits, and the first colour half transparent.
+  const std::string clear = palette + chunk("tRNS", "\x80");
+  CHECK(values<int64_t>(parse_png(bytes_of(file_of(2, 1, 2, 3, clear, "\0\x40"s)), kBytes)) ==
+        std::vector<int64_t>{4, 5, 6, 255, 1, 2, 3, 128});
 }
 
 TEST_CASE("pictures come back", "[io]") {
@@ -150,6 +154,14 @@ TEST_CASE("PNGs that are cut, damaged or lie are refused", "[io]") {
   refuse(file_of(2, 2, 8, 0, "", "\0\1\2"s), "not a sound PNG");  // one row of two
   refuse(file_of(1, 1, 8, 0, "", "\x07\1"s), "not a sound PNG");  // a filter that there is not
   refuse(file_of(1, 1, 8, 3, "", "\0\0"s), "not a sound PNG");    // no palette
+  refuse(file_of(2, 1, 8, 3, palette, "\0\1\2"s), "a pixel's colour is not in the palette");
+  refuse(file_of(2, 2, 8, 0, "", "\0ab\0cd" + std::string(100, 'x')), "not a sound PNG");  // more than its rows
+  // White pages: of 64 MB at most, and of more, in 4 KB, with one bit a pixel and a palette's four channels.
+  auto page = [&](uint32_t height) {
+    return file_of(8192, height, 1, 3, palette + chunk("tRNS", "\x80"), std::string(1025 * size_t{height}, '\0'));
+  };
+  CHECK(parse_png(bytes_of(page(400))).shape() == Shape{400, 8192, 4});
+  refuse(page(4096), "take too much memory");
   CHECK_THROWS_WITH(parse_png(bytes_of(encode_png(zeros({3, 4}))), {.max_pixels = 11}, "f"),
                     ContainsSubstring("at most 11"));
   // Text that unpacks to ten megabytes is not kept, wherever it stands.
@@ -158,6 +170,8 @@ TEST_CASE("PNGs that are cut, damaged or lie are refused", "[io]") {
 }
 
 #else
+
+TEST_CASE("PNGs", "[io]") { SKIP("this build has no libpng"); }
 
 using namespace cr;
 using namespace cr::io;

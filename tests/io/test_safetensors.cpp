@@ -2,17 +2,20 @@
 
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <functional>
 
 #include "catch.hpp"
 #include "contains.hpp"
 #include "io/atomic_file.hpp"
+#include "io/bytes.hpp"
 #include "io/safetensors.hpp"
 #include "ops/ops.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cr;
 using namespace cr::io;
+using namespace std::string_literals;
 
 namespace {
 
@@ -150,6 +153,46 @@ TEST_CASE("types of other programs are widened, or left out and named", "[io]") 
   CHECK(again.tensors.at("float16").data<Float16>()[1].bits == file.tensors.at("float16").data<Float16>()[1].bits);
 }
 
+TEST_CASE("a tensor of a type that is not known has the size that its place has", "[io]") {
+  // Half a byte each, one byte each, and one of ours behind them.
+  const std::string file = file_of(
+      R"({"a":{"dtype":"F4","shape":[2,3],"data_offsets":[0,3]},"b":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[3,5]},)"
+      R"("c":{"dtype":"BOOL","shape":[1],"data_offsets":[5,6]}})",
+      6);
+  const SafeTensors read = parse_safetensors(std::as_bytes(std::span(file)), "f", UnknownTypes::skip);
+  CHECK(read.unknown == std::map<std::string, std::string>{{"a", "F4"}, {"b", "F8_E4M3"}});
+  CHECK(read.tensors.size() == 1);
+  CHECK_THROWS_WITH(parse(file), ContainsSubstring("has elements of type \"F4\""));
+  const std::string gap = file_of(one("F4", "[2]", "[1,2]"), 2);
+  CHECK_THROWS_AS(parse_safetensors(std::as_bytes(std::span(gap)), "f", UnknownTypes::skip), IoError);
+}
+
+TEST_CASE("many tensors take time in proportion", "[io]") {
+  std::string header = "{";
+  for (int i = 0; i < 50'000; ++i)
+    header += (i ? ",\"" : "\"") + std::to_string(i) + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+  const std::clock_t begin = std::clock();
+  CHECK(parse(file_of(header + "}", 0)).tensors.size() == 50'000);
+  CHECK(std::clock() - begin < 2 * CLOCKS_PER_SEC);
+}
+
+TEST_CASE("wider elements are read piece by piece", "[io]") {
+  std::string file = file_of(one("I16", "[100000]", "[0,200000]"), 200000);
+  for (int i = 0; i < 100000; ++i) file[file.size() - 200000 + 2 * static_cast<size_t>(i)] = static_cast<char>(i % 128);
+  const Tensor x = parse(file).tensors.at("a");
+  bool same = true;
+  for (int64_t i = 0; i < 100000; ++i) same = same && x.data<int64_t>()[i] == i % 128;
+  CHECK(same);
+}
+
+TEST_CASE("a long name is cut between letters", "[io]") {
+  std::string name = "x";
+  for (int i = 0; i < 40; ++i) name += "ж";
+  const std::string quoted = quote(name);
+  CHECK(quoted.size() == 1 + 59 + 3 + 1);
+  CHECK(quote("a\nb") == "\"a?b\"");
+}
+
 TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
   CHECK(parse(file_of(one("F32", "[2]", "[0,8]"), 8)).tensors.at("a").numel() == 2);
   // Header length: more than there is, more than the limit, close to overflow.
@@ -164,6 +207,8 @@ TEST_CASE("headers that lie are refused before memory is asked for", "[io]") {
     CHECK_THROWS_WITH(parse(file_of(header, bytes)), ContainsSubstring(why));
   };
   refused("", 0, "not JSON");
+  refused("{}\0"s, 0, "not JSON");
+  refused("{}\0{"s, 0, "not JSON");
   refused("[]", 0, "not a JSON object");
   refused("{\"a\":", 0, "not JSON");
   refused("{\"a\":\"\xff\"}", 0, "not JSON");
@@ -288,10 +333,40 @@ TEST_CASE("a model in several files", "[io]") {
   CHECK_THROWS_WITH(load_safetensors(index), ContainsSubstring("\"layers.2\" is not in model-00003-of-00010"));
 }
 
+TEST_CASE("only shards of its own are removed with an old index", "[io]") {
+  TemporaryFolder folder;
+  const std::string index = folder / "m.safetensors.index.json";
+  const std::map<std::string, Tensor> model = {{"a", zeros({2})}, {"b", zeros({2})}};
+  auto there = [&](const std::string& name) { return std::filesystem::exists(folder / name); };
+  for (std::string name : {"thesis.txt", "n-00001-of-00001.safetensors", "m-00001-of-00001.safetensors.txt"}) {
+    write_file(folder / name, "years of work");
+    write_file(index, R"({"weight_map":{"a":")" + name + "\"}}");
+    save_sharded_safetensors(index, model);
+    CHECK(there(name));
+  }
+  // What another index names stays, and so does everything beside an index that cannot be read.
+  const std::string copy = folder / "copy.safetensors.index.json";
+  std::filesystem::copy(index, copy);
+  save_sharded_safetensors(index, model, 8);
+  CHECK(load_safetensors(copy).tensors.size() == 2);
+  write_file(copy, "");
+  CHECK(there("m-00001-of-00002.safetensors"));
+  save_sharded_safetensors(index, model, 8);
+  CHECK(there("m-00001-of-00002.safetensors"));
+  std::filesystem::remove(copy);
+  save_sharded_safetensors(index, model, 8);
+  CHECK_FALSE(there("m-2-00001-of-00002.safetensors"));
+
+  const long before = folder.count();
+  CHECK_THROWS_WITH(save_sharded_safetensors(folder / ".m.safetensors.index.json", model),
+                    ContainsSubstring("no dot in front"));
+  CHECK(folder.count() == before);
+}
+
 TEST_CASE("an index that lies is refused", "[io]") {
   CHECK(parse_safetensors_index(R"({"weight_map":{"a":"x.safetensors"}})").at("a") == "x.safetensors");
   for (std::string shard : {R"("../x")", R"("/etc/passwd")", R"("a/b")", R"("")", R"("..")", R"("model.json")", "1",
-                            R"("a\\b")", R"("a\u0000b")", "null"}) {
+                            R"("a\\b")", R"("a\u0000b")", R"("a\n")", "null"}) {
     CAPTURE(shard);
     CHECK_THROWS_WITH(parse_safetensors_index(R"({"weight_map":{"a":)" + shard + "}}", "f"),
                       ContainsSubstring("f: not a sound index of safetensors files: tensor \"a\""));

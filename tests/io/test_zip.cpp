@@ -124,7 +124,17 @@ TEST_CASE("archives come back", "[io]") {
   CHECK_THROWS_AS(writer.add("a", "y"), IoError);
   CHECK_THROWS_AS(writer.add("", "y"), IoError);
   CHECK_THROWS_AS(writer.add("\xff\xfe", "y"), IoError);
+  CHECK_THROWS_WITH(writer.add(std::string(65536, 'x'), "y"), ContainsSubstring("has more than 65535 bytes"));
+  writer.add(std::string(65535, 'x'), "y");
   CHECK(folder.count() == 1);
+  writer.commit();
+  ZipWriter none(folder / "c.zip");
+  none.commit();
+  for (ZipWriter* done : {&writer, &none}) {
+    CHECK_THROWS_WITH(done->commit(), ContainsSubstring("zip is already written"));
+    CHECK_THROWS_WITH(done->add("b", "x"), ContainsSubstring("zip is already written"));
+  }
+  CHECK(ZipReader(folder / "b.zip").entries().size() == 2);
 }
 
 TEST_CASE("archives that are cut, damaged or lie are refused", "[io]") {
@@ -224,5 +234,9 @@ TEST_CASE("a directory cannot claim more entries than it has room for", "[io]") 
     CHECK(refused(parse, file));
   }
 }
+
+#else
+
+TEST_CASE("zip archives", "[io]") { SKIP("this build has no libzip"); }
 
 #endif
