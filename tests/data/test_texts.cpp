@@ -58,9 +58,10 @@ TEST_CASE("lines and words", "[text]") {
 
 TEST_CASE("whole texts", "[text]") {
   TemporaryFolder folder;
-  CHECK(complaint([&] { tiny_shakespeare(folder / ""); }) ==
-        "tinyshakespeare: no input.txt in " + (folder / "") + "/tinyshakespeare or " + (folder / "") +
-            "; ./run data tinyshakespeare fetches the data set, and CHAINRULE_DATA=DIR or --data DIR says where it lies");
+  CHECK(
+      complaint([&] { tiny_shakespeare(folder / ""); }) ==
+      "tinyshakespeare: no input.txt in " + (folder / "") + "/tinyshakespeare or " + (folder / "") +
+          "; ./run data tinyshakespeare fetches the data set, and CHAINRULE_DATA=DIR or --data DIR says where it lies");
   std::filesystem::create_directory(folder / "tinyshakespeare");
   write_file(folder / "tinyshakespeare/input.txt", "First Citizen:\n");
   CHECK(tiny_shakespeare(folder / "") == "First Citizen:\n");
