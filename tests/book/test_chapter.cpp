@@ -218,6 +218,7 @@ TEST_CASE("stopped by Ctrl-C and resumed, a run ends with the same bits") {
   Run unbroken = run_program(options);
   REQUIRE(unbroken.status == 0);
 
+  ::signal(SIGHUP, SIG_DFL);  // `nohup` would have the program ignore it
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     Running running(CHAINRULE_PROGRAM, options);
     REQUIRE(running.wait_for("step 99"));

@@ -4,6 +4,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+unset CHAINRULE_DATA
 passed=0 failed=0
 
 # try STATUS PATTERN COMMAND...: the command ends with this exit status, and what it prints matches the extended regular expression.
