@@ -55,6 +55,9 @@ static std::string minus(std::string number) {
   return !number.empty() && number[0] == '-' ? "−" + number.substr(1) : number;
 }
 
+// A few points want to be seen, many would hide one another.
+static double point_size(size_t points) { return points > 400 ? 0.22 : points > 40 ? 0.38 : 0.6; }
+
 // 10⁻⁵ where 0.00001 would be counted zero by zero.
 static std::string power_of_ten(int exponent) {
   if (exponent >= -3 && exponent <= 4) return fmt::format("{:g}", std::pow(10, exponent));
@@ -369,8 +372,7 @@ class Script {
       if (rows.empty()) continue;
       std::string name = new_data(rows);
       if (s.style == Series::Style::points)
-        plot(
-            fmt::format("{} using 1:2 with points pt 7 ps {} lc rgb '{}'", name, s.x.size() > 400 ? 0.22 : 0.38, code));
+        plot(fmt::format("{} using 1:2 with points pt 7 ps {} lc rgb '{}'", name, point_size(s.x.size()), code));
       else
         plot(fmt::format("{} using 1:2 with lines lw {} lc rgb '{}'{}", name,
                          s.style == Series::Style::segments ? 1.2 : 1.8, code,
