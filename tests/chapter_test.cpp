@@ -13,6 +13,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "catch.hpp"
+
 namespace cr::test {
 
 using json = nlohmann::json;
@@ -150,6 +152,52 @@ Run Running::finish() {
 }
 
 int lines(const std::string& text) { return static_cast<int>(std::count(text.begin(), text.end(), '\n')); }
+
+void check_same_values(const Run& one, const Run& other, const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    CAPTURE(id);
+    CHECK(one.claim(id).value == other.claim(id).value);
+  }
+}
+
+void check_refused(const std::string& program, const std::vector<std::vector<std::string>>& wrong) {
+  for (const auto& arguments : wrong) {
+    CAPTURE(arguments);
+    Run run = run_program(program, arguments);
+    CHECK(run.status == 2);
+    CHECK(lines(run.err) == 1);
+    CHECK(run.results().empty());
+  }
+}
+
+void check_resumes(const std::string& program, std::vector<std::string> arguments, const std::string& before,
+                   const std::string& sign, const std::vector<std::string>& ids) {
+  Run whole = run_program(program, arguments);
+  auto folder = std::make_shared<Folder>();
+  Running running(program, arguments, folder);
+  REQUIRE(running.wait_for(sign));
+  running.send(SIGINT);
+  Run stopped = running.finish();
+  CHECK(stopped.status == 130);
+  CHECK(stopped.err.find("--resume") != std::string::npos);
+  for (const std::string& id : ids) CHECK_FALSE(stopped.claim(id).made);
+  arguments.push_back("--resume");
+  Run resumed = run_program(program, arguments, folder);
+  CHECK(resumed.status == 0);
+  CHECK(resumed.out.find(before) == std::string::npos);
+  for (const std::string& id : ids) CHECK(resumed.claim(id).made);
+  check_same_values(resumed, whole, ids);
+}
+
+void check_solutions(const fs::path& folder, int count) {
+  int found = 0;
+  for (const auto& file : fs::directory_iterator(folder)) {
+    CAPTURE(file.path().string());
+    CHECK(std::system(("'" + file.path().string() + "' > /dev/null").c_str()) == 0);
+    ++found;
+  }
+  CHECK(found == count);
+}
 
 bool all_sizes() {
   const char* all = getenv("CHAINRULE_TEST_ALL");

@@ -81,6 +81,18 @@ class Running {
 // How many lines a text has.
 int lines(const std::string& text);
 
+// ## What every chapter's test asks
+//
+// These check with Catch2. Of two runs: the claims `ids` have the same values, bit for bit. Of a program: each of these
+// command lines is refused with exit status 2, one line, and no results; stopped by Ctrl-C once it has printed `sign`, it
+// goes on with --resume, without printing `before` again, to the values of an unbroken run. Of a folder: it holds `count`
+// programs, and each ends with exit status 0.
+void check_same_values(const Run& one, const Run& other, const std::vector<std::string>& ids);
+void check_refused(const std::string& program, const std::vector<std::vector<std::string>>& wrong);
+void check_resumes(const std::string& program, std::vector<std::string> arguments, const std::string& before,
+                   const std::string& sign, const std::vector<std::string>& ids);
+void check_solutions(const std::filesystem::path& folder, int count);
+
 // Was `./run test --all` asked for? Then tests judge the default size too.
 bool all_sizes();
 

@@ -1,11 +1,6 @@
 // What chapter 3 promises, held against its program. Bounds come from ten seeds or more, with room to spare; the claims have
 // their own, and a run that misses one exits with status 1.
-#include <signal.h>
-
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
-
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "chapter_test.hpp"
@@ -75,49 +70,26 @@ TEST_CASE("a clamped logarithm silences what is most wrong") {
 TEST_CASE("one thread gives the bits of two") {
   Run one = run_program({"--quick", "--threads", "1"}),
       two = run_program({"--quick", "--threads", "2"});
-  for (const char* id :
-       {"digits", "hole", "recovered", "race", "learned", "stuck", "transformed"}) {
-    CAPTURE(id);
-    CHECK(one.claim(id).value == two.claim(id).value);
-  }
+  check_same_values(
+      one, two,
+      {"digits", "hole", "recovered", "race", "learned", "stuck", "transformed"});
 }
 
 TEST_CASE("a run that was stopped goes on to the same numbers") {
-  std::vector<std::string> arguments = {"--quick", "--epochs", "60"};
-  Run whole = run_program(arguments);
-  auto folder = std::make_shared<Folder>();
-  Running running(CHAINRULE_PROGRAM, arguments, folder);
-  REQUIRE(running.wait_for("epoch 2:"));
-  running.send(SIGINT);
-  Run stopped = running.finish();
-  CHECK(stopped.status == 130);
-  CHECK(stopped.err.find("--resume") != std::string::npos);
-  CHECK_FALSE(stopped.claim("digits").made);
-  arguments.push_back("--resume");
-  Run resumed = run_program(arguments, folder);
-  CHECK(resumed.status == 0);
-  CHECK(resumed.out.find("epoch 1:") == std::string::npos);
-  CHECK(resumed.claim("digits").value == whole.claim("digits").value);
-  CHECK(resumed.claim("hole").value == whole.claim("hole").value);
+  check_resumes(CHAINRULE_PROGRAM, {"--quick", "--epochs", "60"},
+                "epoch 1:", "epoch 2:", {"digits", "hole"});
 }
 
 // ## What the user can mend is said in one line
 TEST_CASE("misuse") {
-  std::vector<std::vector<std::string>> wrong = {{"--epochs", "0"},
-                                                 {"--epochs", "many"},
-                                                 {"--lr", "-1"},
-                                                 {"--break", "twice"},
-                                                 {"--full", "--data", "/nowhere"},
-                                                 {"--resume"},
-                                                 {"--hidden", "3"},
-                                                 {"--device", "cuda"}};
-  for (const auto& arguments : wrong) {
-    CAPTURE(arguments);
-    Run run = run_program(arguments);
-    CHECK(run.status == 2);
-    CHECK(lines(run.err) == 1);
-    CHECK(run.results().empty());
-  }
+  check_refused(CHAINRULE_PROGRAM, {{"--epochs", "0"},
+                                    {"--epochs", "many"},
+                                    {"--lr", "-1"},
+                                    {"--break", "twice"},
+                                    {"--full", "--data", "/nowhere"},
+                                    {"--resume"},
+                                    {"--hidden", "3"},
+                                    {"--device", "cuda"}});
 }
 
 // ## The chapter's mathematics, at other points than the chapter's
@@ -171,13 +143,4 @@ TEST_CASE("the loss of logistic regression is convex") {
 }
 
 // ## Every exercise has a solution that holds
-TEST_CASE("solutions") {
-  int found = 0;
-  for (const auto& file :
-       std::filesystem::directory_iterator(CHAINRULE_SOLUTIONS)) {
-    CAPTURE(file.path().string());
-    CHECK(std::system(("'" + file.path().string() + "' > /dev/null").c_str()) == 0);
-    ++found;
-  }
-  CHECK(found == 7);
-}
+TEST_CASE("solutions") { check_solutions(CHAINRULE_SOLUTIONS, 7); }

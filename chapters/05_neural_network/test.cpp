@@ -1,10 +1,5 @@
 // What chapter 5 promises, held against its program. Bounds come from ten seeds or more, with room to spare; the claims have
 // their own, and a run that misses one exits with status 1.
-#include <signal.h>
-
-#include <cstdlib>
-#include <filesystem>
-
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "chapter_test.hpp"
@@ -68,48 +63,25 @@ TEST_CASE("without zero_grad the loss runs away") {
 TEST_CASE("one thread gives the bits of two") {
   Run one = run_program({"--quick", "--threads", "1"}),
       two = run_program({"--quick", "--threads", "2"});
-  for (const char* id :
-       {"digits", "gap", "fit-relu", "fit-sigmoid", "batch-updates", "backward"}) {
-    CAPTURE(id);
-    CHECK(one.claim(id).value == two.claim(id).value);
-  }
+  check_same_values(
+      one, two,
+      {"digits", "gap", "fit-relu", "fit-sigmoid", "batch-updates", "backward"});
 }
 
 TEST_CASE("a run that was stopped goes on to the same numbers") {
-  std::vector<std::string> arguments = {"--quick", "--epochs", "30"};
-  Run whole = run_program(arguments);
-  auto folder = std::make_shared<Folder>();
-  Running running(CHAINRULE_PROGRAM, arguments, folder);
-  REQUIRE(running.wait_for("epoch 2:"));
-  running.send(SIGINT);
-  Run stopped = running.finish();
-  CHECK(stopped.status == 130);
-  CHECK(stopped.err.find("--resume") != std::string::npos);
-  CHECK_FALSE(stopped.claim("digits").made);
-  arguments.push_back("--resume");
-  Run resumed = run_program(arguments, folder);
-  CHECK(resumed.status == 0);
-  CHECK(resumed.out.find("epoch 1:") == std::string::npos);
-  CHECK(resumed.claim("digits").value == whole.claim("digits").value);
-  CHECK(resumed.claim("gap").value == whole.claim("gap").value);
+  check_resumes(CHAINRULE_PROGRAM, {"--quick", "--epochs", "30"},
+                "epoch 1:", "epoch 2:", {"digits", "gap"});
 }
 
 // ## What the user can mend is said in one line
 TEST_CASE("misuse") {
-  std::vector<std::vector<std::string>> wrong = {{"--hidden", "0"},
-                                                 {"--hidden", "many"},
-                                                 {"--lr", "-1"},
-                                                 {"--break", "nothing"},
-                                                 {"--full", "--data", "/nowhere"},
-                                                 {"--resume"},
-                                                 {"--device", "cuda"}};
-  for (const auto& arguments : wrong) {
-    CAPTURE(arguments);
-    Run run = run_program(arguments);
-    CHECK(run.status == 2);
-    CHECK(lines(run.err) == 1);
-    CHECK(run.results().empty());
-  }
+  check_refused(CHAINRULE_PROGRAM, {{"--hidden", "0"},
+                                    {"--hidden", "many"},
+                                    {"--lr", "-1"},
+                                    {"--break", "nothing"},
+                                    {"--full", "--data", "/nowhere"},
+                                    {"--resume"},
+                                    {"--device", "cuda"}});
 }
 
 // ## The chapter's mathematics, at other points than the chapter's
@@ -146,13 +118,4 @@ TEST_CASE("equal hidden units get equal gradients, for every activation") {
 }
 
 // ## Every exercise has a solution that holds
-TEST_CASE("solutions") {
-  int found = 0;
-  for (const auto& file :
-       std::filesystem::directory_iterator(CHAINRULE_SOLUTIONS)) {
-    CAPTURE(file.path().string());
-    CHECK(std::system(("'" + file.path().string() + "' > /dev/null").c_str()) == 0);
-    ++found;
-  }
-  CHECK(found == 6);
-}
+TEST_CASE("solutions") { check_solutions(CHAINRULE_SOLUTIONS, 6); }
