@@ -78,6 +78,13 @@ std::vector<std::string> Run::figures() const {
   return ids;
 }
 
+std::string essence(const Run& run) {
+  json results = json::parse(run.results());
+  results.erase("seconds");
+  results.erase("peak_mb");
+  return results.dump();
+}
+
 Run run_program(const std::string& program, std::vector<std::string> arguments, std::shared_ptr<Folder> folder) {
   return Running(program, std::move(arguments), std::move(folder)).finish();
 }

@@ -57,6 +57,9 @@ struct Run {
 Run run_program(const std::string& program, std::vector<std::string> arguments,
                 std::shared_ptr<Folder> folder = nullptr);
 
+// The results as text, without how long the run took and how much memory.
+std::string essence(const Run& run);
+
 // A program that is still running: wait for a word in its output, send it a signal, see how it ends.
 class Running {
  public:

@@ -205,14 +205,6 @@ TEST_CASE("without gnuplot the program runs and says what it skipped") {
       fs::exists(without.folder->path() / "figures" / "walk.svg"));  // the older run's picture is not this one's
 }
 
-// Everything in the results but how long it took and how much memory.
-static json essence(const Run& run) {
-  json results = json::parse(run.results());
-  results.erase("seconds");
-  results.erase("peak_mb");
-  return results;
-}
-
 TEST_CASE("stopped by Ctrl-C and resumed, a run ends with the same bits") {
   const std::vector<std::string> options = {"--steps", "2000000", "--seed", "5", "--wait", "yes"};
   Run unbroken = run_program(options);
