@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "backend/functor.hpp"
 #include "backend/generator.hpp"
@@ -59,6 +60,18 @@ struct AdagradStep {
 struct RmspropStep {
   double lr, alpha, eps, weight_decay, momentum;
   bool maximize;
+};
+
+// How a window slides over one, two or three dimensions of places: each list has a number for each.
+struct Window {
+  Dims kernel, stride, padding, dilation;
+};
+
+// For one dimension of a pool: output i looks at the places begin[i], begin[i] + step, … before end[i], of which some may
+// lie beyond the edges; `size` is how many of a sum's shares they make.
+struct PoolSpan {
+  std::vector<int64_t> begin, end, size;
+  int64_t step = 1;
 };
 
 enum class Place { set, add, multiply, smallest, greatest };
@@ -161,8 +174,56 @@ class Backend {
   // Contiguous out: number i depends on `from` and i only. randint is uniform over lo … hi - 1.
   virtual void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) = 0;
 
-  // One optimiser step, in place, on contiguous tensors of one shape. `momentum`, Adam's largest v (AMSGrad) and RMSprop's
-  // `mean` (centered) may be undefined.
+  // ## Convolution
+  //
+  // Contiguous tensors: x (n, c, places…), w (o, c / groups, kernel…), y (n, o, places…), with one to three dimensions of
+  // places. y = x ⋆ w [+ bias (o,)]. The map is linear in x and in w; the other two are its adjoints, so that each one's
+  // derivatives are the other two.
+  virtual void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
+                    int64_t groups) = 0;
+  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window,
+                          int64_t groups) = 0;
+  virtual void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window,
+                           int64_t groups) = 0;
+
+  // ## Pools
+  //
+  // Contiguous x (planes, places…), one span for each dimension of places. The largest number of each window and where in
+  // its plane it lies (int64; of equals the first one, of NaNs the last: PyTorch's choice); or the sum of the window's
+  // numbers over the product of the spans' sizes, and its adjoint.
+  virtual void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) = 0;
+  virtual void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) = 0;
+  virtual void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) = 0;
+  virtual void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) = 0;
+
+  // ## Recurrent cells
+  //
+  // One step for rows of contiguous tensors, gates in PyTorch's order. LSTM: gates (b, 4 h) hold the sums i, f, g, o and
+  // become σ(i), σ(f), tanh(g), σ(o); then c = f c₀ + i g, y = o tanh c. Backward: dgates is for the sums, and dc becomes
+  // the gradient for c₀. `c` is what the forward step wrote.
+  virtual void lstm_cell(const Tensor& y, const Tensor& c, const Tensor& gates, const Tensor& c0) = 0;
+  virtual void lstm_cell_backward(const Tensor& dgates, const Tensor& dc, const Tensor& dy, const Tensor& gates,
+                                  const Tensor& c, const Tensor& c0) = 0;
+
+  // GRU: gates (b, 3 h) hold the input's sums r, z, n and become σ(r), σ(z), tanh(n + r · m), where sums (b, 3 h) are the
+  // state's, of which the last third is m; then y = (1 − z) n + z h₀. Backward: dgates is for the input's sums, dsums for
+  // the state's, dh0 the direct part of the gradient for h₀.
+  virtual void gru_cell(const Tensor& y, const Tensor& gates, const Tensor& sums, const Tensor& h0) = 0;
+  virtual void gru_cell_backward(const Tensor& dgates, const Tensor& dsums, const Tensor& dh0, const Tensor& dy,
+                                 const Tensor& gates, const Tensor& sums, const Tensor& h0) = 0;
+
+  // ## Attention
+  //
+  // softmax(scale · q kᵀ + bias) v without ever holding all the scores: q (…, l, e), k (…, s, e), v (…, s, f), out (…, l, f), of
+  // any strides but for the last dimension, which is contiguous; `bias` (…, l, s) may have strides of 0 or be undefined. In
+  // the causal case query i sees keys 0 … i only. logsumexp (…, l), contiguous, is kept for the way back; a query that sees
+  // nothing gets zeros.
+  virtual void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
+                         const Tensor& bias, double scale, bool causal) = 0;
+  virtual void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout,
+                                  const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k,
+                                  const Tensor& v, const Tensor& bias, double scale, bool causal) = 0;
+
   // ## Factorisations
   //
   // Of every matrix in the last two dimensions of contiguous float32 or float64 tensors, in place where one tensor is
@@ -186,7 +247,10 @@ class Backend {
   // undefined u and vh, s only. info as for eigh.
   virtual void svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& info) = 0;
 
-  // One optimiser step, in place, on contiguous tensors of one shape. `momentum` may be undefined.
+  // ## Optimisers
+  //
+  // One step, in place, on contiguous tensors of one shape. `momentum`, Adam's largest v (AMSGrad) and RMSprop's `mean`
+  // (centered) may be undefined.
   virtual void sgd(const Tensor& p, const Tensor& g, const Tensor& momentum, const SgdStep& options) = 0;
   virtual void adam(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& largest_v,
                     const AdamStep& options) = 0;
