@@ -77,7 +77,8 @@ template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
 // - `kBlockRows` and `kBlockColumns` bound what is packed at one time, and so the workspace: 2 MB for A, 4 MB for B.
 template <class T> constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kBlockRows = 1024, kBlockColumns = 2048;
-constexpr int64_t kGroup = 8;  // panels of A
+constexpr int64_t kGroup = 8;   // panels of A
+constexpr int64_t kBundle = 4;  // panels packed together
 
 // Blocks are made equally large, so that none is a thin rest: 520 is 2 × 260, not 512 + 8.
 int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
@@ -86,18 +87,27 @@ int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
 }
 
 // Packing costs a pass over the matrix. It pays when each panel is then read many times, or when the matrix would be
-// slow to read where it lies. A stays in place when at most two panels of B meet it, or when k is small.
-template <class T> bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
-  return (g.n <= 2 * kernel.tile_columns || g.k <= 16) && (g.a_cs == 1 || g.a_rs == 1);
+// slow to read where it lies. One trap: a cache finds its place for a number by the last bits of the address. When rows
+// lie a multiple of 4096 bytes apart, all of them fall on one place and drive each other out: measured, 100 GFLOP/s
+// instead of 165.
+template <class T> bool rows_collide(int64_t row_stride, int64_t k) {
+  return row_stride * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && k > 256;
 }
 
-// B stays in place when its rows are contiguous and at most five panels of A meet it (a batch of 64 in AVX-512), or k
-// is small. One trap: a cache finds its place for a number by the last bits of the address. When rows lie a multiple of
-// 4096 bytes apart, all of them fall on one place and drive each other out: measured, 100 GFLOP/s instead of 165.
+// The tile reads one number of each of its rows of A at a step. Where rows are contiguous, these are 14 streams that the
+// cache follows well, so that A stays in place, unless rows collide and many panels of B will meet them. Where columns are
+// contiguous, each step is a jump: A stays only when k is small or two panels of B meet it.
+template <class T> bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
+  const int64_t meetings = pieces(g.n, kernel.tile_columns);
+  if (g.a_cs == 1) return meetings <= 8 || !rows_collide<T>(g.a_rs, g.k);
+  return g.a_rs == 1 && (meetings <= 2 || g.k <= 16);
+}
+
+// B stays in place when its rows are contiguous and at most ten panels of A meet it (a batch of 128 in AVX-512), or k is
+// small.
 template <class T> bool reads_b_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
   if (g.b_cs != 1) return false;
-  const bool collides = g.b_rs * static_cast<int64_t>(sizeof(T)) % 4096 == 0 && g.k > 256;
-  return g.k <= 64 || g.m <= (collides ? 2 : 5) * kernel.tile_rows;
+  return g.k <= 64 || g.m <= (rows_collide<T>(g.b_rs, g.k) ? 2 : 10) * kernel.tile_rows;
 }
 
 // Only B's last panel, if it is narrower than the others, is packed in any case, to be filled up with zeros.
@@ -139,9 +149,17 @@ template <class T> class PackedProduct {
     const int64_t a_to_pack = a_in_place_ ? 0 : a_panels;
     const int64_t b_first = b_in_place_ ? columns / kernel_.tile_columns : 0;
     const int64_t b_to_pack = i0 > 0 ? 0 : b_panels - b_first;
-    for_tiles(threads_, a_to_pack + b_to_pack, [&](int64_t panel) {
-      if (panel < a_to_pack) pack_a(panel, i0, p0, depth);
-      else pack_b(b_first + panel - a_to_pack, j0, p0, depth);
+    const int64_t a_bundles = pieces(a_to_pack, kBundle), b_bundles = pieces(b_to_pack, kBundle);
+    for_tiles(threads_, a_bundles + b_bundles, [&](int64_t bundle) {
+      if (bundle < a_bundles) {
+        const int64_t first = bundle * kBundle;
+        in_strips(g_.a_rs == 1, depth, first, std::min(first + kBundle, a_panels),
+                  [&](int64_t panel, int64_t p, int64_t steps) { pack_a(panel, i0, p0, p, steps); });
+      } else {
+        const int64_t first = b_first + (bundle - a_bundles) * kBundle;
+        in_strips(g_.b_cs == 1, depth, first, std::min(first + kBundle, b_panels),
+                  [&](int64_t panel, int64_t p, int64_t steps) { pack_b(panel, j0, p0, p, steps); });
+      }
     });
 
     // A tile of work is a group of panels of A times one panel of B. The next tile takes the next panel of B: the group
@@ -152,18 +170,28 @@ template <class T> class PackedProduct {
     });
   }
 
-  void pack_a(int64_t panel, int64_t i0, int64_t p0, int64_t depth) {
+  // A bundle of neighbouring panels is packed together. Where lanes lie side by side (`across`), a row of the matrix
+  // runs through all of them: 16 rows at a time, then, so that what comes from memory comes in longer pieces.
+  template <class F> static void in_strips(bool across, int64_t depth, int64_t first, int64_t end, F&& pack) {
+    const int64_t strip = across ? 16 : depth;
+    for (int64_t p = 0; p < depth; p += strip)
+      for (int64_t panel = first; panel < end; ++panel) pack(panel, p, std::min(strip, depth - p));
+  }
+
+  // Steps p … p + steps - 1 of the block that begins at p0.
+  void pack_a(int64_t panel, int64_t i0, int64_t p0, int64_t p, int64_t steps) {
     const int64_t i = i0 + panel * kernel_.tile_rows;
-    kernel_.pack_a(packed_a_.data() + panel * a_panel_, std::min(kernel_.tile_rows, g_.m - i), depth,
-                   g_.a + i * g_.a_rs + p0 * g_.a_cs, g_.a_rs, g_.a_cs);
+    kernel_.pack_a(packed_a_.data() + panel * a_panel_ + p * kernel_.tile_rows, std::min(kernel_.tile_rows, g_.m - i),
+                   steps, g_.a + i * g_.a_rs + (p0 + p) * g_.a_cs, g_.a_rs, g_.a_cs);
   }
 
   bool in_place(int64_t j) const { return b_in_place_ && j + kernel_.tile_columns <= g_.n; }
 
-  void pack_b(int64_t panel, int64_t j0, int64_t p0, int64_t depth) {
+  void pack_b(int64_t panel, int64_t j0, int64_t p0, int64_t p, int64_t steps) {
     const int64_t j = j0 + panel * kernel_.tile_columns;
-    kernel_.pack_b(packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_), std::min(kernel_.tile_columns, g_.n - j),
-                   depth, g_.b + p0 * g_.b_rs + j * g_.b_cs, g_.b_cs, g_.b_rs);
+    kernel_.pack_b(packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_) + p * kernel_.tile_columns,
+                   std::min(kernel_.tile_columns, g_.n - j), steps, g_.b + (p0 + p) * g_.b_rs + j * g_.b_cs, g_.b_cs,
+                   g_.b_rs);
   }
 
   void tile(int64_t a_panel, int64_t b_panel, int64_t i0, int64_t j0, int64_t p0, int64_t depth) {
