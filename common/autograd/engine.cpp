@@ -17,9 +17,10 @@
 namespace cr {
 namespace {
 
-// May we write into g, because nobody else can see its numbers?
+// May we write into g, because nobody else can see its numbers, and each has a place of its own?
 bool exclusive(const Tensor& g) {
-  return g.impl()->use_count() == 1 && g.impl()->storage->use_count() == 1 && g.is_contiguous() && !g.impl()->node;
+  return g.impl()->use_count() == 1 && g.impl()->storage->use_count() == 1 && !g.impl()->node &&
+         (g.is_contiguous() || is_dense(g.shape(), g.strides()));
 }
 
 std::mutex collecting;  // guards the gradients of leaves
@@ -110,16 +111,40 @@ class Run {
 
   bool useful(Node* n) const { return n && (!wanted_ || useful_.count(n)); }
 
-  void send(Node& node, int output, Tensor g) {
-    const Node::Output& to = node.outputs()[static_cast<size_t>(output)];
-    g = sum_to(to_dtype(g, gradient_type(to.dtype)), to.shape);
+  // Where the gradient of an output is summed up.
+  Tensor& sum_for(Node& node, int output) {
     Task& task = tasks_[&node];
     if (!task.hold) {
       task.hold = Ref<GraphNode>::share(&node);
       task.gradients.resize(node.num_outputs);
       ready_.push({node.depth, order_++, &node});
     }
-    accumulate(task.gradients[output], std::move(g), create_graph_);
+    return task.gradients[output];
+  }
+
+  void send(Node& node, int output, Tensor g) {
+    const Node::Output& to = node.outputs()[static_cast<size_t>(output)];
+    g = sum_to(to_dtype(g, gradient_type(to.dtype)), to.shape);
+    accumulate(sum_for(node, output), std::move(g), create_graph_);
+  }
+
+  void send_part(Node& node, int output, const Tensor& dy, const Part& part) {
+    const Node::Output& to = node.outputs()[static_cast<size_t>(output)];
+    const DType type = gradient_type(to.dtype);
+    Tensor g = to_dtype(dy, type), &sum = sum_for(node, output);
+    const bool first = !sum.defined(), in_place = !first && exclusive(sum) && sum.strides() == part.layout;
+    if (!in_place) {
+      Tensor memory = first ? backend::full(to.shape, 0, type, to.device) : empty(to.shape, type, to.device);
+      Tensor laid_out = window(memory, to.shape, part.layout, 0);
+      memory = {};
+      if (!first) backend::on(to.device).copy(laid_out, sum);
+      sum = std::move(laid_out);
+    }
+    const Tensor place = window(sum, part.shape, part.strides, sum.impl()->offset + part.offset);
+    backend::Backend& device = backend::on(to.device);
+    if (may_overlap(part.shape, part.strides)) device.add_overlapping(place, g);
+    else if (first) device.copy(place, g);
+    else backend::map_into(place, functor::Add{}, {place, g});
   }
 
   static void call_hooks(Node& node, InlineVector<Tensor, 1>& gradients) {
@@ -150,7 +175,8 @@ class Run {
     std::scoped_lock lock(collecting);
     Tensor& sum = leaf.extra().grad;
     if (!sum.defined()) {
-      sum = exclusive(g) ? std::move(g) : g.clone();  // nobody else's: users write to gradients, to clip them
+      sum = exclusive(g) && g.is_contiguous() ? std::move(g)
+                                              : g.clone();  // nobody else's: users write to gradients, to clip them
     } else if (create_graph_ || node_of(sum) || !sum.is_contiguous()) {
       sum = add_same(sum, g);
     } else {
@@ -175,22 +201,20 @@ class Run {
                           ": what its derivative needs was freed by an earlier backward(); pass "
                           "retain_graph to the earlier one");
     }
-    struct Context {
-      Run* run;
-      Node* node;
-    } context{this, &node};
-    Backward b(
-        node, {gradients.data(), static_cast<size_t>(gradients.size())}, create_graph_,
-        [](void* c, int i) {
-          auto* self = static_cast<Context*>(c);
-          return self->run->useful(self->node->edges()[static_cast<size_t>(i)].get());
-        },
-        &context,
-        [](void* c, int i, RowSparse& rows) {
-          auto* self = static_cast<Context*>(c);
-          Node* to = self->node->edges()[static_cast<size_t>(i)].get();
-          return to && self->run->collect_rows(*to, rows);
-        });
+    struct Context final : BackwardContext {
+      Run& run;
+      Node& node;
+      Context(Run& r, Node& n) : run(r), node(n) {}
+      Node::Edge& edge(int i) { return node.edges()[static_cast<size_t>(i)]; }
+      bool wants(int i) override { return run.useful(edge(i).get()); }
+      bool collect_rows(int i, RowSparse& rows) override {
+        return edge(i).get() && run.collect_rows(*edge(i).get(), rows);
+      }
+      void add_to_part(int i, const Tensor& dy, const Part& part) override {
+        run.send_part(*edge(i).get(), edge(i).output, dy, part);
+      }
+    } context{*this, node};
+    Backward b(node, {gradients.data(), static_cast<size_t>(gradients.size())}, create_graph_, context);
     if (anomaly_mode) [[unlikely]]
       anomaly::check_arrived(node, {gradients.data(), static_cast<size_t>(gradients.size())});
     Grads results = node.rule(b);

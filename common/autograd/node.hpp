@@ -204,16 +204,26 @@ Node::Slot slot_of(const Tensor& x);
 Tensor tensor_in(const Node::Slot& slot);
 
 // ## What a rule sees
+//
+// A window onto a tensor whose elements lie in memory as `layout` says.
+struct Part {
+  Shape shape;
+  Strides strides;
+  int64_t offset;
+  Strides layout;
+};
+
+// What the engine does for a rule besides taking its results.
+struct BackwardContext {
+  virtual bool wants(int input) = 0;
+  virtual bool collect_rows(int input, RowSparse& rows) = 0;
+  virtual void add_to_part(int input, const Tensor& dy, const Part& part) = 0;
+};
+
 class Backward {
  public:
-  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, bool (*wanted)(void*, int), void* context,
-           bool (*collect)(void*, int, RowSparse&) = nullptr)
-      : node_(node),
-        gradients_(gradients),
-        create_graph_(create_graph),
-        wanted_(wanted),
-        context_(context),
-        collect_(collect) {}
+  Backward(Node& node, std::span<Tensor> gradients, bool create_graph, BackwardContext& context)
+      : node_(node), gradients_(gradients), create_graph_(create_graph), context_(context) {}
 
   const Tensor& dy(int j = 0);        // the gradient of output j: zeros if nothing depended on it
   bool has_dy(int j = 0) const;       // does anything depend on output j? To be asked before dy(j)
@@ -223,19 +233,23 @@ class Backward {
   int64_t integer(int i) { return std::get<int64_t>(node_.attributes()[static_cast<size_t>(i)]); }
   double number(int i) { return std::get<double>(node_.attributes()[static_cast<size_t>(i)]); }
   const Dims& dims(int i) { return std::get<Dims>(node_.attributes()[static_cast<size_t>(i)]); }
-  bool needs(int input) const { return wanted_(context_, input); }
+  bool needs(int input) const { return context_.wants(input); }
   bool create_graph() const { return create_graph_; }
   // Leaves the gradient of an input as rows, if it is a leaf in whose `grad()` gradients collect; false if it must be
   // dense.
-  bool collect_rows(int input, RowSparse rows) { return collect_ && collect_(context_, input, rows); }
+  bool collect_rows(int input, RowSparse rows) { return context_.collect_rows(input, rows); }
+  // Adds dy to a part of the gradient of an input that is zero elsewhere, in place: the n slices of a tensor cost one pass
+  // in all and not one each. False if the gradient is to be differentiated again, which no write in place can be.
+  bool add_to_part(int input, const Tensor& dy, const Part& part) {
+    if (!create_graph_ && needs(input)) context_.add_to_part(input, dy, part);
+    return !create_graph_;
+  }
 
  private:
   Node& node_;
   std::span<Tensor> gradients_;
   bool create_graph_;
-  bool (*wanted_)(void*, int);
-  void* context_;
-  bool (*collect_)(void*, int, RowSparse&);
+  BackwardContext& context_;
 };
 
 // ## Recording switched off

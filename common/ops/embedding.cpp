@@ -91,14 +91,19 @@ Tensor embedding(const Tensor& input, const Tensor& weight, const EmbeddingOptio
   return y.view(shape);
 }
 
-std::optional<RowSparse> sparse_grad(const Tensor& leaf) {
+const std::vector<RowSparse>* row_pieces(const Tensor& leaf) {
   Node* node = node_of(leaf);
-  if (!node || !node->is_leaf() || !node->extra_if_any()) return std::nullopt;
-  std::vector<RowSparse>& pieces = node->extra().rows;
-  if (pieces.empty() || node->extra().grad.defined()) return std::nullopt;
+  if (!node || !node->is_leaf() || !node->extra_if_any()) return nullptr;
+  const Node::Extra& extra = node->extra();
+  return extra.rows.empty() || extra.grad.defined() ? nullptr : &extra.rows;
+}
+
+std::optional<RowSparse> sparse_grad(const Tensor& leaf) {
+  const std::vector<RowSparse>* pieces = row_pieces(leaf);
+  if (!pieces) return std::nullopt;
   NoGrad nothing;
   std::vector<Tensor> indices, values;
-  for (const RowSparse& piece : pieces) {
+  for (const RowSparse& piece : *pieces) {
     indices.push_back(piece.indices);
     values.push_back(piece.values);
   }
@@ -106,8 +111,8 @@ std::optional<RowSparse> sparse_grad(const Tensor& leaf) {
   Shape shape = leaf.shape();
   shape[0] = rows.values.numel();
   Tensor sum = index_add(zeros(shape, leaf.dtype(), leaf.device()), 0, rows.inverse, cat(values));
-  pieces = {{rows.values, sum}};
-  return pieces[0];
+  node_of(leaf)->extra().rows = {{rows.values, sum}};
+  return RowSparse{rows.values, sum};
 }
 
 // The words of all bags in one row, each with the number of its bag.

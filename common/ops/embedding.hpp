@@ -33,6 +33,10 @@ Tensor embedding(const Tensor& input, const Tensor& weight, const EmbeddingOptio
 //     if (auto rows = sparse_grad(weight)) weight.index_put_({rows->indices}, rows->values * -lr, true);
 std::optional<RowSparse> sparse_grad(const Tensor& leaf);
 
+// The same as it came, one piece for each embedding that was computed: a row may come several times. Null where
+// `sparse_grad` gives nothing.
+const std::vector<RowSparse>* row_pieces(const Tensor& leaf);
+
 // The sum, mean or maximum of embeddings in bags. input (bags, n), or a vector in which bag i begins at offsets[i] (and
 // with `include_last_offset` ends at offsets[i + 1], so that words behind the last are in none) → (bags, size). Words that are `padding_idx` do not count; an
 // empty bag is zero. `per_sample_weights`, of input's shape, multiplies embeddings before they are summed.

@@ -193,15 +193,20 @@ Tensor Tensor::expand(Shape wanted) const {
 
 // ## Parts
 //
-// Backward, a part's gradient is put back into zeros, which is what `as_strided_adjoint` does for any window. The window
-// is described within a contiguous tensor of x's shape, whatever x's own layout is: so `window_in(strides)` is asked
-// twice, for x and for that one. It returns the part's strides and where the part begins.
+// Backward, a part's gradient goes to its place in a gradient that is otherwise zero. That one lies in memory as x does, if
+// x has no gaps; so undoing a permutation of x brings it back in one piece. `window_in(strides)` returns the part's strides
+// and where it begins, within a tensor of x's shape with these strides.
 template <class F> static Tensor part(const char* op, const Tensor& x, const Shape& shape, F&& window_in) {
   auto [strides, start] = window_in(x.strides());
-  auto [dense_strides, dense_start] = window_in(contiguous_strides(x.shape()));
+  const Strides layout = is_dense(x.shape(), x.strides()) ? x.strides() : contiguous_strides(x.shape());
+  auto [dense_strides, dense_start] = window_in(layout);
   return record_view(op, window(x, shape, strides, x.impl()->offset + start), x,
-                     attributes(shape, dense_strides, int64_t{dense_start}), [](Backward& b) {
-                       return Grads{as_strided_adjoint(b.dy(), b.shape(), b.dims(0), b.dims(1), b.integer(2))};
+                     attributes(shape, dense_strides, int64_t{dense_start}, layout), [](Backward& b) {
+                       const Part part{b.dims(0), b.dims(1), b.integer(2), b.dims(3)};
+                       if (b.add_to_part(0, b.dy(), part)) return Grads{Tensor()};
+                       Tensor memory =
+                           as_strided_adjoint(b.dy(), {numel(b.shape())}, part.shape, part.strides, part.offset);
+                       return Grads{as_strided(memory, b.shape(), part.layout, 0)};
                      });
 }
 

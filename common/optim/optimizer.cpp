@@ -1,5 +1,6 @@
 #include "optim/optimizer.hpp"
 
+#include "backend/backend.hpp"
 #include "ops/create.hpp"
 #include "ops/embedding.hpp"
 #include "ops/index.hpp"
@@ -49,6 +50,22 @@ void Optimizer::update(size_t i, const char* name, bool zero_rests,
   }
   ++steps_[i];
   p.impl()->storage->bump(name);
+}
+
+bool Optimizer::add_rows(size_t i, const char* name, double factor) {
+  const Tensor& p = parameters_[i];
+  const std::vector<RowSparse>* pieces = row_pieces(p);
+  if (!pieces) return false;
+  for (const RowSparse& rows : *pieces) {
+    Strides along_rows(p.dim(), 0);
+    along_rows[0] = rows.indices.strides()[0];
+    Tensor index = window(rows.indices, rows.values.shape(), along_rows, rows.indices.impl()->offset);
+    Tensor change = backend::map(rows.values, factor, functor::Mul{});
+    backend::on(p.device()).scatter(p, 0, index, change, backend::Place::add, name);
+  }
+  ++steps_[i];
+  p.impl()->storage->bump(name);
+  return true;
 }
 
 Tensor Optimizer::buffer(const std::string& name, size_t i, double value) {

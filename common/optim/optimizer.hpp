@@ -43,6 +43,10 @@ class Optimizer {
   void update(size_t i, const char* name, bool zero_rests,
               const std::function<void(const Tensor& p, const Tensor& g)>& f);
 
+  // Where the gradient of parameter i was collected as rows: adds `factor` times each to its row, and does no more. That is
+  // the whole of a step that is linear in the gradient; rows that come several times need not be added up before.
+  bool add_rows(size_t i, const char* name, double factor);
+
   // Buffer `name` of parameter i, filled with `value` when it is first asked for. Called within `update`.
   Tensor buffer(const std::string& name, size_t i, double value = 0);
 

@@ -23,7 +23,9 @@ std::vector<std::string> SGD::buffers_of(size_t group) const {
 void SGD::step() {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const SgdOptions& o = groups[group_[i]];
-    update(i, "SGD", o.momentum == 0 && o.weight_decay == 0, [&](const Tensor& p, const Tensor& g) {
+    const bool plain = o.momentum == 0 && o.weight_decay == 0;
+    if (plain && add_rows(i, "SGD", o.maximize ? o.lr : -o.lr)) continue;
+    update(i, "SGD", false, [&](const Tensor& p, const Tensor& g) {
       bool first = buffers_["momentum"].size() <= i || !buffers_["momentum"][i].defined();
       Tensor m = o.momentum != 0 ? buffer("momentum", i) : Tensor();
       backend::on(p.device())

@@ -51,6 +51,15 @@ bool may_overlap(const Shape& shape, const Strides& strides) {
   return false;
 }
 
+bool is_dense(const Shape& shape, const Strides& strides) {
+  int64_t reach = 1, count = 1;
+  for (int d = 0; d < shape.size(); ++d) {
+    reach += (shape[d] - 1) * strides[d];
+    count *= shape[d];
+  }
+  return count == 0 || (reach == count && !may_overlap(shape, strides));
+}
+
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op) {
   if (a == b) return a;
   Shape out(std::max(a.size(), b.size()), 1);

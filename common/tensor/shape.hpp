@@ -29,6 +29,9 @@ bool is_contiguous(const Shape& shape, const Strides& strides);
 // wrong.
 bool may_overlap(const Shape& shape, const Strides& strides);
 
+// Do the elements fill one stretch of memory, in whatever order, without gaps and without sharing?
+bool is_dense(const Shape& shape, const Strides& strides);
+
 // **Broadcasting** (NumPy's and PyTorch's rule): align shapes at their last dimension; sizes must be equal, or one of
 // them 1 or absent, and that one is repeated. Throws ShapeError naming `op` and both shapes.
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* op);

@@ -153,23 +153,55 @@ void scatter_typed(const Tensor& out, int d, const Tensor& index, const Tensor& 
   parallel_for(tiles, [&](int64_t t) { place(t * length / tiles, (t + 1) * length / tiles); });
 }
 
+// Whole rows, each to the row that one number of the index names: of an embedding, say. Cut by where they go, so that a
+// thread has rows of out to itself and takes whole rows of x; each looks through all of the index for its own.
+template <class T, class Combine>
+void scatter_rows(const Tensor& out, const Tensor& index, const Tensor& x, int64_t width, Combine combine) {
+  const int64_t n = index.shape()[0], rows = out.shape()[0], tiles = std::clamp<int64_t>(n * width / 16384, 1, 16);
+  const auto* at = elements<int64_t>(index);
+  auto place = [&](int64_t tile) {
+    const int64_t begin = rows * tile / tiles, end = rows * (tile + 1) / tiles;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t row = at[i * index.strides()[0]];
+      if (row < begin || row >= end) continue;
+      T* to = elements<T>(out) + row * width;
+      const T* from = elements<T>(x) + i * width;
+      for (int64_t k = 0; k < width; ++k) to[k] = combine(to[k], from[k]);
+    }
+  };
+  if (tiles == 1) return place(0);
+  parallel_for(tiles, place);
+}
+
+// Calls the one that fits.
+template <class T, class Combine>
+void scatter_as(const Tensor& out, int d, const Tensor& index, const Tensor& x, Combine combine) {
+  int64_t width = 1;
+  bool rows = d == 0 && index.dim() > 1 && index.shape()[0] > 0 && out.is_contiguous() && x.is_contiguous();
+  for (int i = 1; i < index.dim() && rows; ++i) {
+    rows = index.strides()[i] == 0 && out.shape()[i] == index.shape()[i] && x.shape()[i] == index.shape()[i];
+    width *= index.shape()[i];
+  }
+  if (rows && width >= 16) return scatter_rows<T>(out, index, x, width, combine);
+  scatter_typed<T>(out, d, index, x, combine);
+}
+
 }  // namespace
 
 void Cpu::scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) {
   check_all(index, out.shape()[d], op);
   if (how == Place::set) {
-    return dispatch_size(x.dtype(), [&](auto t) {
-      scatter_typed<decltype(t)>(out, d, index, x, [](auto, auto value) { return value; });
-    });
+    return dispatch_size(
+        x.dtype(), [&](auto t) { scatter_as<decltype(t)>(out, d, index, x, [](auto, auto value) { return value; }); });
   }
   if (is_storage(x.dtype())) refuse_storage(x.dtype(), op);
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);
     switch (how) {
-      case Place::add: return scatter_typed<T>(out, d, index, x, functor::Add{});
-      case Place::multiply: return scatter_typed<T>(out, d, index, x, functor::Mul{});
-      case Place::smallest: return scatter_typed<T>(out, d, index, x, functor::Minimum{});
-      default: return scatter_typed<T>(out, d, index, x, functor::Maximum{});
+      case Place::add: return scatter_as<T>(out, d, index, x, functor::Add{});
+      case Place::multiply: return scatter_as<T>(out, d, index, x, functor::Mul{});
+      case Place::smallest: return scatter_as<T>(out, d, index, x, functor::Minimum{});
+      default: return scatter_as<T>(out, d, index, x, functor::Maximum{});
     }
   });
 }

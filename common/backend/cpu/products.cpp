@@ -57,6 +57,7 @@ void gemm(const Gemm<int64_t>& g) {
 // as many make a tile as are worth handing to another thread.
 constexpr int64_t kManyProducts = 16;
 constexpr double kSmallProduct = 4e6, kTileWork = 5e5;  // multiplications
+constexpr double kCallWork = 1e4;                       // what it costs to begin a product
 
 template <class T> void multiply(const Gemm<T>& first, const Tensor& c, const Tensor& a, const Tensor& b) {
   if (c.dim() == 2) return gemm(first);
@@ -78,7 +79,7 @@ template <class T> void multiply(const Gemm<T>& first, const Tensor& c, const Te
   };
   const double work = static_cast<double>(first.m) * static_cast<double>(first.n) * static_cast<double>(first.k);
   if (products < kManyProducts && work >= kSmallProduct) return multiply_some(0, products);
-  const auto together = static_cast<int64_t>(kTileWork / std::max(work, 1.0)) + 1;
+  const auto together = static_cast<int64_t>(kTileWork / (work + kCallWork)) + 1;
   if (products <= together) return multiply_some(0, products);
   parallel_for((products + together - 1) / together,
                [&](int64_t tile) { multiply_some(tile * together, std::min(products, (tile + 1) * together)); });
