@@ -5,6 +5,7 @@ printing, autograd programs and optimisers that the tests of `common/` compare w
     pip install torch safetensors numpy
     python3 make_golden.py                    everything
     python3 make_golden.py reduce semantics   one family of operations; the rest
+    python3 make_golden.py workloads          the losses of the training steps in ../bench
 
 The committed files were made with PyTorch 2.15.0 on the CPU. Nothing here is random: inputs are drawn from generators
 seeded by the case's name.
@@ -598,7 +599,22 @@ def make_semantics():
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")
 
 
+def make_workloads():
+    """The losses of the first 20 training steps of every workload of ../bench, in float32 and float64."""
+    sys.path.insert(0, str(here / "../bench"))
+    import torch_workloads
+    lines = []
+    for name in torch_workloads.TRAINING:
+        losses = {}
+        for dtype in (torch.float32, torch.float64):
+            step = torch_workloads.make(name, dtype)[0]
+            losses[str(dtype).removeprefix("torch.")] = [step().item() for _ in range(20)]
+        lines.append(f"{json.dumps(name)}: {json.dumps(losses, separators=(',', ':'))}")
+    (here / "workloads.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 if __name__ == "__main__":
     families = sorted(f.stem for f in (here / "../ops/cases").glob("*.jsonl"))
-    for name in sys.argv[1:] or families + ["semantics"]:
-        make_semantics() if name == "semantics" else make_ops(name)
+    special = {"semantics": make_semantics, "workloads": make_workloads}
+    for name in sys.argv[1:] or families + list(special):
+        special[name]() if name in special else make_ops(name)
