@@ -189,10 +189,12 @@ class Backend {
   // ## Pools
   //
   // Contiguous x (planes, places…), one span for each dimension of places. The largest number of each window and where in
-  // its plane it lies (int64; of equals the first one, of NaNs the last: PyTorch's choice); or the sum of the window's
-  // numbers over the product of the spans' sizes, and its adjoint.
+  // its plane it lies (int64; of equals the first one, of NaNs the last: PyTorch's choice), which `indices` may leave out by
+  // being undefined; or the sum of the window's numbers over the product of the spans' sizes. Each has its adjoint. All but
+  // the adjoints take int64 too. Every window must see some place.
   virtual void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) = 0;
-  virtual void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) = 0;
+  virtual void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices,
+                                 std::span<const PoolSpan> spans) = 0;
   virtual void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) = 0;
   virtual void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) = 0;
 

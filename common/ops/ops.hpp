@@ -15,6 +15,7 @@
 #include "ops/loss.hpp"
 #include "ops/norm.hpp"
 #include "ops/pad.hpp"
+#include "ops/pool.hpp"
 #include "ops/product.hpp"
 #include "ops/reduce.hpp"
 #include "ops/scan.hpp"

@@ -53,7 +53,8 @@ class Cpu : public Backend {
   void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window, int64_t groups) override;
   void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window, int64_t groups) override;
   void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) override;
-  void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) override;
+  void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices,
+                         std::span<const PoolSpan> spans) override;
   void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) override;
   void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) override;
   void lstm_cell(const Tensor& y, const Tensor& c, const Tensor& gates, const Tensor& c0) override;
