@@ -31,6 +31,7 @@
 #include "nn/init.hpp"
 #include "nn/linear.hpp"
 #include "nn/norm.hpp"
+#include "nn/recurrent.hpp"
 #include "nn/sequential.hpp"
 #include "ops/ops.hpp"
 #include "optim/optim.hpp"

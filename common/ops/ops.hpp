@@ -16,6 +16,7 @@
 #include "ops/norm.hpp"
 #include "ops/pad.hpp"
 #include "ops/product.hpp"
+#include "ops/recurrent.hpp"
 #include "ops/reduce.hpp"
 #include "ops/scan.hpp"
 #include "ops/search.hpp"
