@@ -32,6 +32,7 @@
 #include "nn/linear.hpp"
 #include "nn/norm.hpp"
 #include "nn/pool.hpp"
+#include "nn/recurrent.hpp"
 #include "nn/sequential.hpp"
 #include "ops/ops.hpp"
 #include "optim/optim.hpp"

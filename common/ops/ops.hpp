@@ -17,6 +17,7 @@
 #include "ops/pad.hpp"
 #include "ops/pool.hpp"
 #include "ops/product.hpp"
+#include "ops/recurrent.hpp"
 #include "ops/reduce.hpp"
 #include "ops/scan.hpp"
 #include "ops/search.hpp"

@@ -186,9 +186,21 @@ def linear_scan(factor, x, dim, reverse=False):
     return torch.stack([y[i] for i in sorted(y)], dim) if y else x.clone()
 
 
-# Operations that PyTorch lacks, by others that it has.
+def layer(kind):
+    """A recurrent layer of torch.nn as a function of its tensors, which are called by `names`."""
+    def call_layer(x, hx, tensors, names, hidden, **options):
+        module = kind(x.shape[-1], hidden, **options)
+        assert [name for name, _ in module.named_parameters()] == names
+        hx = tuple(hx) if isinstance(hx, list) else hx
+        y = torch.func.functional_call(module, dict(zip(names, tensors)), (x, hx))
+        return [t for part in (y if isinstance(y, tuple) else [y]) for t in (part if isinstance(part, tuple) else [part])]
+    return call_layer
+
+
+# Operations that PyTorch lacks, by others that it has; and layers.
 OURS = {"linear_scan": linear_scan,
-        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1),
+        **{f"nn.{name}": layer(getattr(torch.nn, name)) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")}}
 
 
 def call(op, args, kwargs):

@@ -158,6 +158,7 @@ Table linalg_ops();
 Table norm_ops();
 Table loss_ops();
 Table pool_ops();
+Table recurrent_ops();
 
 // All of them by name.
 const std::map<std::string, Op>& all_ops();
