@@ -7,10 +7,8 @@
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
-#include "ops/create.hpp"
 #include "ops/einsum.hpp"
 #include "ops/elementwise.hpp"
-#include "ops/index.hpp"
 #include "ops/linalg.hpp"
 #include "ops/reduce.hpp"
 
@@ -379,74 +377,6 @@ Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const 
   Tensor left = multiply(x1.reshape({rows, in1}), flat).reshape({rows, out, in2});
   Tensor y = multiply(left, x2.reshape({rows, in2, 1})).reshape(joined(without_last(x1, 1), {out}));
   return bias.defined() ? y + bias : y;
-}
-
-// ## Attention
-//
-// Keys and values of one head serve a group of heads of queries: repeated as often as needed.
-static Tensor repeat_heads(const Tensor& x, int64_t times) {
-  if (times == 1) return x;
-  Shape shape = x.shape(), repeated = shape;
-  const int head = x.dim() - 3;
-  repeated.insert(head + 1, times);
-  shape[head] *= times;
-  return expand_to(x.unsqueeze(head + 1), repeated).reshape(shape);
-}
-
-static int64_t heads_each(const Tensor& query, const Tensor& x, const char* what) {
-  int64_t heads = query.dim() < 3 || x.dim() < 3 ? 0 : query.shape()[query.dim() - 3];
-  int64_t own = heads ? x.shape()[x.dim() - 3] : 0;
-  if (own > 0 && heads % own == 0) return heads / own;
-  throw ShapeError("scaled_dot_product_attention: query " + to_string(query.shape()) + " cannot share the heads of " +
-                   what + " " + to_string(x.shape()) + ": the number of heads, dimension -3, must be a multiple");
-}
-
-Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
-                                    const AttentionOptions& options) {
-  const char* op = "scaled_dot_product_attention";
-  const Tensor& mask = options.attn_mask;
-  check_operands(op, query, key);
-  check_operands(op, query, value);
-  if (!is_floating(query.dtype())) throw DTypeError(std::string(op) + ": needs floating-point tensors, got int64");
-  if (query.dim() < 2 || key.dim() < 2 || value.dim() < 2 || query.shape().back() != key.shape().back() ||
-      key.shape()[key.dim() - 2] != value.shape()[value.dim() - 2]) {
-    throw ShapeError(std::string(op) + ": query " + to_string(query.shape()) + ", key " + to_string(key.shape()) +
-                     ", value " + to_string(value.shape()) + " are not (…, L, E), (…, S, E), (…, S, F)");
-  }
-  if (mask.defined() && mask.dtype() != DType::boolean && !is_floating(mask.dtype())) {
-    throw DTypeError(std::string(op) + ": attn_mask is bool (who may look where) or floating-point (added), not " +
-                     name(mask.dtype()));
-  }
-  if (mask.defined() && options.is_causal) throw Error(std::string(op) + ": give either a mask or is_causal, not both");
-  Tensor k = key, v = value;
-  if (options.enable_gqa) {
-    k = repeat_heads(key, heads_each(query, key, "key"));
-    v = repeat_heads(value, heads_each(query, value, "value"));
-  }
-  int64_t width = query.shape().back(), targets = query.shape()[query.dim() - 2], sources = key.shape()[key.dim() - 2];
-  double scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(width)));
-  Tensor scores = matmul(query * scale, k.transpose(-1, -2));  // (…, L, S)
-
-  if (mask.defined() && !(broadcast_shapes(mask.shape(), scores.shape(), op) == scores.shape())) {
-    throw ShapeError(std::string(op) + ": attn_mask " + to_string(mask.shape()) + " is larger than the scores, " +
-                     to_string(scores.shape()));
-  }
-  const Tensor never = backend::full({}, -std::numeric_limits<double>::infinity(), query.dtype(), query.device());
-  if (options.is_causal) {
-    Tensor earlier = le(arange(sources), arange(targets).unsqueeze(1)).to(query.device());
-    scores = where(earlier, scores, never);
-  } else if (mask.defined() && mask.dtype() == DType::boolean) {
-    scores = where(mask, scores, never);
-  } else if (mask.defined()) {
-    scores = scores + mask.to(query.dtype());
-  }
-  if (!mask.defined() && !options.is_causal) return matmul(softmax(scores, -1), v);
-
-  // Where nothing may be looked at, softmax would be 0 / 0.
-  if (sources == 0) return matmul(scores, v);
-  Tensor blind = eq(amax(scores.detach(), {-1}, true), never);  // (…, L, 1)
-  Tensor zero = backend::full({}, 0, query.dtype(), query.device());
-  return matmul(where(blind, zero, softmax(where(blind, zero, scores), -1)), v);
 }
 
 }  // namespace cr

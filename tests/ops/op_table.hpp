@@ -154,6 +154,7 @@ Table view_ops();
 Table index_ops();
 Table create_ops();
 Table product_ops();
+Table attention_ops();
 Table linalg_ops();
 Table norm_ops();
 Table loss_ops();
