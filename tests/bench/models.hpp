@@ -15,6 +15,40 @@ struct Mlp {
   CR_FIELDS(hidden, out)
 };
 
+// ## Sequences
+//
+// x (t, b, 64) → logits (t, b, 64)
+template <class Recurrent> struct Tagger {
+  Recurrent recurrent;
+  nn::Linear out{128, 64};
+  explicit Tagger(Generator& seeds) : recurrent(64, 128, seeds) {}
+  Tensor operator()(const Tensor& x) const {
+    auto [hidden, state] = recurrent(x);
+    return out(hidden);
+  }
+  CR_FIELDS(recurrent, out)
+};
+
+// One LSTM reads a sentence, another writes one and looks back at the words of the first with each word (Luong et al.
+// 2015): source (b, s), what is written so far (b, t) → logits (b, t, 2000).
+struct Seq2Seq {
+  nn::Embedding source, target;
+  nn::LSTM encoder, decoder;
+  nn::Linear combine{256, 128}, out{128, 2000};
+  explicit Seq2Seq(Generator& seeds)
+      : source(2000, 128, seeds),
+        target(2000, 128, seeds),
+        encoder(128, 128, seeds, {.batch_first = true}),
+        decoder(128, 128, seeds, {.batch_first = true}) {}
+  Tensor operator()(const Tensor& read, const Tensor& written) const {
+    auto [memory, state] = encoder(source(read));                                          // (b, s, 128)
+    Tensor hidden = decoder(target(written), state).output;                                // (b, t, 128)
+    Tensor context = matmul(softmax(matmul(hidden, memory.transpose(1, 2)), -1), memory);  // (b, t, 128)
+    return out(tanh(combine(cat({hidden, context}, -1))));
+  }
+  CR_FIELDS(source, target, encoder, decoder, combine, out)
+};
+
 // ## Transformers
 //
 // Each place looks at all, or at all before it, with four heads: (b, t, 128) → (b, t, 128).

@@ -55,6 +55,25 @@ Step mlp(DType dtype, int64_t batch) {
   return with_sgd(parameters(model), {.lr = 0.1}, [=] { return cross_entropy(model(x), y); });
 }
 
+template <class Recurrent> Step tagger(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  auto model = n.initialise(Tagger<Recurrent>(seeds));
+  Tensor x = n.uniform(-1, 1, {50, 32, 64});
+  Tensor y = n.labels(64, {50, 32}).flatten();
+  return with_adam(parameters(model), [=] { return cross_entropy(model(x).flatten(0, 1), y); });
+}
+
+Step seq2seq(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  Seq2Seq model = n.initialise(Seq2Seq(seeds));
+  Tensor source = n.labels(2000, {32, 20});
+  Tensor target = n.labels(2000, {32, 21});
+  Tensor written = target.narrow(1, 0, 20), wanted = target.narrow(1, 1, 20).flatten();
+  return with_adam(parameters(model), [=] { return cross_entropy(model(source, written).flatten(0, 1), wanted); });
+}
+
 Step attention(DType dtype, int64_t time, int64_t batch) {
   Numbers n(dtype);
   Shape shape{batch, 4, time, 32};
@@ -108,22 +127,21 @@ Step skip_gram(DType dtype) {
 
 std::vector<Workload> workloads() {
   std::vector<Workload> list;
-  auto add = [&](const char* name, std::function<Step(DType)> make, const char* what) {
+  auto add = [&](const char* name, const char* what, std::function<Step(DType)> make) {
     list.push_back({name, "training", what, std::move(make)});
   };
-  add(
-      "mlp_b64", [](DType t) { return mlp(t, 64); }, "Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64");
-  add(
-      "mlp_b1", [](DType t) { return mlp(t, 1); }, "the same with batch 1");
-  add(
-      "attention_t64", [](DType t) { return attention(t, 64, 16); },
-      "causal attention, 4 heads of 32, 64 places, batch 16; SGD on queries, keys and values");
-  add(
-      "attention_t512", [](DType t) { return attention(t, 512, 4); }, "the same with 512 places, batch 4");
-  add("encoder_b16", encoder, "2 post-norm layers of width 128, 4 heads, feed-forward 512, 64 places, Adam, batch 16");
-  add("gpt_b16_t128", gpt, "4 pre-norm layers of width 128, 4 heads, 65 tokens, 128 places, AdamW, batch 16");
-  add("vae_b128", vae, "784-400-20-400-784, binary cross-entropy + KL, Adam, batch 128");
-  add("sgns_b512", skip_gram, "skip-gram: 512 pairs, 5 negatives each, two 10 000 x 100 embeddings, SGD");
+  add("mlp_b64", "Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64", [](DType t) { return mlp(t, 64); });
+  add("mlp_b1", "the same with batch 1", [](DType t) { return mlp(t, 1); });
+  add("lstm_t50_b32", "LSTM 64-128 over 50 steps, Linear 128-64 at each, Adam, batch 32", tagger<nn::LSTM>);
+  add("gru_t50_b32", "the same with a GRU", tagger<nn::GRU>);
+  add("seq2seq_b32", "LSTM encoder and decoder of 20 steps, attention, 2000 words, width 128, Adam, batch 32", seq2seq);
+  add("attention_t64", "causal attention, 4 heads of 32, 64 places, batch 16, SGD on queries, keys and values",
+      [](DType t) { return attention(t, 64, 16); });
+  add("attention_t512", "the same with 512 places, batch 4", [](DType t) { return attention(t, 512, 4); });
+  add("encoder_b16", "2 post-norm layers of width 128, 4 heads, feed-forward 512, 64 places, Adam, batch 16", encoder);
+  add("gpt_b16_t128", "4 pre-norm layers of width 128, 4 heads, 65 tokens, 128 places, AdamW, batch 16", gpt);
+  add("vae_b128", "784-400-20-400-784, binary cross-entropy + KL, Adam, batch 128", vae);
+  add("sgns_b512", "skip-gram: 512 pairs, 5 negatives each, two 10 000 x 100 embeddings, SGD", skip_gram);
   return list;
 }
 
