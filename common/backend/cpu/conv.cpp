@@ -21,6 +21,10 @@ int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; 
 //
 // What is the same for every image: how rows and places are cut, where the taps are, in which vectors places come.
 template <class T> class ConvPlan {
+  // So many taps at a time: the panel of places that they see, two vectors each, stays in a core's first cache, 48 kB, while
+  // row after row of weights is multiplied with it.
+  static constexpr int64_t kTapBlock = 1024 / static_cast<int64_t>(sizeof(T));
+
  public:
   explicit ConvPlan(const Convolution<T>& c)
       : c_(c),
@@ -29,19 +33,20 @@ template <class T> class ConvPlan {
         tile_rows_(pieces(c.rows, row_tiles_)),
         vectors_(kernel_.vectors(tile_rows_)),
         taps_(c.channels * c.taps()),
+        tap_blocks_(std::max<int64_t>(pieces(taps_, kTapBlock), 1)),
         banded_(c.lines[0].places > 1 ? 0 : c.lines[1].places > 1 ? 1 : 2),
         bands_(count_bands()),
         band_(pieces(c.lines[banded_].places, bands_)),
         canvas_(band_lines(), c.channels, bands_ > 1 ? banded_ : -1, kernel_.width),
         offset_(taps_),
-        row_offset_(taps_) {
+        row_offset_(pieces(taps_, tap_blocks_)) {
     bands_ = pieces(c.lines[banded_].places, band_);
     int64_t tap = 0;
     for (int64_t channel = 0; channel < c.channels; ++channel)
       for (int64_t z = 0; z < c.lines[0].taps; ++z)
         for (int64_t y = 0; y < c.lines[1].taps; ++y)
           for (int64_t x = 0; x < c.lines[2].taps; ++x) offset_[tap++] = canvas_.offset(channel, z, y, x);
-    for (tap = 0; tap < taps_; ++tap) row_offset_[tap] = tap * vectors_ * kernel_.width;
+    for (tap = 0; tap < pieces(taps_, tap_blocks_); ++tap) row_offset_[tap] = tap * vectors_ * kernel_.width;
     choose();
   }
 
@@ -174,23 +179,32 @@ template <class T> class ConvPlan {
     canvas_.fill(canvas, c_.x + (image * c_.groups + group) * c_.channels * c_.x_channel(), banded_, first);
   }
 
-  // All rows of weights for the places of `t`.
-  void rows(ConvTile<T> t, int64_t group, T* y, const T* weights) const {
-    t.taps = taps_, t.y_row = c_.y_row;
-    for (int64_t tile = 0; tile < row_tiles_; ++tile) {
-      const int64_t row = first_row(tile);
-      t.rows = first_row(tile + 1) - row;
-      t.a = weights + row * taps_;
-      t.y = y + row * c_.y_row;
-      t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
-      kernel_.tile(t);
+  // All rows of weights for the places of `t`, some taps at a time. `prepare(first, taps)` is called before.
+  template <class F>
+  void rows(ConvTile<T> t, int64_t group, T* y, const T* weights, T* sums, F&& prepare) const {
+    t.y_row = c_.y_row, t.sums_row = vectors_ * kernel_.width;
+    for (int64_t block = 0; block < tap_blocks_; ++block) {
+      const int64_t tap = taps_ * block / tap_blocks_;
+      t.taps = taps_ * (block + 1) / tap_blocks_ - tap;
+      t.first = block == 0, t.last = block + 1 == tap_blocks_;
+      t.offset = prepare(tap, t.taps);
+      for (int64_t tile = 0; tile < row_tiles_; ++tile) {
+        const int64_t row = first_row(tile);
+        t.rows = first_row(tile + 1) - row;
+        t.a = weights + row * taps_ + tap * t.rows;
+        t.y = y + row * c_.y_row;
+        t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
+        t.sums = sums + row * t.sums_row;
+        kernel_.tile(t);
+      }
     }
   }
+  int64_t sums() const { return tap_blocks_ > 1 ? c_.rows * vectors_ * kernel_.width : 0; }
 
   void direct(int64_t image, int64_t group, int64_t number, const T* weights) const {
     const Band b = band(number);
     const int64_t W = kernel_.width;
-    Workspace<T> canvas(canvas_.size() + W);
+    Workspace<T> canvas(canvas_.size() + W), partial(sums());
     fill(canvas.data(), image, group, b.first);
 
     constexpr int64_t kMost = 8;
@@ -202,9 +216,9 @@ template <class T> class ConvPlan {
     auto flush = [&] {
       if (have == 0) return;
       ConvTile<T> t{};
-      t.vectors = have, t.lanes = lanes, t.b = canvas.data(), t.offset = offset_.data();
+      t.vectors = have, t.lanes = lanes, t.b = canvas.data();
       t.places = simple ? nullptr : places;
-      rows(t, group, y + start, weights);
+      rows(t, group, y + start, weights, partial.data(), [&](int64_t tap, int64_t) { return offset_.data() + tap; });
       have = 0;
     };
     for_each_lanes(b.line, [&](const ConvLanes& l) {
@@ -222,7 +236,8 @@ template <class T> class ConvPlan {
   void gathered(int64_t image, int64_t images, int64_t group, int64_t number, const T* weights) const {
     const Band b = band(number);
     const int64_t W = kernel_.width, width = vectors_ * W, total = images * b.places;
-    Workspace<T> canvas(images * canvas_.size() + W), panel(taps_ * width + W);
+    Workspace<T> canvas(images * canvas_.size() + W), panel(pieces(taps_, tap_blocks_) * width),
+        partial(sums());
     for (int64_t i = 0; i < images; ++i) fill(canvas.data() + i * canvas_.size(), image + i, group, b.first);
 
     constexpr int64_t kMost = 8 * 16;
@@ -242,12 +257,11 @@ template <class T> class ConvPlan {
         runs[num_runs++] = {(p + done) / b.places * canvas_.size() + from, done, here};
         done += here;
       }
-      kernel_.gather(panel.data(), width, taps_, offset_.data(), canvas.data(), runs, num_runs);
 
       const bool simple = side_by_side() && p / b.places == (p + count - 1) / b.places;
       const int64_t start = simple ? p / b.places * y_image + y_place(p % b.places, b.first, b.line) : 0;
       ConvTile<T> t{};
-      t.vectors = pieces(count, W), t.lanes = lanes, t.b = panel.data(), t.offset = row_offset_.data();
+      t.vectors = pieces(count, W), t.lanes = lanes, t.b = panel.data();
       for (int64_t j = 0; j < t.vectors; ++j) {
         const int64_t lanes_here = std::min(W, count - j * W);
         lanes[j] = {j * W, j * W, static_cast<uint32_t>((uint64_t{1} << lanes_here) - 1)};
@@ -257,13 +271,16 @@ template <class T> class ConvPlan {
           places[i] = i < count ? (p + i) / b.places * y_image + y_place((p + i) % b.places, b.first, b.line) : -1;
         t.places = places;
       }
-      rows(t, group, y + start, weights);
+      rows(t, group, y + start, weights, partial.data(), [&](int64_t tap, int64_t taps) {
+        kernel_.gather(panel.data(), width, taps, offset_.data() + tap, canvas.data(), runs, num_runs);
+        return row_offset_.data();
+      });
     }
   }
 
   const Convolution<T>& c_;
   const ConvKernel<T>& kernel_;
-  int64_t row_tiles_, tile_rows_, vectors_, taps_;
+  int64_t row_tiles_, tile_rows_, vectors_, taps_, tap_blocks_;
   int banded_;
   int64_t bands_, band_;
   ConvLine lines_[3];  // of one band

@@ -39,6 +39,9 @@ template <class T> auto pack_of() {
 // gradient. The gradient itself is cut into panels of two vectors of output channels and blocks of input channels. A
 // task is one part of one block of one panel.
 template <class T> class WeightPlan {
+  // So many places of dy, 32 kB, stay in a core's first cache while tap after tap is multiplied with them.
+  static constexpr int64_t kChunk = 256;
+
  public:
   WeightPlan(const ConvShape& s, T* dw, const T* x, const T* dy)
       : s_(s),
@@ -97,10 +100,10 @@ template <class T> class WeightPlan {
     line[banded_].places = band_;
     const ConvCanvas canvas(line, channels, cut ? banded_ : -1, W);
     const int64_t taps = channels * taps_each_, most = line[0].places * line[1].places * line[2].places;
+    const int64_t together = cut ? 1 : std::clamp<int64_t>(kChunk / most, 1, kConvCanvas<T> / canvas.size() + 1);
 
-    Workspace<T> picture(canvas.size() + W), dy(most * 2 * W), sum(taps * 2 * W);
-    Workspace<int64_t> offset(taps);
-    Workspace<ConvRun> runs(line[0].places * line[1].places);
+    Workspace<T> picture(together * canvas.size() + W), dy(together * most * 2 * W), sum(taps * 2 * W);
+    Workspace<int64_t> offset(taps), at(together * most);
     std::fill(sum.data(), sum.data() + taps * 2 * W, T{0});
     int64_t tap = 0;
     for (int64_t channel = 0; channel < channels; ++channel)
@@ -108,34 +111,46 @@ template <class T> class WeightPlan {
         for (int64_t y = 0; y < s_.kernel[1]; ++y)
           for (int64_t x = 0; x < s_.kernel[2]; ++x) offset[tap++] = canvas.offset(channel, z, y, x);
 
-    const int64_t x_channel = line[0].size * line[1].size * line[2].size, all_places = places_;
+    // A few images at a time, or a band of one: picture, transposed dy, and where on the canvas each place is.
+    const int64_t x_channel = line[0].size * line[1].size * line[2].size;
+    const int64_t end = s_.images * (part + 1) / parts_;
     const auto pack = pack_of<T>();
-    for (int64_t image = s_.images * part / parts_; image < s_.images * (part + 1) / parts_; ++image) {
+    for (int64_t from = s_.images * part / parts_; from < end; from += together) {
       for (int64_t first = 0; first < s_.lines[banded_].places; first += band_) {
         line[banded_].places = std::min(band_, s_.lines[banded_].places - first);
         const int64_t places = line[0].places * line[1].places * line[2].places;
         const int64_t before = first * (most / band_);  // places in the bands before
-        canvas.fill(picture.data(), x_ + ((image * s_.groups + group) * s_.channels + first_channel) * x_channel, banded_,
-                    first);
-        pack(dy.data(), columns, places, dy_ + (image * s_.groups * s_.rows + first_row) * all_places + before,
-             all_places, 1);
-        add_image(canvas, line, picture.data(), dy.data(), columns, offset.data(), taps, runs.data(), sum.data());
+        int64_t place = 0;
+        for (int64_t i = 0; i < std::min(together, end - from); ++i) {
+          const int64_t image = (from + i) * s_.groups + group;
+          canvas.fill(picture.data() + i * canvas.size(), x_ + (image * s_.channels + first_channel) * x_channel,
+                      banded_, first);
+          pack(dy.data() + i * places * 2 * W, columns, places,
+               dy_ + (image * s_.rows + panel * 2 * W) * places_ + before, places_, 1);
+          for (int64_t z = 0; z < line[0].places; ++z)
+            for (int64_t y = 0; y < line[1].places; ++y)
+              for (int64_t x = 0; x < line[2].places; ++x) at[place++] = i * canvas.size() + canvas.place(z, y, x);
+        }
+        for (int64_t p = 0; p < place; p += kChunk) {
+          ConvWeightTile<T> t{};
+          t.columns = columns, t.x = picture.data(), t.dy = dy.data() + p * 2 * W;
+          t.places = at.data() + p, t.num_places = std::min(kChunk, place - p);
+          add(t, offset.data(), taps, sum.data());
+        }
       }
     }
 
-    // From a tap's channels to a channel's taps.
-    for (int64_t j = 0; j < columns; ++j) {
-      T* to = out + ((first_row + j) * s_.channels + first_channel) * taps_each_;
-      for (int64_t i = 0; i < taps; ++i) to[i] = sum[i * 2 * W + j];
+    // From a tap's channels to a channel's taps, a few taps at a time.
+    constexpr int64_t kTaps = 16;
+    for (int64_t first = 0; first < taps; first += kTaps) {
+      for (int64_t j = 0; j < columns; ++j) {
+        T* to = out + ((first_row + j) * s_.channels + first_channel) * taps_each_;
+        for (int64_t i = first; i < std::min(taps, first + kTaps); ++i) to[i] = sum[i * 2 * W + j];
+      }
     }
   }
 
-  void add_image(const ConvCanvas& canvas, const ConvLine (&line)[3], const T* picture, const T* dy, int64_t columns,
-                 const int64_t* offset, int64_t taps, ConvRun* runs, T* sum) const {
-    ConvWeightTile<T> t{};
-    t.columns = columns, t.x = picture, t.dy = dy, t.runs = runs;
-    for (int64_t z = 0; z < line[0].places; ++z)
-      for (int64_t y = 0; y < line[1].places; ++y) runs[t.num_runs++] = {canvas.place(z, y, 0), 0, line[2].places};
+  void add(ConvWeightTile<T> t, const int64_t* offset, int64_t taps, T* sum) const {
     const int64_t tiles = pieces(taps, kernel_.tile_rows);
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t tap = taps * tile / tiles;

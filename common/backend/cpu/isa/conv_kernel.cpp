@@ -11,38 +11,64 @@ namespace {
 
 // ## Laying out
 //
-// A row is written in whole vectors, which spill into the next row; that one is written afterwards.
-template <class T> void fill(const ConvPlane<T>& plane) {
+// A plane is written in strips as wide as a vector. Narrow rows are one strip, and spill: what comes behind is written
+// afterwards.
+template <class T> void fill_rows(const ConvPlane<T>& plane, T* to) {
   constexpr int W = kWidth<T>;
-  T* to = plane.to;
-  const T* from = plane.from;
-  for (int64_t row = 0; row < plane.rows; ++row, to += plane.pitch) {
-    if (row < plane.first_row || row >= plane.end_row) {
-      for (int64_t i = 0; i < plane.pitch; i += W) store(to + i, splat(T{0}));
-      continue;
-    }
-    if (plane.step == 1) {
-      for (int64_t i = 0; i < plane.pitch; i += W)
-        store(to + i, load_between(from + (i - plane.first), plane.first - i, plane.end - i));
-    } else {
-      int64_t i = 0;
-      const T* next = from;
-      for (; i < plane.first; ++i) to[i] = 0;
-      for (; i < plane.end; ++i, next += plane.step) to[i] = *next;
-      for (; i < plane.pitch; ++i) to[i] = 0;
-    }
-    from += plane.row_step;
+  const int64_t rows = plane.end_row - plane.first_row;
+  const T* from = plane.from - plane.first;
+  if (plane.pitch <= W) {
+    for (int64_t row = 0; row < rows; ++row)
+      store(to + row * plane.pitch, load_between(from + row * plane.row_step, plane.first, plane.end));
+    return;
   }
+  for (int64_t i = 0; i < plane.pitch; i += W) {
+    const int64_t lo = plane.first - i, hi = plane.end - i, width = plane.pitch - i;
+    const T* source = from + i;
+    if (lo <= 0 && hi >= W && width >= W) {
+      for (int64_t row = 0; row < rows; ++row) store(to + i + row * plane.pitch, load(source + row * plane.row_step));
+    } else {
+      for (int64_t row = 0; row < rows; ++row)
+        store_below(to + i + row * plane.pitch, load_between(source + row * plane.row_step, lo, hi), width);
+    }
+  }
+}
+
+// With strides: from every second column to neighbours, and so on.
+template <class T> void fill_rows_apart(const ConvPlane<T>& plane, T* to) {
+  const T* from = plane.from;
+  for (int64_t row = plane.first_row; row < plane.end_row; ++row, to += plane.pitch, from += plane.row_step) {
+    for (int64_t i = 0; i < plane.first; ++i) to[i] = 0;
+    for (int64_t i = plane.first; i < plane.end; ++i) to[i] = from[(i - plane.first) * plane.step];
+    for (int64_t i = plane.end; i < plane.pitch; ++i) to[i] = 0;
+  }
+}
+
+template <class T> void fill(const ConvPlane<T>& plane) {
+  auto zeros = [](T* from, const T* to) {
+    for (; from < to; from += kWidth<T>) store(from, splat(T{0}));
+  };
+  T *first = plane.to + plane.first_row * plane.pitch, *end = plane.to + plane.end_row * plane.pitch;
+  zeros(plane.to, first);
+  plane.step == 1 ? fill_rows(plane, first) : fill_rows_apart(plane, first);
+  zeros(end, plane.to + plane.rows * plane.pitch);
 }
 
 template <class T>
 void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
             int64_t num_runs) {
-  constexpr int W = kWidth<T>;
-  for (int64_t p = 0; p < taps; ++p, panel += width) {
-    const T* from = canvas + offset[p];
-    for (const ConvRun* run = runs; run != runs + num_runs; ++run)
-      for (int64_t i = 0; i < run->count; i += W) store(panel + run->to + i, load(from + run->from + i));
+  constexpr int64_t W = kWidth<T>;
+  for (const ConvRun* run = runs; run != runs + num_runs; ++run) {
+    for (int64_t i = 0; i < run->count; i += W) {
+      const T* from = canvas + run->from + i;
+      T* to = panel + run->to + i;
+      const int64_t count = run->count - i;
+      if (count >= W) {
+        for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
+      } else {
+        for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), count);
+      }
+    }
   }
 }
 
@@ -64,11 +90,19 @@ constexpr int vectors_for(int rows) { return rows <= 1 ? 6 : rows <= 2 ? 4 : 2; 
 template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<T>& t, const ConvLanes* lanes) {
   constexpr int W = kWidth<T>;
   Vector<T> sum[R][V];
+  T* sums = t.sums + (lanes - t.lanes) * W;
+  if (t.first) {
 #pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) {
-    const Vector<T> start = splat(t.bias ? t.bias[i] : T{0});
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> start = splat(t.bias ? t.bias[i] : T{0});
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) sum[i][j] = start;
+      for (int j = 0; j < V; ++j) sum[i][j] = start;
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = load(sums + i * t.sums_row + j * W);
   }
 
   const T* b[V];
@@ -87,6 +121,14 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<
 #pragma GCC unroll 16
       for (int j = 0; j < V; ++j) sum[i][j] = fma(weight, places[j], sum[i][j]);
     }
+  }
+
+  if (!t.last) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) store(sums + i * t.sums_row + j * W, sum[i][j]);
+    return;
   }
 
   // Results that do not lie side by side go one by one.
@@ -129,26 +171,8 @@ template <class T, int R = kRows> void tile(const ConvTile<T>& t) {
 
 // ## Output channels in vectors
 //
-// The gradient of the weights is a sum over places. Here the vectors run over output channels, whose dy lie side by
-// side, and each of R taps gives one number of x for each place. The taps' offsets are read again every four places: to
-// keep R of them there are too few registers, and a run is a piece of one row, where four places are neighbours.
-template <class T, int R, int V, int U>
-[[gnu::always_inline]] inline void add_places(Vector<T> (&sum)[R][V], const T* x, const int64_t* offset, const T* dy) {
-  constexpr int W = kWidth<T>;
-  Vector<T> row[U][V];
-#pragma GCC unroll 16
-  for (int u = 0; u < U; ++u) {
-#pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) row[u][j] = load(dy + (2 * u + j) * W);
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const Vector<T> left = splat(x[offset[i] + u]);
-#pragma GCC unroll 16
-      for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[u][j], sum[i][j]);
-    }
-  }
-}
-
+// The gradient of the weights is a sum over places. Here the vectors run over output channels, whose dy lie side by side,
+// and each of R taps gives one number of x for each place.
 template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const ConvWeightTile<T>& t) {
   constexpr int W = kWidth<T>;
   Vector<T> sum[R][V];
@@ -157,13 +181,19 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) sum[i][j] = load(t.c + (2 * i + j) * W);
 
-  const T* dy = t.dy;
   const int64_t* offset = t.offset;
-  for (const ConvRun* run = t.runs; run != t.runs + t.num_runs; ++run) {
-    const T* x = t.x + run->from;
-    int64_t places = run->count;
-    for (; places >= 4; places -= 4, x += 4, dy += 8 * W) add_places<T, R, V, 4>(sum, x, offset, dy);
-    for (; places > 0; --places, ++x, dy += 2 * W) add_places<T, R, V, 1>(sum, x, offset, dy);
+  const T* dy = t.dy;
+  for (int64_t p = 0; p < t.num_places; ++p, dy += 2 * W) {
+    const T* x = t.x + t.places[p];
+    Vector<T> row[V];
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) row[j] = load(dy + j * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> left = splat(x[offset[i]]);
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
+    }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)

@@ -29,9 +29,13 @@ struct ConvLanes {
   uint32_t mask;
 };
 
-// y(i, place) = bias(i) + sum over taps p of a(p, i) · b(offset(p) + place), for up to `tile_rows` rows.
+// y(i, place) = bias(i) + sum over taps p of a(p, i) · b(offset(p) + place), for up to `tile_rows` rows. Of many taps a tile
+// may be given some at a time; `sums` keeps what they have come to.
 template <class T> struct ConvTile {
   int64_t rows, vectors, taps;
+  bool first, last;
+  T* sums;  // rows × sums_row; not needed if first and last
+  int64_t sums_row;
   const T* a;  // the rows' weights side by side, tap after tap
   const T* b;
   const int64_t* offset;
@@ -42,14 +46,14 @@ template <class T> struct ConvTile {
   const int64_t* places;  // where each lane's result goes (-1: nowhere), or null: as `lanes` says
 };
 
-// c(i, j) += sum over places of x(offset(i) + place) · dy(place, j): i counts taps, at most `tile_rows`, and j output
+// c(i, j) += sum over places p of x(offset(i) + places(p)) · dy(p, j): i counts taps, at most `tile_rows`, and j output
 // channels, at most two vectors of them.
 template <class T> struct ConvWeightTile {
   int64_t rows, columns;
   const T* x;
   const int64_t* offset;
-  const ConvRun* runs;
-  int64_t num_runs;
+  const int64_t* places;
+  int64_t num_places;
   const T* dy;  // place after place, two vectors each
   T* c;         // tap after tap, two vectors each
 };
@@ -58,7 +62,7 @@ template <class T> struct ConvKernel {
   int64_t width, tile_rows;
   int64_t (*vectors)(int64_t rows);  // how many vectors a tile with this many rows takes
   void (*fill)(const ConvPlane<T>&);
-  // Panel row p becomes what the runs see at offset(p). They come in order; up to a vector more is written behind it all.
+  // Panel row p becomes what the runs see at offset(p).
   void (*gather)(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
                  int64_t num_runs);
   void (*tile)(const ConvTile<T>&);
