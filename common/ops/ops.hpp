@@ -5,6 +5,7 @@
 #include "ops/activation.hpp"
 #include "ops/arrange.hpp"
 #include "ops/attention.hpp"
+#include "ops/conv.hpp"
 #include "ops/create.hpp"
 #include "ops/distance.hpp"
 #include "ops/einsum.hpp"

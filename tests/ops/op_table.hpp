@@ -160,6 +160,7 @@ Table norm_ops();
 Table loss_ops();
 Table pool_ops();
 Table recurrent_ops();
+Table conv_ops();
 
 // All of them by name.
 const std::map<std::string, Op>& all_ops();
