@@ -7,8 +7,10 @@
 #include "autograd/autograd.hpp"
 #include "autograd/basics.hpp"
 #include "backend/backend.hpp"
+#include "ops/create.hpp"
 #include "ops/einsum.hpp"
 #include "ops/elementwise.hpp"
+#include "ops/index.hpp"
 #include "ops/linalg.hpp"
 #include "ops/reduce.hpp"
 
