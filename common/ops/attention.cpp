@@ -184,48 +184,128 @@ Tensor empty_like_rows(const Tensor& x, const Shape& shape) {
 // Kernels read the numbers of a row side by side.
 Tensor with_rows(const Tensor& x) { return x.strides().back() == 1 || x.shape().back() <= 1 ? x : x.contiguous(); }
 
+// What the backend writes: y, and one number a query for the way back.
+Tensor attend(const Inputs& in, const Tensor& y) {
+  Shape rows = batch_of(in.q);
+  rows.push_back(in.q.shape()[in.q.dim() - 2]);
+  Tensor logsumexp = empty(rows, DType::float64, in.q.device());
+  backend::on(in.q.device()).attention(y, logsumexp, in.q, in.k, in.v, in.bias, in.scale, in.causal);
+  return logsumexp;
+}
+
 // With dP = dO Vᵀ:  dS = P ∘ (dP − Σ P dP),  dQ = scale · dS K,  dK = scale · dSᵀ Q,  dV = Pᵀ dO
 //
 // The backend computes these from Q, K, V, O and one number a query, block by block. When the gradient is to be
 // differentiated again, the formula is spelled out in operations that can be.
-Grads attention_rule(Backward& b) {
-  Inputs in{b[0], b[1], b[2], b.integer(1) ? b[3] : Tensor(), b.number(0), b.integer(2) != 0, false};
-  if (!b.create_graph()) {
-    Tensor dq = empty_like_rows(in.q, in.q.shape()), dk = empty_like_rows(in.k, in.k.shape());
-    Tensor dv = empty_like_rows(in.v, in.v.shape());
-    backend::on(in.q.device())
-        .attention_backward(dq, dk, dv, with_rows(b.dy()), b[4], b[5], in.q, in.k, in.v, in.bias, in.scale, in.causal);
-    return {dq, dk, dv};
-  }
-  const Tensor &dy = b.dy(), p = weights(in), dp = matmul(dy, in.v.transpose(-1, -2));  // (…, l, s)
+Grads spelled_out(const Inputs& in, const Tensor& dy) {
+  Tensor p = weights(in), dp = matmul(dy, in.v.transpose(-1, -2));  // (…, l, s)
   Tensor ds = p * (dp - sum(p * dp, {-1}, true)) * in.scale;
   return {matmul(ds, in.k), matmul(ds.transpose(-1, -2), in.q), matmul(p.transpose(-1, -2), dy)};
+}
+
+Tensor attended(const char* op, Inputs in) {
+  if (grad_enabled() && in.bias.defined() && in.bias.requires_grad()) return matmul(weights(in), in.v);
+  in.q = with_rows(in.q), in.k = with_rows(in.k), in.v = with_rows(in.v);
+  Shape shape = in.q.shape();
+  shape[in.q.dim() - 1] = in.v.shape().back();
+  Tensor y = empty_like_rows(in.q, shape), logsumexp = attend(in, y), bias = in.bias.defined() ? in.bias : y.detach();
+  return record(op, y, inputs(in.q, in.k, in.v), saved(in.q, in.k, in.v, constant(bias), y, constant(logsumexp)),
+                attributes(in.scale, int64_t{in.bias.defined()}, int64_t{in.causal}), [](Backward& b) {
+                  Inputs in{b[0], b[1], b[2], b.integer(1) ? b[3] : Tensor(), b.number(0), b.integer(2) != 0, false};
+                  if (b.create_graph()) return spelled_out(in, b.dy());
+                  Tensor dq = empty_like_rows(in.q, in.q.shape()), dk = empty_like_rows(in.k, in.k.shape());
+                  Tensor dv = empty_like_rows(in.v, in.v.shape());
+                  backend::on(in.q.device())
+                      .attention_backward(dq, dk, dv, with_rows(b.dy()), b[4], b[5], in.q, in.k, in.v, in.bias,
+                                          in.scale, in.causal);
+                  return Grads{dq, dk, dv};
+                });
 }
 
 }  // namespace
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const AttentionOptions& options) {
-  const char* op = "scaled_dot_product_attention";
-  Inputs in = checked(op, query, key, value, options);
-  if (grad_enabled() && in.bias.defined() && in.bias.requires_grad()) {
-    return heads_again(in, matmul(weights(in), in.v));
-  }
-  Tensor q = with_rows(in.q), k = with_rows(in.k), v = with_rows(in.v), none = q.detach();
-  Shape shape = q.shape(), rows = batch_of(q);
-  shape[q.dim() - 1] = v.shape().back();
-  rows.push_back(q.shape()[q.dim() - 2]);
-  Tensor y = empty_like_rows(q, shape), logsumexp = empty(rows, DType::float64, q.device());
-  backend::on(q.device()).attention(y, logsumexp, q, k, v, in.bias, in.scale, in.causal);
-  y = record(op, y, inputs(q, k, v),
-             saved(q, k, v, constant(in.bias.defined() ? in.bias : none), y, constant(logsumexp)),
-             attributes(in.scale, int64_t{in.bias.defined()}, int64_t{in.causal}), attention_rule);
-  return heads_again(in, y);
+  Inputs in = checked("scaled_dot_product_attention", query, key, value, options);
+  return heads_again(in, attended("scaled_dot_product_attention", in));
 }
 
 Tensor attention_weights(const Tensor& query, const Tensor& key, const AttentionOptions& options) {
   Inputs in = checked("attention_weights", query, key, key, options);
   return heads_again(in, weights(in));
+}
+
+// ## Three in one
+namespace {
+
+// (…, T, h d) as (…, h, T, d); with three parts side by side, part `i` of them.
+Tensor heads_of(const Tensor& x, int64_t heads, int64_t parts = 1, int64_t i = 0) {
+  const int d = x.dim() - 1;
+  const int64_t width = x.shape()[d] / parts;
+  Shape shape = x.shape();
+  Strides strides = x.strides();
+  shape[d] = heads, shape.push_back(width / heads);
+  strides[d] = width / heads, strides.push_back(1);
+  std::swap(shape[d - 1], shape[d]);
+  std::swap(strides[d - 1], strides[d]);
+  return window(x, shape, strides, x.impl()->offset + i * width);
+}
+
+// The windows above have no place in the graph; these have.
+std::vector<Tensor> differentiable_heads_of(const Tensor& x, int64_t heads, int64_t parts) {
+  Shape shape = x.shape();
+  shape[x.dim() - 1] = parts * heads, shape.push_back(x.shape().back() / (parts * heads));
+  return chunk(x.reshape(shape).transpose(-2, -3), parts, -3);  // (…, h, T, d)
+}
+Tensor side_by_side(const std::vector<Tensor>& heads) {
+  Tensor x = cat(heads, -3).transpose(-2, -3);
+  return x.flatten(-2);
+}
+
+Inputs parts_of(const Tensor& x, int64_t heads, const Tensor& bias, double scale, bool causal) {
+  return {heads_of(x, heads, 3, 0), heads_of(x, heads, 3, 1), heads_of(x, heads, 3, 2), bias, scale, causal, false};
+}
+
+Grads self_attention_rule(Backward& b) {
+  const Tensor x = b[0], bias = b.integer(1) ? b[1] : Tensor();
+  const int64_t heads = b.integer(0);
+  const double scale = b.number(3);
+  const bool causal = b.integer(2) != 0;
+  if (b.create_graph()) {
+    std::vector<Tensor> parts = differentiable_heads_of(x, heads, 3);
+    Grads g = spelled_out({parts[0], parts[1], parts[2], bias, scale, causal, false},
+                          differentiable_heads_of(b.dy(), heads, 1)[0]);
+    return {side_by_side({g.begin(), g.end()})};
+  }
+  Tensor dx = empty(x.shape(), x.dtype(), x.device());
+  const Inputs in = parts_of(x, heads, bias, scale, causal), dparts = parts_of(dx, heads, {}, 0, false);
+  backend::on(x.device())
+      .attention_backward(dparts.q, dparts.k, dparts.v, heads_of(b.dy().contiguous(), heads), heads_of(b[2], heads),
+                          b[3], in.q, in.k, in.v, bias, scale, causal);
+  return {dx};
+}
+
+}  // namespace
+
+Tensor self_attention(const Tensor& strided, int64_t num_heads, const AttentionOptions& options) {
+  const char* op = "self_attention";
+  if (strided.dim() < 2 || num_heads < 1 || strided.shape().back() % (3 * num_heads) != 0) {
+    throw ShapeError(std::string(op) + ": " + to_string(strided.shape()) + " is not (…, T, 3 h d) with h = " +
+                     std::to_string(num_heads) + " heads");
+  }
+  const Tensor x = with_rows(strided);
+  Inputs parts = parts_of(x.detach(), num_heads, {}, 0, false);
+  const Inputs in = checked(op, parts.q, parts.k, parts.v, options);
+  if (grad_enabled() && in.bias.defined() && in.bias.requires_grad()) {
+    std::vector<Tensor> heads = differentiable_heads_of(x, num_heads, 3);
+    return side_by_side({scaled_dot_product_attention(heads[0], heads[1], heads[2], options)});
+  }
+  Shape shape = x.shape();
+  shape[x.dim() - 1] /= 3;
+  Tensor y = empty(shape, x.dtype(), x.device()), logsumexp = attend(in, heads_of(y, num_heads));
+  Tensor bias = in.bias.defined() ? in.bias : y.detach();
+  return record(op, y, inputs(x), saved(x, constant(bias), y, constant(logsumexp)),
+                attributes(num_heads, int64_t{in.bias.defined()}, int64_t{in.causal}, in.scale), self_attention_rule);
 }
 
 }  // namespace cr

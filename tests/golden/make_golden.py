@@ -201,6 +201,16 @@ def layer(kind):
 OURS = {"linear_scan": linear_scan,
         "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1),
         **{f"nn.{name}": layer(getattr(torch.nn, name)) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")}}
+# Operations that PyTorch lacks, by others that it has.
+def self_attention(x, num_heads, attn_mask=None, is_causal=False):
+    """Queries, keys and values of all heads side by side: (…, T, 3 h d) → (…, T, h d)."""
+    q, k, v = (t.unflatten(-1, (num_heads, -1)).transpose(-2, -3) for t in x.chunk(3, -1))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask, is_causal=is_causal)
+    return y.transpose(-2, -3).flatten(-2)
+
+
+OURS = {"linear_scan": linear_scan, "self_attention": self_attention,
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
 
 
 def call(op, args, kwargs):
@@ -283,7 +293,7 @@ def make_ops(family):
                 for n in wanted:
                     x[n].requires_grad_()
                 y = call(op, [named(a, x) for a in line["args"]], {k: named(a, x) for k, a in given.items()})
-                ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y])]
+                ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y]) if t is not None]
                 if op.endswith("slogdet"):
                     ys[0] = ys[0].detach()  # a sign has no gradient
                 ys = [t.long() if t.dtype == torch.int32 else t for t in ys]

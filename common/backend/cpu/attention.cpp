@@ -55,7 +55,10 @@ int64_t rounded(int64_t n, int64_t multiple_of) { return pieces(n, multiple_of) 
 //
 // Keys at a time; queries at a time, on the way back; and how many queries one tile of work has, for which each block of keys is
 // packed once.
-constexpr int64_t kKeys = 64, kQueries = 64, kTileQueries = 256;
+constexpr int64_t kKeys = 64, kQueries = 128, kTileQueries = 256;
+
+// Rows no farther apart than this, in bytes, share the first cache well enough.
+constexpr int64_t kClose = 512;
 
 // Tiles enough to keep several threads busy, where there are fewer heads than that.
 constexpr int64_t kEnoughTiles = 16;
@@ -122,24 +125,27 @@ template <class T> struct Attention {
 
   // ## Products
   //
-  // A block of rows as the right side of a product: panels of tile_columns columns, one behind the other.
+  // The right side of a product: panels of tile_columns columns, `size` apart, in which rows are `row` apart.
   struct Panels {
-    T* at;
-    int64_t size;  // of one panel
+    const T* at;
+    int64_t row, size;
   };
 
-  // B(p, j) = x[p][j]; and B(p, j) = x[j][p], turned round.
-  void pack_rows(Panels& b, Matrix<const T> x, int64_t rows, int64_t columns) const {
+  // B(p, j) = x[p][j]. Whole panels that lie close together are read where they are.
+  Panels rows_of(Matrix<const T> x, int64_t rows, int64_t columns, T* buffer) const {
     const int64_t lanes = kernel.product.tile_columns;
-    b.size = rows * lanes;
+    if (columns % lanes == 0 && x.row * static_cast<int64_t>(sizeof(T)) <= kClose) return {x.at, x.row, lanes};
     for (int64_t j = 0; j < columns; j += lanes)
-      kernel.product.pack_b(b.at + j * rows, std::min(lanes, columns - j), rows, x.at + j, 1, x.row);
+      kernel.product.pack_b(buffer + j * rows, std::min(lanes, columns - j), rows, x.at + j, 1, x.row);
+    return {buffer, lanes, rows * lanes};
   }
-  void pack_turned(Panels& b, Matrix<const T> x, int64_t rows, int64_t columns) const {
+
+  // B(p, j) = x[j][p], turned round.
+  Panels turned(Matrix<const T> x, int64_t rows, int64_t columns, T* buffer) const {
     const int64_t lanes = kernel.product.tile_columns;
-    b.size = columns * lanes;
     for (int64_t j = 0; j < rows; j += lanes)
-      kernel.product.pack_b(b.at + j * columns, std::min(lanes, rows - j), columns, x[j], x.row, 1);
+      kernel.product.pack_b(buffer + j * columns, std::min(lanes, rows - j), columns, x[j], x.row, 1);
+    return {buffer, lanes, columns * lanes};
   }
   int64_t panels_size(int64_t rows, int64_t columns) const {
     return rounded(rows, kernel.product.tile_columns) * rounded(columns, kernel.product.tile_columns);
@@ -152,7 +158,7 @@ template <class T> struct Attention {
     GemmTile<T> t{};
     t.rows = rows, t.k = k_size;
     t.a = a, t.a_row = a_row, t.a_step = a_step;
-    t.b = b.at + from * lanes, t.b_step = lanes;
+    t.b = b.at + from * b.row, t.b_step = b.row;
     t.c = c, t.c_step = c_row;
     t.accumulate = accumulate;
     for (int64_t j = 0; j < columns; j += lanes, t.b += b.size, t.c += lanes) {
@@ -188,6 +194,7 @@ template <class T> struct Attention {
   struct Gradients;
   void backward_tile(const Gradients& g, int64_t head, Matrix<T> dq, int64_t begin, int64_t end) const;
 
+  static constexpr int64_t kLanes = AttentionKernel<T>::kLanes;
   const Kernels<T> kernel = kernels_in_use<T>();
   const Tensor &q, &k, &v, &bias;
   T scale;
@@ -214,12 +221,12 @@ void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t he
   const int64_t group = kernel.product.tile_rows, count = end - begin, kt_size = panels_size(kKeys, width),
                 v_size = panels_size(kKeys, depth);
   Scratch scratch(Scratch::size<T>(kt_size) + Scratch::size<T>(v_size) + Scratch::size<T>(group * step) +
-                  2 * Scratch::size<T>(count) + Scratch::size<double>(count));
-  Panels kt{scratch.take<T>(kt_size), 0}, values{scratch.take<T>(v_size), 0};
+                  2 * Scratch::size<T>(count) + Scratch::size<T>(count * kLanes));
+  T *kt_memory = scratch.take<T>(kt_size), *v_memory = scratch.take<T>(v_size);
   T *scores = scratch.take<T>(group * step), *top = scratch.take<T>(count), *factor = scratch.take<T>(count);
-  double* sum = scratch.take<double>(count);
+  T* sums = scratch.take<T>(count * kLanes);
   std::fill_n(top, count, -std::numeric_limits<T>::infinity());
-  std::fill_n(sum, count, 0.0);
+  std::fill_n(sums, count * kLanes, T(0));
 
   const Matrix<const T> q_rows = matrix_of<const T>(q, head), k_rows = matrix_of<const T>(k, head),
                         v_rows = matrix_of<const T>(v, head);
@@ -227,27 +234,22 @@ void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t he
   const int64_t last = causal ? std::min(keys, end) : keys;  // keys beyond are seen by none of these queries
   for (int64_t j = 0; j < last; j += kKeys) {
     const int64_t n = std::min(kKeys, last - j);
-    pack_turned(kt, {k_rows[j], k_rows.row}, n, width);
-    pack_rows(values, {v_rows[j], v_rows.row}, n, depth);
+    const Panels kt = turned({k_rows[j], k_rows.row}, n, width, kt_memory);
+    const Panels values = rows_of({v_rows[j], v_rows.row}, n, depth, v_memory);
     for (int64_t i = begin; i < end; i += group) {
       const int64_t rows = std::min(group, end - i), seen = causal ? std::min(n, i + rows - j) : n;
       if (seen <= 0) continue;
-      T* of_rows = factor + (i - begin);
-      multiply(rows, rounded(seen, kernel.product.tile_columns), width, q_rows[i], q_rows.row, 1, kt, 0, scores, step, false);
-      kernel.rows.softmax(scores_of(head, i, rows, j, seen, scores), top + (i - begin), sum + (i - begin), of_rows);
-      if (j > 0) kernel.rows.scale(rows, depth, o[i], o.row, of_rows);
+      const int64_t r = i - begin;
+      multiply(rows, rounded(seen, kernel.product.tile_columns / 2), width, q_rows[i], q_rows.row, 1, kt, 0, scores, step, false);
+      kernel.rows.softmax(scores_of(head, i, rows, j, seen, scores), top + r, sums + r * kLanes, factor + r);
+      if (j > 0) kernel.rows.scale(rows, depth, o[i], o.row, factor + r);
       multiply(rows, depth, seen, scores, step, 1, values, 0, o[i], o.row, j > 0);
     }
   }
 
-  // A query that saw nothing has zeros already, if there was a block of keys at all. On the way back +∞ makes its P zero.
-  for (int64_t i = 0; i < count; ++i) {
-    factor[i] = sum[i] == 0 ? T(1) : static_cast<T>(1 / sum[i]);
-    logsumexp[begin + i] =
-        sum[i] == 0 ? std::numeric_limits<double>::infinity() : static_cast<double>(top[i]) + std::log(sum[i]);
-  }
-  if (last > 0) kernel.rows.scale(count, depth, o[begin], o.row, factor);
+  // A query that saw nothing has zeros, once there was a block of keys.
   for (int64_t i = begin; last <= 0 && i < end; ++i) std::fill_n(o[i], depth, T(0));
+  kernel.rows.finish(count, depth, o[begin], o.row, top, sums, logsumexp + begin);
 }
 
 // ## Backward
@@ -308,8 +310,8 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
                 q_size = panels_size(kQueries, width), o_size = panels_size(kQueries, depth);
   Scratch scratch(2 * Scratch::size<T>(k_size) + Scratch::size<T>(v_size) + Scratch::size<T>(q_size) +
                   Scratch::size<T>(o_size) + 2 * Scratch::size<T>(kQueries * step));
-  Panels kt{scratch.take<T>(k_size), 0}, ks{scratch.take<T>(k_size), 0}, vt{scratch.take<T>(v_size), 0};
-  Panels qs{scratch.take<T>(q_size), 0}, dos{scratch.take<T>(o_size), 0};
+  T *kt_memory = scratch.take<T>(k_size), *k_memory = scratch.take<T>(k_size), *vt_memory = scratch.take<T>(v_size);
+  T *q_memory = scratch.take<T>(q_size), *do_memory = scratch.take<T>(o_size);
   T *p = scratch.take<T>(kQueries * step), *ds = scratch.take<T>(kQueries * step);
 
   const Matrix<const T> q_rows = matrix_of<const T>(q, head), k_rows = matrix_of<const T>(k, head),
@@ -323,18 +325,18 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
       for (int64_t j = j0; j < j0 + n; ++j) std::fill_n(dk[j], width, T(0)), std::fill_n(dv[j], depth, T(0));
       continue;
     }
-    pack_turned(kt, {k_rows[j0], k_rows.row}, n, width);
-    pack_rows(ks, {k_rows[j0], k_rows.row}, n, width);
-    pack_turned(vt, {v_rows[j0], v_rows.row}, n, depth);
+    const Panels kt = turned({k_rows[j0], k_rows.row}, n, width, kt_memory);
+    const Panels ks = rows_of({k_rows[j0], k_rows.row}, n, width, k_memory);
+    const Panels vt = turned({v_rows[j0], v_rows.row}, n, depth, vt_memory);
     for (int64_t i0 = first; i0 < queries; i0 += kQueries) {
       const int64_t m = std::min(kQueries, queries - i0);
-      pack_rows(qs, {q_rows[i0], q_rows.row}, m, width);
-      pack_rows(dos, {do_rows[i0], do_rows.row}, m, depth);
+      const Panels qs = rows_of({q_rows[i0], q_rows.row}, m, width, q_memory);
+      const Panels dos = rows_of({do_rows[i0], do_rows.row}, m, depth, do_memory);
 
       // P and dS, and with them dq, some queries at a time.
       for (int64_t r = 0; r < m; r += group) {
         const int64_t i = i0 + r, rows = std::min(group, m - r), seen = causal ? std::min(n, i + rows - j0) : n;
-        const int64_t columns = rounded(seen, lanes);
+        const int64_t columns = rounded(seen, lanes / 2);
         T *p_rows = p + r * step, *ds_rows = ds + r * step;
         multiply(rows, columns, width, q_rows[i], q_rows.row, 1, kt, 0, p_rows, step, false);
         multiply(rows, columns, depth, do_rows[i], do_rows.row, 1, vt, 0, ds_rows, step, false);

@@ -29,6 +29,7 @@ template <> struct VectorOf<float> { using type = FloatVector; };
 template <> struct VectorOf<double> { using type = DoubleVector; };
 template <class T> using Vector = typename VectorOf<T>::type;
 template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
+template <class T> constexpr int64_t kLanes = AttentionKernel<T>::kLanes;
 
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline FloatVector splat(float x) { return _mm512_set1_ps(x); }
@@ -76,29 +77,32 @@ template <class T> [[gnu::always_inline]] inline Vector<T> places() {
   return v;
 }
 
-// Sum and largest element: the halves of the vector, then the halves of that, down to one number. NaN is passed over by the
-// largest (every comparison with it is false), but never by the sum.
-template <class T> [[gnu::always_inline]] inline T sum_of(Vector<T> v) {
-  T part[kWidth<T>];
-  store(part, v);
-#pragma GCC unroll 4
-  for (int half = kWidth<T> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] += part[i + half];
-  return part[0];
+// Sum and largest element: the halves of the vector, then the halves of that, down to one number. NaN is in every sum; whether
+// it is the largest does not matter then.
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline float sum_of(FloatVector v) { return _mm512_reduce_add_ps(v); }
+[[gnu::always_inline]] inline double sum_of(DoubleVector v) { return _mm512_reduce_add_pd(v); }
+[[gnu::always_inline]] inline float largest_of(FloatVector v) { return _mm512_reduce_max_ps(v); }
+[[gnu::always_inline]] inline double largest_of(DoubleVector v) { return _mm512_reduce_max_pd(v); }
+#else
+template <class V> [[gnu::always_inline]] inline auto sum_of(V v) {
+  constexpr int W = sizeof(V) / sizeof v[0];
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) v[i] += v[i + half];
+  return v[0];
 }
-template <class T> [[gnu::always_inline]] inline T largest_of(Vector<T> v) {
-  T part[kWidth<T>];
-  store(part, v);
-#pragma GCC unroll 4
-  for (int half = kWidth<T> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
-  return part[0];
+template <class V> [[gnu::always_inline]] inline auto largest_of(V v) {
+  constexpr int W = sizeof(V) / sizeof v[0];
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) v[i] = v[i] > v[i + half] ? v[i] : v[i + half];
+  return v[0];
 }
+#endif
 
-// ## $e^x$ for $x \le 0$
+// ## $e^x$
 //
 // As `functor_math.hpp` has it, $e^x = 2^n e^r$ with eight terms of the series, but each term costs one instruction here, and no
-// number is large. Below $-87.3$, where $2^n$ would no longer be a normal number, the result is 0: next to the row's
+// x is larger than 20. Below $-87.3$, where $2^n$ would no longer be a normal number, the result is 0: next to the row's
 // largest, which counts 1, it is nothing. NaN stays NaN.
 [[gnu::always_inline]] inline FloatVector exp_of(FloatVector x) {
   const FloatVector magic = splat(12582912.f), shifted = fma(x, splat(1.44269504f), magic), n = shifted - magic;
@@ -154,31 +158,52 @@ template <class T> struct Row {
   }
 };
 
-template <class T> void softmax(const ScoreRows<T>& s, T* tops, double* sums, T* factors) {
+// Any top that is near the largest score serves as well as the largest itself: e²⁰ and sums of it fit into a float, and lose no
+// digits. So the top moves only when a score exceeds it by more than that, which after the first block is rare: nearly all
+// rows keep their top, and what was summed need not be scaled.
+constexpr float kRoom = 20;
+
+// Two loops, so that a row need not wait for the row before: its largest number comes out of a chain of comparisons.
+template <class T> void softmax(const ScoreRows<T>& s, T* tops, T* sums, T* factors) {
   constexpr int W = kWidth<T>;
   for (int64_t r = 0; r < s.rows; ++r) {
     const Row<T> row(s, r);
     Vector<T> largest = splat(T(kNever));
-    int64_t j = 0;
-    for (; j < row.limit; j += W) {
+    for (int64_t j = 0; j < row.limit; j += W) {
       const Vector<T> x = row.at(j);
       store(row.scores + j, x);
       largest = x > largest ? x : largest;
     }
-    for (; j < s.columns; j += W) store(row.scores + j, splat(T(0)));
-
+    const T before = tops[r], top = largest_of(largest);
+    factors[r] = T(1);
+    if (!(top > before + T(kRoom))) continue;
+    tops[r] = top;
+    factors[r] = before == T(kNever) ? T(0) : exp_of(splat(before) - splat(top))[0];
+  }
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const Row<T> row(s, r);
     // As long as nothing is seen, top is −∞, and −∞ − (−∞) is not what we want.
-    const T before = tops[r], here = largest_of<T>(largest), top = here > before ? here : before;
-    const Vector<T> base = splat(top == T(kNever) ? T(0) : top);
-    Vector<T> sum = splat(T(0));
-    for (j = 0; j < row.limit; j += W) {
-      const Vector<T> p = exp_of(load(row.scores + j) - base);
+    const Vector<T> top = splat(tops[r] == T(kNever) ? T(0) : tops[r]);
+    Vector<T> sum = load(sums + r * kLanes<T>) * splat(factors[r]);
+    int64_t j = 0;
+    for (; j < row.limit; j += W) {
+      const Vector<T> p = exp_of(load(row.scores + j) - top);
       store(row.scores + j, p);
       sum = sum + p;
     }
-    const T factor = top == before ? T(1) : exp_of(splat(before) - base)[0];
-    sums[r] = sums[r] * static_cast<double>(factor) + static_cast<double>(sum_of<T>(sum));
-    tops[r] = top, factors[r] = factor;
+    for (; j < s.columns; j += W) store(row.scores + j, splat(T(0)));
+    store(sums + r * kLanes<T>, sum);
+  }
+}
+
+template <class T>
+void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, double* logsumexp) {
+  for (int64_t r = 0; r < rows; ++r, out += out_row) {
+    double sum = 0;
+    for (int i = 0; i < kWidth<T>; ++i) sum += static_cast<double>(sums[r * kLanes<T> + i]);
+    logsumexp[r] = sum == 0 ? __builtin_inf() : static_cast<double>(tops[r]) + ::log(sum);
+    const T factor = sum == 0 ? T(1) : static_cast<T>(1 / sum);
+    for (int64_t i = 0; i < n; ++i) out[i] *= factor;
   }
 }
 
@@ -221,12 +246,12 @@ void dots(int64_t rows, int64_t n, const T* x, int64_t x_row, const T* y, int64_
   for (int64_t r = 0; r < rows; ++r, x += x_row, y += y_row) {
     Vector<T> sum = splat(T(0));
     for (int64_t i = 0; i < n; i += W) sum = fma(load(x + i, n - i), load(y + i, n - i), sum);
-    out[r] = sum_of<T>(sum);
+    out[r] = sum_of(sum);
   }
 }
 
 template <class T> constexpr AttentionKernel<T> table() {
-  return {softmax<T>, gradient<T>, scale<T>, add<T>, dots<T>};
+  return {softmax<T>, finish<T>, gradient<T>, scale<T>, add<T>, dots<T>};
 }
 
 }  // namespace

@@ -24,10 +24,14 @@ template <class T> struct ScoreRows {
 };
 
 template <class T> struct AttentionKernel {
-  // Turns scores x into exp(x − top), where top is the largest of this row so far, and adds their sum to `sum`. What was
-  // summed before belongs to a smaller top: it is multiplied by `factor`, and so must be whatever else was. Columns that
-  // are not seen become 0.
-  void (*softmax)(const ScoreRows<T>& s, T* top, double* sum, T* factor);
+  // Turns scores x into exp(x − top), where top is near the largest of this row so far, and adds them to the row's `kLanes`
+  // sums. When top has grown, what was summed before belongs to a smaller one: it is multiplied by `factor`, and so must be
+  // whatever else was. Columns that are not seen become 0. At first top is −∞ and the sums are 0.
+  static constexpr int64_t kLanes = 64 / sizeof(T);
+  void (*softmax)(const ScoreRows<T>& s, T* top, T* sums, T* factor);
+
+  // out[r] /= Σ sums[r], and the logsumexp of the row: ∞ if the row saw nothing.
+  void (*finish)(int64_t rows, int64_t n, T* out, int64_t out_row, const T* top, const T* sums, double* logsumexp);
 
   // Turns scores x into P = exp(x − logsumexp), and dp into the gradient of q kᵀ: P · (dp − d) · scale.
   void (*gradient)(const ScoreRows<T>& s, T* dp, const double* logsumexp, const T* d);
