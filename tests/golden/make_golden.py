@@ -209,7 +209,13 @@ def self_attention(x, num_heads, attn_mask=None, is_causal=False):
     return y.transpose(-2, -3).flatten(-2)
 
 
-OURS = {"linear_scan": linear_scan, "self_attention": self_attention,
+def attention_weights(q, k, attn_mask=None, is_causal=False):
+    """What attention multiplies the values by: with the unit matrix for values, its result."""
+    return F.scaled_dot_product_attention(q, k, torch.eye(k.shape[-2], dtype=k.dtype).expand(*k.shape[:-1], -1), attn_mask,
+                                          is_causal=is_causal)
+
+
+OURS = {"linear_scan": linear_scan, "self_attention": self_attention, "attention_weights": attention_weights,
         "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
 
 

@@ -55,6 +55,10 @@ Table attention_ops() {
   return {
       {"scaled_dot_product_attention",
        "query key value attn_mask=null dropout_p=0.0 is_causal=false scale=null enable_gqa=false", attention},
+      {"attention_weights", "query key attn_mask=null is_causal=false",
+       [](Tensor q, Tensor k, Tensor mask, bool is_causal) {
+         return attention_weights(q, k, {.attn_mask = mask, .is_causal = is_causal});
+       }},
       {"self_attention", "input num_heads attn_mask=null is_causal=false", call_self_attention},
       {"multi_head_attention_forward",
        "query key value embed_dim_to_check num_heads in_proj_weight in_proj_bias bias_k bias_v add_zero_attn dropout_p "
