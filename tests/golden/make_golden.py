@@ -197,11 +197,6 @@ def layer(kind):
     return call_layer
 
 
-# Operations that PyTorch lacks, by others that it has; and layers.
-OURS = {"linear_scan": linear_scan,
-        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1),
-        **{f"nn.{name}": layer(getattr(torch.nn, name)) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")}}
-# Operations that PyTorch lacks, by others that it has.
 def self_attention(x, num_heads, attn_mask=None, is_causal=False):
     """Queries, keys and values of all heads side by side: (…, T, 3 h d) → (…, T, h d)."""
     q, k, v = (t.unflatten(-1, (num_heads, -1)).transpose(-2, -3) for t in x.chunk(3, -1))
@@ -215,8 +210,10 @@ def attention_weights(q, k, attn_mask=None, is_causal=False):
                                           is_causal=is_causal)
 
 
+# Operations that PyTorch lacks, by others that it has; and layers.
 OURS = {"linear_scan": linear_scan, "self_attention": self_attention, "attention_weights": attention_weights,
-        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1),
+        **{f"nn.{name}": layer(getattr(torch.nn, name)) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")}}
 
 
 def call(op, args, kwargs):
