@@ -62,9 +62,10 @@ struct RmspropStep {
   bool maximize;
 };
 
-// How a window slides over one, two or three dimensions of places: each list has a number for each.
+// How a window slides over one, two or three dimensions of places: each list has a number for each. `padding` is what lies
+// before the first place; how much lies after the last one follows from the sizes of the tensors.
 struct Window {
-  Dims kernel, stride, padding, dilation;
+  Dims stride, padding, dilation;
 };
 
 // For one dimension of a pool: output i looks at the places begin[i], begin[i] + step, … before end[i], of which some may
@@ -178,46 +179,61 @@ class Backend {
   //
   // Contiguous tensors: x (n, c, places…), w (o, c / groups, kernel…), y (n, o, places…), with one to three dimensions of
   // places. y = x ⋆ w [+ bias (o,)]. The map is linear in x and in w; the other two are its adjoints, so that each one's
-  // derivatives are the other two.
+  // derivatives are the other two. conv_input may add a bias (c,) too: that is a transposed convolution. int64 as well,
+  // but for conv_weight.
   virtual void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                     int64_t groups) = 0;
-  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window,
-                          int64_t groups) = 0;
+  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias,
+                          const Window& window, int64_t groups) = 0;
   virtual void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window,
                            int64_t groups) = 0;
 
   // ## Pools
   //
   // Contiguous x (planes, places…), one span for each dimension of places. The largest number of each window and where in
-  // its plane it lies (int64; of equals the first one, of NaNs the last: PyTorch's choice); or the sum of the window's
-  // numbers over the product of the spans' sizes, and its adjoint.
+  // its plane it lies (int64; of equals the first one, of NaNs the last: PyTorch's choice), which `indices` may leave out by
+  // being undefined; or the sum of the window's numbers over the product of the spans' sizes. Each has its adjoint. All but
+  // the adjoints take int64 too. Every window must see some place.
   virtual void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) = 0;
-  virtual void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) = 0;
+  virtual void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices,
+                                 std::span<const PoolSpan> spans) = 0;
   virtual void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) = 0;
   virtual void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) = 0;
 
-  // ## Recurrent cells
+  // ## Recurrent layers
   //
-  // One step for rows of contiguous tensors, gates in PyTorch's order. LSTM: gates (b, 4 h) hold the sums i, f, g, o and
-  // become σ(i), σ(f), tanh(g), σ(o); then c = f c₀ + i g, y = o tanh c. Backward: dgates is for the sums, and dc becomes
-  // the gradient for c₀. `c` is what the forward step wrote.
-  virtual void lstm_cell(const Tensor& y, const Tensor& c, const Tensor& gates, const Tensor& c0) = 0;
-  virtual void lstm_cell_backward(const Tensor& dgates, const Tensor& dc, const Tensor& dy, const Tensor& gates,
-                                  const Tensor& c, const Tensor& c0) = 0;
+  // A whole sequence at once: contiguous tensors of t steps for b rows, gates in PyTorch's order, weight W (gates · n, n) as
+  // PyTorch keeps it. The states h (t + 1, b, n) begin with the one given, and step s makes h[s + 1] of h[s]; in reverse it
+  // stands at the end, and h[s] is made of h[s + 1]. Below, h₀ is the state before a step and h the one after it. A sequence
+  // of one step is a cell.
+  //
+  // Backward, dh (and dc) hold the gradient of the last state and become that of the first; dy (t, b, n), which may be
+  // undefined, is that of all states made.
+  //
+  // h holds the input's sums where a state will be: h = tanh(h + W h₀), or relu. dsums (t, b, n) is their gradient.
+  virtual void rnn(const Tensor& h, const Tensor& weight, bool relu, bool reverse) = 0;
+  virtual void rnn_backward(const Tensor& dsums, const Tensor& dh, const Tensor& dy, const Tensor& h,
+                            const Tensor& weight, bool relu, bool reverse) = 0;
 
-  // GRU: gates (b, 3 h) hold the input's sums r, z, n and become σ(r), σ(z), tanh(n + r · m), where sums (b, 3 h) are the
-  // state's, of which the last third is m; then y = (1 − z) n + z h₀. Backward: dgates is for the input's sums, dsums for
-  // the state's, dh0 the direct part of the gradient for h₀.
-  virtual void gru_cell(const Tensor& y, const Tensor& gates, const Tensor& sums, const Tensor& h0) = 0;
-  virtual void gru_cell_backward(const Tensor& dgates, const Tensor& dsums, const Tensor& dh0, const Tensor& dy,
-                                 const Tensor& gates, const Tensor& sums, const Tensor& h0) = 0;
+  // gates (t, b, 4 n) hold the input's sums i, f, g, o, to which W h₀ is added, and become σ(i), σ(f), tanh(g), σ(o); then
+  // c = f c₀ + i g and h = o tanh c. The cells c are laid out as h. dgates is the gradient of the sums.
+  virtual void lstm(const Tensor& h, const Tensor& c, const Tensor& gates, const Tensor& weight, bool reverse) = 0;
+  virtual void lstm_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dc, const Tensor& dy,
+                             const Tensor& gates, const Tensor& c, const Tensor& weight, bool reverse) = 0;
+
+  // gates (t, b, 4 n) hold the input's sums r, z, n; the state's share of n is multiplied by r, so it stands by itself, as a
+  // fourth, m = W h₀ + bias (n,), which may be undefined. They become σ(r), σ(z), tanh(n + r m), m; then
+  // h = (1 − z) n + z h₀. dgates is the gradient of r, z, n and m before all that.
+  virtual void gru(const Tensor& h, const Tensor& gates, const Tensor& weight, const Tensor& bias, bool reverse) = 0;
+  virtual void gru_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dy, const Tensor& gates,
+                            const Tensor& h, const Tensor& weight, bool reverse) = 0;
 
   // ## Attention
   //
   // softmax(scale · q kᵀ + bias) v without ever holding all the scores: q (…, l, e), k (…, s, e), v (…, s, f), out (…, l, f), of
-  // any strides but for the last dimension, which is contiguous; `bias` (…, l, s) may have strides of 0 or be undefined. In
-  // the causal case query i sees keys 0 … i only. logsumexp (…, l), contiguous, is kept for the way back; a query that sees
-  // nothing gets zeros.
+  // any strides but for the last dimension, which is contiguous; so are the gradients. `bias` (…, l, s) may have strides of
+  // 0 (along the last dimension 0 or 1) or be undefined. In the causal case query i sees keys 0 … i only. logsumexp
+  // (…, l), contiguous, float64, is kept for the way back; it is ∞ for a query that sees nothing, which gets zeros.
   virtual void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
                          const Tensor& bias, double scale, bool causal) = 0;
   virtual void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout,

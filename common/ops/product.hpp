@@ -75,17 +75,4 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 // yₒ = x₁ᵀ Wₒ x₂ + biasₒ: x₁ (…, in₁), x₂ (…, in₂), weight (out, in₁, in₂), bias (out,) or undefined → (…, out).
 Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const Tensor& bias = {});
 
-// softmax(Q Kᵀ · scale + mask) V: queries (…, L, E), keys (…, S, E), values (…, S, F) → (…, L, F). The mask broadcasts to
-// (…, L, S): where a bool mask is false, or in the causal case the key comes after the query, no attention is paid; a
-// floating-point mask is added. A query that may look nowhere gets zeros. The scale is 1/√E unless given. With
-// `enable_gqa` groups of neighbouring heads (dimension -3) share one head of keys and values.
-struct AttentionOptions {
-  Tensor attn_mask = {};
-  bool is_causal = false;
-  std::optional<double> scale = {};
-  bool enable_gqa = false;
-};
-Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
-                                    const AttentionOptions& options = {});
-
 }  // namespace cr

@@ -1,110 +1,147 @@
 #include "workloads.hpp"
 
+#include <cmath>
 #include <memory>
 
-#include "chainrule.hpp"
+#include "models.hpp"
 
 namespace cr::bench {
-namespace {
 
-using Step = std::function<void()>;
+Tensor Numbers::uniform(double lo, double hi, const Shape& shape) {
+  Generator generator(asked_++);
+  return nn::uniform(shape, lo, hi, generator).to(dtype_);
+}
+
+Tensor Numbers::labels(int64_t classes, const Shape& shape) {
+  return (uniform(0, 1, shape).to(DType::float32) * classes).to(DType::int64);
+}
+
+Tensor Numbers::weight(const Tensor& t) {
+  if (t.dim() <= 1 && all(t == 1).item() != 0) return as_wanted(t).requires_grad_();
+  double bound = t.dim() > 1 ? 1 / std::sqrt(static_cast<double>(t.numel() / t.size(0))) : 0.05;
+  return uniform(-bound, bound, t.shape()).requires_grad_();
+}
+
+Tensor Numbers::as_wanted(const Tensor& t) const {
+  return t.dtype() == DType::int64 ? t.detach().clone() : t.detach().clone().to(dtype_);
+}
 
 // ## Training steps: forward, loss, backward, update
-struct Mlp {
-  nn::Linear hidden{784, 256}, out{256, 10};
-  Tensor operator()(const Tensor& x) const { return out(relu(hidden(x))); }
-  CR_FIELDS(hidden, out)
-};
+namespace {
 
-Step mlp(int64_t batch) {
-  Generator generator(1);
-  Mlp model;
-  auto optimizer = std::make_shared<optim::SGD>(parameters(model), optim::SgdOptions{.lr = 0.01});
-  Tensor x = randn({batch, 784}, generator), y = randint(0, 10, {batch}, generator);
-  return [=] {
+template <class Optimizer, class Options, class Loss>
+Step training(const std::vector<Tensor>& parameters, const Options& options, Loss loss) {
+  auto optimizer = std::make_shared<Optimizer>(parameters, options);
+  return [optimizer, loss] {
     optimizer->zero_grad();
-    cross_entropy(model(x), y).backward();
+    Tensor value = loss();
+    value.backward();
     optimizer->step();
+    return value.detach();
   };
 }
-
-// ## Single operations
-//
-// `f` of a normal tensor of this shape; with `gradient`, of a leaf, and its gradient for ones.
-Step kernel(const Shape& shape, Tensor (*f)(const Tensor&), bool gradient = false) {
-  Generator generator(1);
-  Tensor x = randn(shape, generator);
-  if (!gradient) return [=] { f(x); };
-  x.requires_grad_();
-  Tensor ones = ones_like(f(x));
-  return [=] { grad(std::vector<Tensor>{f(x)}, {x}, {.grad_outputs = {ones}}); };
+template <class Loss> Step with_sgd(const std::vector<Tensor>& parameters, optim::SgdOptions options, Loss loss) {
+  return training<optim::SGD>(parameters, options, loss);
+}
+template <class Loss> Step with_adam(const std::vector<Tensor>& parameters, Loss loss) {
+  return training<optim::Adam>(parameters, optim::AdamOptions{}, loss);
 }
 
-Step square_matmul(int64_t n) {
-  Generator generator(1);
-  Tensor a = randn({n, n}, generator), b = randn({n, n}, generator);
-  return [=] { matmul(a, b); };
+Step mlp(DType dtype, int64_t batch) {
+  Numbers n(dtype);
+  Mlp model = n.initialise(Mlp());
+  Tensor x = n.uniform(0, 1, {batch, 784});
+  Tensor y = n.labels(10, {batch});
+  return with_sgd(parameters(model), {.lr = 0.1}, [=] { return cross_entropy(model(x), y); });
 }
 
-constexpr auto kReluMulAdd = [](auto a, auto b) { return relu(a * b + a); };
-Step relu_ab_a(bool in_one_pass) {
-  Generator generator(1);
-  Tensor a = randn({4 << 20}, generator), b = randn({4 << 20}, generator);
-  if (in_one_pass) return [=] { fused(kReluMulAdd, a, b); };
-  return [=] { kReluMulAdd(a, b); };
+template <class Recurrent> Step tagger(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  auto model = n.initialise(Tagger<Recurrent>(seeds));
+  Tensor x = n.uniform(-1, 1, {50, 32, 64});
+  Tensor y = n.labels(64, {50, 32}).flatten();
+  return with_adam(parameters(model), [=] { return cross_entropy(model(x).flatten(0, 1), y); });
 }
 
-Step gather_rows() {
-  Generator generator(1);
-  Tensor x = randn({4096, 1024}, generator), index = randint(0, 1024, {4096, 1024}, generator);
-  return [=] { gather(x, 1, index); };
+Step seq2seq(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  Seq2Seq model = n.initialise(Seq2Seq(seeds));
+  Tensor source = n.labels(2000, {32, 20});
+  Tensor target = n.labels(2000, {32, 21});
+  Tensor written = target.narrow(1, 0, 20), wanted = target.narrow(1, 1, 20).flatten();
+  return with_adam(parameters(model), [=] { return cross_entropy(model(source, written).flatten(0, 1), wanted); });
+}
+
+Step attention(DType dtype, int64_t time, int64_t batch) {
+  Numbers n(dtype);
+  Shape shape{batch, 4, time, 32};
+  Tensor q = n.uniform(-2, 2, shape).requires_grad_();
+  Tensor k = n.uniform(-2, 2, shape).requires_grad_();
+  Tensor v = n.uniform(-2, 2, shape).requires_grad_();
+  Tensor weights = n.uniform(-1, 1, shape);
+  return with_sgd({q, k, v}, {.lr = 0.01},
+                  [=] { return sum(scaled_dot_product_attention(q, k, v, {.is_causal = true}) * weights); });
+}
+
+Step encoder(DType dtype) {
+  Numbers n(dtype);
+  Encoder model = n.initialise(Encoder());
+  Tensor x = n.uniform(-1, 1, {16, 64, 128});
+  Tensor y = n.labels(10, {16});
+  return with_adam(parameters(model), [=] { return cross_entropy(model(x), y); });
+}
+
+Step gpt(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  Gpt model = n.initialise(Gpt(seeds));
+  Tensor text = n.labels(65, {16, 129});
+  Tensor x = text.narrow(1, 0, 128).contiguous(), y = text.narrow(1, 1, 128).flatten();
+  return training<optim::AdamW>(parameters(model), optim::AdamWOptions{},
+                                [=] { return cross_entropy(model(x).flatten(0, 1), y); });
+}
+
+Step vae(DType dtype) {
+  Numbers n(dtype);
+  Vae model = n.initialise(Vae());
+  Tensor x = n.uniform(0, 1, {128, 784});
+  Tensor noise = n.uniform(-1.7, 1.7, {128, 20});
+  return with_adam(parameters(model), [=] { return model.loss(x, noise); });
+}
+
+Step skip_gram(DType dtype) {
+  Numbers n(dtype);
+  Generator seeds;
+  SkipGram model = n.initialise(SkipGram(seeds));
+  Tensor middle = n.labels(10000, {512});
+  Tensor around = n.labels(10000, {512, 6});  // one that was there, five that were not
+  Tensor wanted = zeros({512, 6}, dtype);
+  wanted.select(1, 0).fill_(1);
+  return with_sgd(parameters(model), {.lr = 10},
+                  [=] { return binary_cross_entropy_with_logits(model(middle, around), wanted); });
 }
 
 }  // namespace
 
 std::vector<Workload> workloads() {
-  const Shape matrix{4096, 1024};
-  std::vector<Workload> list = {
-      {"mlp_b64", "training step of Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64", [] { return mlp(64); }},
-      {"mlp_b1", "the same with batch 1", [] { return mlp(1); }},
-      {"tiny_op", "x * x for a tensor of one element that requires a gradient: forward and record",
-       [] {
-         Tensor x = ones({1}).requires_grad_();
-         return [x] {
-           for (int i = 0; i < 1000; ++i) Tensor y = x * x;
-         };
-       },
-       1000},
-      {"relu_ab_a", "relu(a * b + a), 4 M numbers, one operation after another", [] { return relu_ab_a(false); }},
-      {"fused", "the same, in one pass; PyTorch as before", [] { return relu_ab_a(true); }},
-      {"gather", "gather along rows of 4096 x 1024", gather_rows},
+  std::vector<Workload> list;
+  auto add = [&](const char* name, const char* what, std::function<Step(DType)> make) {
+    list.push_back({name, "training", what, std::move(make)});
   };
-  for (int64_t n : {64, 256, 512, 1024, 2048}) {
-    std::string size = std::to_string(n);
-    list.push_back(
-        {"matmul_" + size, "matrix product of two " + size + " x " + size, [n] { return square_matmul(n); }});
-  }
-  struct Kernel {
-    const char *name, *what;
-    Tensor (*f)(const Tensor&);
-    bool gradient;
-  };
-  const Kernel kernels[] = {
-      {"gelu", "exact GELU", [](const Tensor& x) { return gelu(x); }, false},
-      {"gelu_grad", "the same and its gradient", [](const Tensor& x) { return gelu(x); }, true},
-      {"softmax", "softmax of rows", [](const Tensor& x) { return softmax(x, -1); }, false},
-      {"softmax_grad", "the same and its gradient", [](const Tensor& x) { return softmax(x, -1); }, true},
-      {"layer_norm", "layer norm of rows", [](const Tensor& x) { return layer_norm(x, {1024}); }, false},
-      {"norm_grad", "the same and its gradient", [](const Tensor& x) { return layer_norm(x, {1024}); }, true},
-      {"row_sums", "sums of rows", [](const Tensor& x) { return sum(x, {1}); }, false},
-      {"col_sums", "sums of columns", [](const Tensor& x) { return sum(x, {0}); }, false},
-      {"transpose", "copy of the transpose", [](const Tensor& x) { return x.t().contiguous(); }, false},
-      {"cumsum", "cumulative sums of rows", [](const Tensor& x) { return cumsum(x, 1); }, false},
-      {"sort", "sorted rows and where they came from", [](const Tensor& x) { return sort(x, 1).values; }, false},
-  };
-  for (const Kernel& k : kernels) {
-    list.push_back({k.name, k.what + std::string(", 4096 x 1024"), [=] { return kernel(matrix, k.f, k.gradient); }});
-  }
+  add("mlp_b64", "Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64", [](DType t) { return mlp(t, 64); });
+  add("mlp_b1", "the same with batch 1", [](DType t) { return mlp(t, 1); });
+  add("lstm_t50_b32", "LSTM 64-128 over 50 steps, Linear 128-64 at each, Adam, batch 32", tagger<nn::LSTM>);
+  add("gru_t50_b32", "the same with a GRU", tagger<nn::GRU>);
+  add("seq2seq_b32", "LSTM encoder and decoder of 20 steps, attention, 2000 words, width 128, Adam, batch 32", seq2seq);
+  add("attention_t64", "causal attention, 4 heads of 32, 64 places, batch 16, SGD on queries, keys and values",
+      [](DType t) { return attention(t, 64, 16); });
+  add("attention_t512", "the same with 512 places, batch 4", [](DType t) { return attention(t, 512, 4); });
+  add("encoder_b16", "2 post-norm layers of width 128, 4 heads, feed-forward 512, 64 places, Adam, batch 16", encoder);
+  add("gpt_b16_t128", "4 pre-norm layers of width 128, 4 heads, 65 tokens, 128 places, AdamW, batch 16", gpt);
+  add("vae_b128", "784-400-20-400-784, binary cross-entropy + KL, Adam, batch 128", vae);
+  add("sgns_b512", "skip-gram: 512 pairs, 5 negatives each, two 10 000 x 100 embeddings, SGD", skip_gram);
   return list;
 }
 

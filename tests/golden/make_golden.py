@@ -5,6 +5,7 @@ printing, autograd programs and optimisers that the tests of `common/` compare w
     pip install torch safetensors numpy
     python3 make_golden.py                    everything
     python3 make_golden.py reduce semantics   one family of operations; the rest
+    python3 make_golden.py workloads          the losses of the training steps in ../bench
 
 The committed files were made with PyTorch 2.15.0 on the CPU. Nothing here is random: inputs are drawn from generators
 seeded by the case's name.
@@ -185,9 +186,34 @@ def linear_scan(factor, x, dim, reverse=False):
     return torch.stack([y[i] for i in sorted(y)], dim) if y else x.clone()
 
 
-# Operations that PyTorch lacks, by others that it has.
-OURS = {"linear_scan": linear_scan,
-        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1)}
+def layer(kind):
+    """A recurrent layer of torch.nn as a function of its tensors, which are called by `names`."""
+    def call_layer(x, hx, tensors, names, hidden, **options):
+        module = kind(x.shape[-1], hidden, **options)
+        assert [name for name, _ in module.named_parameters()] == names
+        hx = tuple(hx) if isinstance(hx, list) else hx
+        y = torch.func.functional_call(module, dict(zip(names, tensors)), (x, hx))
+        return [t for part in (y if isinstance(y, tuple) else [y]) for t in (part if isinstance(part, tuple) else [part])]
+    return call_layer
+
+
+def self_attention(x, num_heads, attn_mask=None, is_causal=False):
+    """Queries, keys and values of all heads side by side: (…, T, 3 h d) → (…, T, h d)."""
+    q, k, v = (t.unflatten(-1, (num_heads, -1)).transpose(-2, -3) for t in x.chunk(3, -1))
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask, is_causal=is_causal)
+    return y.transpose(-2, -3).flatten(-2)
+
+
+def attention_weights(q, k, attn_mask=None, is_causal=False):
+    """What attention multiplies the values by: with the unit matrix for values, its result."""
+    return F.scaled_dot_product_attention(q, k, torch.eye(k.shape[-2], dtype=k.dtype).expand(*k.shape[:-1], -1), attn_mask,
+                                          is_causal=is_causal)
+
+
+# Operations that PyTorch lacks, by others that it has; and layers.
+OURS = {"linear_scan": linear_scan, "self_attention": self_attention, "attention_weights": attention_weights,
+        "maxout": lambda x, k, dim=1: x.unflatten(dim, (-1, k)).amax(dim if dim < 0 else dim + 1),
+        **{f"nn.{name}": layer(getattr(torch.nn, name)) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")}}
 
 
 def call(op, args, kwargs):
@@ -270,7 +296,7 @@ def make_ops(family):
                 for n in wanted:
                     x[n].requires_grad_()
                 y = call(op, [named(a, x) for a in line["args"]], {k: named(a, x) for k, a in given.items()})
-                ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y])]
+                ys = [torch.as_tensor(t) for t in (y if isinstance(y, (tuple, list)) else [y]) if t is not None]
                 if op.endswith("slogdet"):
                     ys[0] = ys[0].detach()  # a sign has no gradient
                 ys = [t.long() if t.dtype == torch.int32 else t for t in ys]
@@ -598,7 +624,22 @@ def make_semantics():
     (here / "semantics.json").write_text("{\n" + text + "\n}\n")
 
 
+def make_workloads():
+    """The losses of the first 20 training steps of every workload of ../bench, in float32 and float64."""
+    sys.path.insert(0, str(here / "../bench"))
+    import torch_workloads
+    lines = []
+    for name in torch_workloads.TRAINING:
+        losses = {}
+        for dtype in (torch.float32, torch.float64):
+            step = torch_workloads.make(name, dtype)[0]
+            losses[str(dtype).removeprefix("torch.")] = [step().item() for _ in range(20)]
+        lines.append(f"{json.dumps(name)}: {json.dumps(losses, separators=(',', ':'))}")
+    (here / "workloads.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 if __name__ == "__main__":
     families = sorted(f.stem for f in (here / "../ops/cases").glob("*.jsonl"))
-    for name in sys.argv[1:] or families + ["semantics"]:
-        make_semantics() if name == "semantics" else make_ops(name)
+    special = {"semantics": make_semantics, "workloads": make_workloads}
+    for name in sys.argv[1:] or families + list(special):
+        special[name]() if name in special else make_ops(name)

@@ -154,9 +154,13 @@ Table view_ops();
 Table index_ops();
 Table create_ops();
 Table product_ops();
+Table attention_ops();
 Table linalg_ops();
 Table norm_ops();
 Table loss_ops();
+Table pool_ops();
+Table recurrent_ops();
+Table conv_ops();
 
 // All of them by name.
 const std::map<std::string, Op>& all_ops();

@@ -32,13 +32,6 @@ Tensor call_tensordot(Tensor a, Tensor b, Json dims) {
   return tensordot(a, b, of_a, of_b);
 }
 
-Tensor attention(Tensor q, Tensor k, Tensor v, Tensor mask, double dropout_p, bool is_causal,
-                 std::optional<double> scale, bool enable_gqa) {
-  if (dropout_p != 0) throw Unsupported("scaled_dot_product_attention: no dropout here");
-  AttentionOptions options{.attn_mask = mask, .is_causal = is_causal, .scale = scale, .enable_gqa = enable_gqa};
-  return scaled_dot_product_attention(q, k, v, options);
-}
-
 }  // namespace
 
 Table product_ops() {
@@ -71,8 +64,6 @@ Table product_ops() {
       {"linalg.cross", "input other dim=-1", linalg::cross},
       {"linear", "input weight bias=null", linear},
       {"bilinear", "input1 input2 weight bias=null", bilinear},
-      {"scaled_dot_product_attention",
-       "query key value attn_mask=null dropout_p=0.0 is_causal=false scale=null enable_gqa=false", attention},
       {"cdist", "x1 x2 p=2.0 compute_mode=null", [](Tensor x, Tensor y, double p, Json) { return cdist(x, y, p); }},
       {"pdist", "input p=2.0", pdist},
       {"pairwise_distance", "x1 x2 p=2.0 eps=1e-06 keepdim=false", pairwise_distance},

@@ -52,7 +52,6 @@ TEST_CASE("products take two tensors of one type that has sums", "[ops][product]
   CHECK_THROWS_AS(einsum("ij,jk", {f, i}), DTypeError);
   CHECK_THROWS_AS(addmm(d, f, f), DTypeError);
   CHECK_THROWS_AS(cdist(i, i), DTypeError);
-  CHECK_THROWS_AS(scaled_dot_product_attention(i, i, i), DTypeError);
   CHECK_THROWS_AS(matmul(f, f.to(Device::simt)), DeviceError);
 }
 
@@ -125,18 +124,6 @@ TEST_CASE("distances of near points keep their digits", "[ops][product]") {
   Tensor leaf = x.clone().requires_grad_();
   cdist(leaf, x).sum().backward();
   CHECK(leaf.grad().sum().item() == 0);
-}
-
-TEST_CASE("attention that may look nowhere is zero", "[ops][product]") {
-  Tensor q = ones({2, 4}).requires_grad_(), v = ones({3, 4});
-  Tensor y = scaled_dot_product_attention(q, v, v, {.attn_mask = zeros({2, 3}, DType::boolean)});
-  CHECK(y.sum().item() == 0);
-  y.sum().backward();
-  CHECK(q.grad().sum().item() == 0);
-  CHECK_THROWS_AS(scaled_dot_product_attention(q, v, v, {.attn_mask = zeros({2, 3}, DType::int64)}), DTypeError);
-  CHECK_THROWS_AS(scaled_dot_product_attention(q, v, v, {.attn_mask = ones({5, 2, 3})}), ShapeError);
-  CHECK_THROWS_WITH(scaled_dot_product_attention(q, v, v, {.attn_mask = ones({2, 3}), .is_causal = true}),
-                    "scaled_dot_product_attention: give either a mask or is_causal, not both");
 }
 
 TEST_CASE("a chain of four has the product's numbers in whatever order", "[ops][product]") {

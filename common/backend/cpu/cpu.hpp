@@ -50,18 +50,23 @@ class Cpu : public Backend {
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
             int64_t groups) override;
-  void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window, int64_t groups) override;
+  void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias, const Window& window,
+                  int64_t groups) override;
   void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window, int64_t groups) override;
   void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) override;
-  void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) override;
+  void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices,
+                         std::span<const PoolSpan> spans) override;
   void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) override;
   void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) override;
-  void lstm_cell(const Tensor& y, const Tensor& c, const Tensor& gates, const Tensor& c0) override;
-  void lstm_cell_backward(const Tensor& dgates, const Tensor& dc, const Tensor& dy, const Tensor& gates,
-                          const Tensor& c, const Tensor& c0) override;
-  void gru_cell(const Tensor& y, const Tensor& gates, const Tensor& sums, const Tensor& h0) override;
-  void gru_cell_backward(const Tensor& dgates, const Tensor& dsums, const Tensor& dh0, const Tensor& dy,
-                         const Tensor& gates, const Tensor& sums, const Tensor& h0) override;
+  void rnn(const Tensor& h, const Tensor& weight, bool relu, bool reverse) override;
+  void rnn_backward(const Tensor& dsums, const Tensor& dh, const Tensor& dy, const Tensor& h, const Tensor& weight,
+                    bool relu, bool reverse) override;
+  void lstm(const Tensor& h, const Tensor& c, const Tensor& gates, const Tensor& weight, bool reverse) override;
+  void lstm_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dc, const Tensor& dy, const Tensor& gates,
+                     const Tensor& c, const Tensor& weight, bool reverse) override;
+  void gru(const Tensor& h, const Tensor& gates, const Tensor& weight, const Tensor& bias, bool reverse) override;
+  void gru_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dy, const Tensor& gates, const Tensor& h,
+                    const Tensor& weight, bool reverse) override;
   void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
                  const Tensor& bias, double scale, bool causal) override;
   void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,

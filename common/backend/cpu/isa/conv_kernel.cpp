@@ -1,0 +1,221 @@
+// # Convolution in registers
+//
+// Compiled once per instruction set; see `gemm_kernel.cpp` for what that means and for why sums live in registers of
+// their own only if every loop over them is unrolled.
+#include "backend/cpu/isa/conv_kernel.hpp"
+
+#include "backend/cpu/isa/vectors.hpp"
+
+namespace cr::backend::cpu::CR_ISA {
+namespace {
+
+// ## Laying out
+//
+// A plane is written in strips as wide as a vector. Narrow rows are one strip, and spill: what comes behind is written
+// afterwards.
+template <class T> void fill_rows(const ConvPlane<T>& plane, T* to) {
+  constexpr int W = kWidth<T>;
+  const int64_t rows = plane.end_row - plane.first_row;
+  const T* from = plane.from - plane.first;
+  if (plane.pitch <= W) {
+    for (int64_t row = 0; row < rows; ++row)
+      store(to + row * plane.pitch, load_between(from + row * plane.row_step, plane.first, plane.end));
+    return;
+  }
+  for (int64_t i = 0; i < plane.pitch; i += W) {
+    const int64_t lo = plane.first - i, hi = plane.end - i, width = plane.pitch - i;
+    const T* source = from + i;
+    if (lo <= 0 && hi >= W && width >= W) {
+      for (int64_t row = 0; row < rows; ++row) store(to + i + row * plane.pitch, load(source + row * plane.row_step));
+    } else {
+      for (int64_t row = 0; row < rows; ++row)
+        store_below(to + i + row * plane.pitch, load_between(source + row * plane.row_step, lo, hi), width);
+    }
+  }
+}
+
+// With strides: from every second column to neighbours, and so on.
+template <class T> void fill_rows_apart(const ConvPlane<T>& plane, T* to) {
+  const T* from = plane.from;
+  for (int64_t row = plane.first_row; row < plane.end_row; ++row, to += plane.pitch, from += plane.row_step) {
+    for (int64_t i = 0; i < plane.first; ++i) to[i] = 0;
+    for (int64_t i = plane.first; i < plane.end; ++i) to[i] = from[(i - plane.first) * plane.step];
+    for (int64_t i = plane.end; i < plane.pitch; ++i) to[i] = 0;
+  }
+}
+
+template <class T> void fill(const ConvPlane<T>& plane) {
+  auto zeros = [](T* from, const T* to) {
+    for (; from < to; from += kWidth<T>) store(from, splat(T{0}));
+  };
+  T *first = plane.to + plane.first_row * plane.pitch, *end = plane.to + plane.end_row * plane.pitch;
+  zeros(plane.to, first);
+  plane.step == 1 ? fill_rows(plane, first) : fill_rows_apart(plane, first);
+  zeros(end, plane.to + plane.rows * plane.pitch);
+}
+
+template <class T>
+void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
+            int64_t num_runs) {
+  constexpr int64_t W = kWidth<T>;
+  for (const ConvRun* run = runs; run != runs + num_runs; ++run) {
+    for (int64_t i = 0; i < run->count; i += W) {
+      const T* from = canvas + run->from + i;
+      T* to = panel + run->to + i;
+      const int64_t count = run->count - i;
+      if (count >= W) {
+        for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
+      } else {
+        for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), count);
+      }
+    }
+  }
+}
+
+// ## Places in vectors
+//
+// R rows of weights by V vectors of places. For each tap V vectors and R numbers are loaded for R · V multiply-adds: the
+// fewer rows there are, the more vectors, as long as all sums, the vectors and one weight find a register.
+#if defined(__AVX512F__)
+constexpr int kRows = 14;
+constexpr int vectors_for(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : rows <= 9 ? 3 : 2; }
+#elif defined(__AVX2__)
+constexpr int kRows = 6;
+constexpr int vectors_for(int rows) { return rows <= 1 ? 6 : rows <= 2 ? 4 : rows <= 3 ? 3 : 2; }
+#else
+constexpr int kRows = 4;
+constexpr int vectors_for(int rows) { return rows <= 1 ? 6 : rows <= 2 ? 4 : 2; }
+#endif
+
+template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<T>& t, const ConvLanes* lanes) {
+  constexpr int W = kWidth<T>;
+  Vector<T> sum[R][V];
+  T* sums = t.sums + (lanes - t.lanes) * W;
+  if (t.first) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> start = splat(t.bias ? t.bias[i] : T{0});
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = start;
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = load(sums + i * t.sums_row + j * W);
+  }
+
+  const T* b[V];
+#pragma GCC unroll 16
+  for (int j = 0; j < V; ++j) b[j] = t.b + lanes[j].from;
+  const T* a = t.a;
+  const int64_t* offset = t.offset;
+  for (int64_t p = t.taps; p > 0; --p, a += R, ++offset) {
+    const int64_t at = *offset;
+    Vector<T> places[V];
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) places[j] = load(b[j] + at);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> weight = splat(a[i]);
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = fma(weight, places[j], sum[i][j]);
+    }
+  }
+
+  if (!t.last) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) store(sums + i * t.sums_row + j * W, sum[i][j]);
+    return;
+  }
+
+  // Results that do not lie side by side go one by one.
+  if (t.places) {
+    const int64_t* places = t.places + (lanes - t.lanes) * W;
+    T part[R][V * W];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) store(part[i] + j * W, sum[i][j]);
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V * W; ++j)
+        if (places[j] >= 0) t.y[i * t.y_row + places[j]] = part[i][j];
+    return;
+  }
+#pragma GCC unroll 16
+  for (int j = 0; j < V; ++j) {
+    const uint32_t mask = lanes[j].mask;
+    T* y = t.y + lanes[j].to;
+    if (mask == lanes_below(W)) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) store(y + i * t.y_row, sum[i][j]);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) store_chosen(y + i * t.y_row, sum[i][j], mask);
+    }
+  }
+}
+
+// A tile takes all its vectors at once or, where there are fewer, one after another. (Of two tiles that share their
+// vectors one may have a row less.)
+template <class T, int R = kRows> void tile(const ConvTile<T>& t) {
+  constexpr int kOwn = vectors_for(R), kShared = vectors_for(R < kRows ? R + 1 : R);
+  if constexpr (R > 1)
+    if (t.rows < R) return tile<T, R - 1>(t);
+  if (t.vectors == kOwn) return multiply<T, R, kOwn>(t, t.lanes);
+  if (t.vectors == kShared) return multiply<T, R, kShared>(t, t.lanes);
+  for (int64_t j = 0; j < t.vectors; ++j) multiply<T, R, 1>(t, t.lanes + j);
+}
+
+// ## Output channels in vectors
+//
+// The gradient of the weights is a sum over places. Here the vectors run over output channels, whose dy lie side by side,
+// and each of R taps gives one number of x for each place.
+template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const ConvWeightTile<T>& t) {
+  constexpr int W = kWidth<T>;
+  Vector<T> sum[R][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) sum[i][j] = load(t.c + (2 * i + j) * W);
+
+  const int64_t* offset = t.offset;
+  const T* dy = t.dy;
+  for (int64_t p = 0; p < t.num_places; ++p, dy += 2 * W) {
+    const T* x = t.x + t.places[p];
+    Vector<T> row[V];
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) row[j] = load(dy + j * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vector<T> left = splat(x[offset[i]]);
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) store(t.c + (2 * i + j) * W, sum[i][j]);
+}
+
+template <class T, int R = kRows> void weight_tile(const ConvWeightTile<T>& t) {
+  if constexpr (R > 1)
+    if (t.rows < R) return weight_tile<T, R - 1>(t);
+  t.columns > kWidth<T> ? multiply_weights<T, R, 2>(t) : multiply_weights<T, R, 1>(t);
+}
+
+int64_t vectors(int64_t rows) { return vectors_for(static_cast<int>(rows)); }
+
+template <class T> constexpr ConvKernel<T> table() {
+  return {kWidth<T>, kRows, vectors, fill<T>, gather<T>, tile<T>, weight_tile<T>};
+}
+
+}  // namespace
+
+const ConvKernel<float> conv_float = table<float>();
+const ConvKernel<double> conv_double = table<double>();
+
+}  // namespace cr::backend::cpu::CR_ISA
