@@ -54,13 +54,16 @@ template <class T> class WeightPlan {
         places_(s.lines[0].places * s.lines[1].places * s.lines[2].places),
         panels_(pieces(s.rows, 2 * kernel_.width)),
         banded_(s.lines[0].places > 1 ? 0 : s.lines[1].places > 1 ? 1 : 2) {
-    threads_ = static_cast<double>(s.images * places_) * static_cast<double>(size_ / s.groups) >= kConvWorthThreads;
-    constexpr int64_t kParts = 16, kNumbers = 1 << 19, kTasks = 8;
+    const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
+    threads_ = work >= kConvWorthThreads;
+    // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.
+    constexpr int64_t kParts = 16, kNumbers = 1 << 17;
+    const int64_t tasks = std::clamp(static_cast<int64_t>(work / 64e6), int64_t{4}, int64_t{16});
     parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1, std::min(kParts, std::max<int64_t>(s.images, 1)));
     if (!threads_) parts_ = 1;
     channels_ = std::max<int64_t>(s.channels, 1);
     auto numbers = [&] { return ConvCanvas(s_.lines, channels_, -1, kernel_.width).size(); };
-    while (channels_ > 16 && (parts_ * s.groups * pieces(s.channels, channels_) < kTasks || numbers() > kConvCanvas<T>))
+    while (channels_ > 16 && (parts_ * s.groups * pieces(s.channels, channels_) < tasks || numbers() > kConvCanvas<T>))
       channels_ = pieces(channels_, 2);
     const int64_t columns = places_ * panels_ * 2 * kernel_.width;
     const int64_t bands = std::clamp<int64_t>(pieces(std::max(numbers(), columns), kConvCanvas<T>), 1,
