@@ -246,16 +246,18 @@ template <class T> class ConvPlan {
     int64_t places[kMost];
     T* y = y_of(image, group);
     const int64_t y_image = c_.groups * c_.rows * c_.y_row;
+    int64_t image_now = 0, z_now = 0, y_now = 0, x_now = 0;  // the next place
     for (int64_t p = 0; p < total; p += width) {
       // The places of this panel, row by row.
       const int64_t count = std::min(width, total - p);
       int64_t num_runs = 0;
       for (int64_t done = 0; done < count;) {
-        const int64_t i = (p + done) % b.places, x = i % b.line[2].places, row = i / b.line[2].places;
-        const int64_t here = std::min(b.line[2].places - x, count - done);
-        const int64_t from = canvas_.place(row / b.line[1].places, row % b.line[1].places, x);
-        runs[num_runs++] = {(p + done) / b.places * canvas_.size() + from, done, here};
-        done += here;
+        const int64_t here = std::min(b.line[2].places - x_now, count - done);
+        runs[num_runs++] = {image_now * canvas_.size() + canvas_.place(z_now, y_now, x_now), done, here};
+        done += here, x_now += here;
+        if (x_now == b.line[2].places) x_now = 0, ++y_now;
+        if (y_now == b.line[1].places) y_now = 0, ++z_now;
+        if (z_now == b.line[0].places) z_now = 0, ++image_now;
       }
 
       const bool simple = side_by_side() && p / b.places == (p + count - 1) / b.places;

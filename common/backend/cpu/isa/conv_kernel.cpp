@@ -34,7 +34,27 @@ template <class T> void fill_rows(const ConvPlane<T>& plane, T* to) {
   }
 }
 
-// With strides: from every second column to neighbours, and so on.
+// With a stride of 2, from every second column to neighbours: the even ones of two vectors.
+template <class V, int W> [[gnu::always_inline]] inline V even(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+template <class T> void fill_rows_by_two(const ConvPlane<T>& plane, T* to) {
+  constexpr int W = kWidth<T>;
+  for (int64_t i = 0; i < plane.pitch; i += W) {
+    const int64_t lo = 2 * (plane.first - i), hi = 2 * (plane.end - i) - 1, width = plane.pitch - i;
+    const T* from = plane.from + 2 * (i - plane.first);
+    for (int64_t row = 0; row < plane.end_row - plane.first_row; ++row, from += plane.row_step) {
+      const Vector<T> a = load_between(from, lo, hi), b = load_between(from + W, lo - W, hi - W);
+      store_below(to + i + row * plane.pitch, even<Vector<T>, W>(a, b), width);
+    }
+  }
+}
+
 template <class T> void fill_rows_apart(const ConvPlane<T>& plane, T* to) {
   const T* from = plane.from;
   for (int64_t row = plane.first_row; row < plane.end_row; ++row, to += plane.pitch, from += plane.row_step) {
@@ -50,8 +70,21 @@ template <class T> void fill(const ConvPlane<T>& plane) {
   };
   T *first = plane.to + plane.first_row * plane.pitch, *end = plane.to + plane.end_row * plane.pitch;
   zeros(plane.to, first);
-  plane.step == 1 ? fill_rows(plane, first) : fill_rows_apart(plane, first);
+  if (plane.step == 1) fill_rows(plane, first);
+  else if (plane.step == 2) fill_rows_by_two(plane, first);
+  else fill_rows_apart(plane, first);
   zeros(end, plane.to + plane.rows * plane.pitch);
+}
+
+// Copies N numbers from the first on and N up to the last: together, at least N and at most 2 N.
+template <class T, int N>
+[[gnu::always_inline]] inline void copy_ends(T* to, const T* from, int64_t width, int64_t taps, const int64_t* offset,
+                                             int64_t count) {
+  for (int64_t p = 0; p < taps; ++p, to += width) {
+    const T* x = from + offset[p];
+    __builtin_memcpy(to, x, N * sizeof(T));
+    __builtin_memcpy(to + count - N, x + count - N, N * sizeof(T));
+  }
 }
 
 template <class T>
@@ -65,8 +98,15 @@ void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const 
       const int64_t count = run->count - i;
       if (count >= W) {
         for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
+      } else if (count == W / 2) {
+        for (int64_t p = 0; p < taps; ++p) __builtin_memcpy(to + p * width, from + offset[p], W / 2 * sizeof(T));
+      } else if (count > W / 2) {
+        copy_ends<T, W / 2>(to, from, width, taps, offset, count);
+      } else if (W >= 8 && count >= W / 4) {
+        copy_ends<T, W / 4>(to, from, width, taps, offset, count);
       } else {
-        for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), count);
+        for (int64_t p = 0; p < taps; ++p)
+          for (int64_t j = 0; j < count; ++j) to[p * width + j] = from[offset[p] + j];
       }
     }
   }
@@ -183,8 +223,8 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
 
   const int64_t* offset = t.offset;
   const T* dy = t.dy;
-  for (int64_t p = 0; p < t.num_places; ++p, dy += 2 * W) {
-    const T* x = t.x + t.places[p];
+  for (int64_t p = 0; p < t.places; ++p, dy += 2 * W) {
+    const T* x = t.x[p];
     Vector<T> row[V];
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) row[j] = load(dy + j * W);
