@@ -402,3 +402,25 @@ TEST_CASE("a saved value that was overwritten is reported with both operations",
   }
   CHECK_THAT(error_of([&] { loss.backward(); }), ContainsSubstring("sub_"));
 }
+
+// ## Parts
+//
+// First-order gradients of slices are added to one tensor in place; those that are differentiated again take the long way.
+// Both must agree, whatever the layout of what was cut up, and beside a gradient that reaches all of it.
+TEST_CASE("gradients of parts are those of the formula", "[autograd]") {
+  Generator generator(7);
+  Tensor whole = randn({4, 3, 6}, generator, DType::float64).requires_grad_();
+  auto f = [](const Tensor& x) {
+    Tensor y = sum(square(x));
+    for (int64_t i = 0; i < x.shape()[1]; ++i) y = y + static_cast<double>(i + 1) * sum(pow(x.select(1, i), 3));
+    y = y + sum(x.slice(0, {1, 3}) * x.slice(0, {0, 2})) + sum(square(x.unfold(2, 2, 1)));
+    for (const Tensor& piece : unbind(x, 2)) y = y * 0.5 + sum(exp(piece));
+    return y + sum(square(x.diagonal(0, 0, 1)));
+  };
+  for (const Dims& order : {Dims{0, 1, 2}, Dims{2, 0, 1}, Dims{1, 2, 0}}) {
+    Tensor fast = grad(f(whole.permute(order)), whole);
+    Tensor slow = grad(f(whole.permute(order)), whole, {.create_graph = true});
+    CHECK(max(abs(fast - slow)).item<double>() < 1e-12);
+    CHECK(fast.is_contiguous());
+  }
+}

@@ -102,11 +102,11 @@ template <class T> bool reads_a_in_place(const Gemm<T>& g, const GemmKernel<T>& 
   return g.a_rs == 1 && (meetings <= 2 || g.k <= 16);
 }
 
-// B stays in place when its rows are contiguous and at most ten panels of A meet it (a batch of 128 in AVX-512), or k is
-// small.
+// B stays in place when its rows are contiguous and at most 40 panels of A meet it (560 rows in AVX-512), or k is small:
+// the tile asks for each row eight steps ahead.
 template <class T> bool reads_b_in_place(const Gemm<T>& g, const GemmKernel<T>& kernel) {
   if (g.b_cs != 1) return false;
-  return g.k <= 64 || g.m <= (rows_collide<T>(g.b_rs, g.k) ? 2 : 10) * kernel.tile_rows;
+  return g.k <= 64 || g.m <= (rows_collide<T>(g.b_rs, g.k) ? 2 : 40) * kernel.tile_rows;
 }
 
 // Only B's last panel, if it is narrower than the others, is packed in any case, to be filled up with zeros.

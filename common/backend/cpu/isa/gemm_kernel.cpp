@@ -176,9 +176,8 @@ template <class T, int R, int V, bool kPacked> [[gnu::noinline]] void multiply(c
     for (int j = 0; j < V; ++j) __builtin_prefetch(t.c + i * t.c_step + j * W, 1);
   for (int64_t p = t.k; p > 0; --p) {
     if (kPacked) __builtin_prefetch(a[0] + 16 * a_step);
-    if (b_step == V * W)
 #pragma GCC unroll 16
-      for (int j = 0; j < V; ++j) __builtin_prefetch(b + (8 * V + j) * W);
+    for (int j = 0; j < V; ++j) __builtin_prefetch(b + 8 * b_step + j * W);
     Vector<T> row[V];
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) row[j] = load(b + j * W);
