@@ -104,10 +104,10 @@ Grads rule(Backward& b);
 
 Result fused_run(Recurrent kind, const char* op, const Tensor& input, const State& given, const Weights& weights,
                  bool reverse) {
-  auto packed = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
-  const Tensor x = packed(input);
-  const State initial{packed(given.h), packed(given.c)};
-  const Weights w{packed(weights.w_ih), packed(weights.w_hh), packed(weights.b_ih), packed(weights.b_hh), {}};
+  auto dense = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
+  const Tensor x = dense(input);
+  const State initial{dense(given.h), dense(given.c)};
+  const Weights w{dense(weights.w_ih), dense(weights.w_hh), dense(weights.b_ih), dense(weights.b_hh), {}};
   const bool one_step = x.dim() == 2;
   const int64_t steps = one_step ? 1 : x.shape()[0], batch = x.shape()[x.dim() - 2], units = w.units(kind);
   Tensor h = states_from(initial.h, steps, batch, units, x, reverse), c, gates;

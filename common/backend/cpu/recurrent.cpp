@@ -22,15 +22,15 @@ namespace cr::backend::cpu {
 namespace {
 
 // The loops of the instruction set in use.
-template <class T> struct Kernels {
+template <class T> struct Loops {
   const GemmKernel<T>& product;
   const RecurrentKernel<T>& step;
   void (*sum_columns)(int64_t rows, int64_t columns, const void* x, int64_t stride, void* totals);
 };
-template <class T> Kernels<T> kernels();
+template <class T> Loops<T> loops();
 constexpr size_t kSum = functor::Reductions::index_of<functor::Sum>();
 
-template <> Kernels<float> kernels() {
+template <> Loops<float> loops() {
 #if CHAINRULE_X86_DISPATCH
   if (isa() == Isa::avx512)
     return {avx512::gemm_float, avx512::recurrent_float, avx512::kernels.reduce_columns[kSum][2]};
@@ -39,7 +39,7 @@ template <> Kernels<float> kernels() {
   return {base::gemm_float, base::recurrent_float, base::kernels.reduce_columns[kSum][2]};
 }
 
-template <> Kernels<double> kernels() {
+template <> Loops<double> loops() {
 #if CHAINRULE_X86_DISPATCH
   if (isa() == Isa::avx512)
     return {avx512::gemm_double, avx512::recurrent_double, avx512::kernels.reduce_columns[kSum][3]};
@@ -70,14 +70,21 @@ template <class T> class StateProduct {
  public:
   // B(p, j) is b[p * rs + j * cs], of which one stride is 1. `rows` is the whole batch.
   StateProduct(int64_t rows, int64_t k, int64_t n, const T* b, int64_t rs, int64_t cs)
-      : kernel_(kernels<T>().product), k_(k), n_(n), b_(b), rs_(rs), cs_(cs), in_place_(rows <= kFewRows) {
-    if (in_place_) return;
-    const int64_t panels = pieces(n, kernel_.tile_columns), panel = k * kernel_.tile_columns;
-    packed_ = empty({panels, panel}, dtype_of<T>);
-    T* to = numbers<T>(packed_);
-    for_each(panels, k * n >= kWorthPacking, [&](int64_t i) {
-      const int64_t j = i * kernel_.tile_columns;
-      kernel_.pack_b(to + i * panel, std::min(kernel_.tile_columns, n - j), k, b + j * cs, cs, rs);
+      : kernel_(loops<T>().product), k_(k), n_(n), b_(b), rs_(rs), cs_(cs), in_place_(rows <= kFewRows) {
+    if (!in_place_) packed_ = empty({panels(), k * kernel_.tile_columns}, dtype_of<T>);
+  }
+
+  // Packs several at once: threads meet once.
+  static void pack(std::initializer_list<StateProduct*> products) {
+    int64_t total = 0, panels = 0;
+    for (const StateProduct* p : products)
+      total += p->packed_.defined() ? p->packed_.numel() : 0, panels += p->panels();
+    if (total == 0) return;
+    for_each(panels, total >= kWorthPacking, [&](int64_t panel) {
+      for (StateProduct* p : products) {
+        if (panel >= 0 && panel < p->panels()) p->pack_panel(panel);
+        panel -= p->panels();
+      }
     });
   }
 
@@ -105,6 +112,13 @@ template <class T> class StateProduct {
   }
 
  private:
+  int64_t panels() const { return in_place_ ? 0 : pieces(n_, kernel_.tile_columns); }
+
+  void pack_panel(int64_t panel) {
+    const int64_t j = panel * kernel_.tile_columns;
+    kernel_.pack_b(numbers<T>(packed_) + j * k_, std::min(kernel_.tile_columns, n_ - j), k_, b_ + j * cs_, cs_, rs_);
+  }
+
   void one_by_one(int64_t rows, const T* a, int64_t a_rs, T* c, int64_t c_rs, bool accumulate, const T* bias) const {
     const bool dots = rs_ == 1;
     for (int64_t i = 0; i < rows; ++i) {
@@ -142,7 +156,8 @@ struct Layout {
   int64_t shared;               // rows of W_hh whose sums are the input's too: all but those for m
   int64_t blocks, rows;         // blocks of so many rows, or fewer
   bool gru, reverse;
-  bool by_rows;  // the weights are small: a thread does everything for its rows, not the chain alone
+  bool small;    // all weights fit a cache: a thread makes the input's products for its rows too
+  bool by_rows;  // and there are steps enough: it adds up the weights' gradients for its rows
 
   explicit Layout(const RecurrentLayer& l)
       : steps(l.x.shape()[0]),
@@ -159,22 +174,24 @@ struct Layout {
     blocks = std::min(pieces(batch, kRows), kMostBlocks);
     rows = blocks ? pieces(batch, blocks) : 0;
     blocks = blocks ? pieces(batch, rows) : 0;
-    by_rows = batch > kFewRows && steps >= 4 && wide * (in + n) * size_of(l.x.dtype()) <= kSmallWeights;
+    small = batch > kFewRows && wide * (in + n) * size_of(l.x.dtype()) <= kSmallWeights;
+    by_rows = small && steps >= 4;
   }
 
   // Calls `f` for each step of each block of rows, in the order of the states or, on the way back, against it.
   template <class F> void each_step(bool back, F&& f) const {
-    constexpr int64_t kWorthThreads = 1 << 20;
+    constexpr double kWorthThreads = 1e6;
     auto run = [&](int64_t block) {
       const int64_t first = block * rows;
       for (int64_t i = 0; i < steps; ++i) {
-        const int64_t s = reverse != back ? steps - 1 - i : i, before = reverse ? s + 1 : s,
-                      after = reverse ? s : s + 1;
+        const int64_t s = reverse != back ? steps - 1 - i : i;
+        const int64_t before = reverse ? s + 1 : s, after = reverse ? s : s + 1;
         f(Place{block, std::min(rows, batch - first), first, s * batch + first, before * batch + first,
                 after * batch + first, i + 1 == steps});
       }
     };
-    for_each(blocks, steps * batch * wide * (in + n) >= kWorthThreads, run);
+    const double work = static_cast<double>(steps * batch) * static_cast<double>(wide * (in + n));
+    for_each(blocks, work >= kWorthThreads, run);
   }
 };
 
@@ -210,7 +227,7 @@ void multiply(int64_t m, int64_t n, int64_t k, const Factor<T>& a, const Factor<
 template <class T> void forward(const RecurrentLayer& l) {
   const Layout s(l);
   const int64_t n = s.n;
-  const RecurrentKernel<T>& step = kernels<T>().step;
+  const RecurrentKernel<T>& step = loops<T>().step;
   T *h = numbers<T>(l.h), *c = numbers<T>(l.c), *gates = numbers<T>(l.gates);
   const T *x = numbers<T>(l.x), *w_ih = numbers<T>(l.w_ih), *w_hh = numbers<T>(l.w_hh);
   const T* bias_m = s.gru && l.b_hh.defined() ? numbers<T>(l.b_hh) + 2 * n : nullptr;
@@ -219,15 +236,16 @@ template <class T> void forward(const RecurrentLayer& l) {
   // The sums of a plain layer are made where its states will be.
   T* sums = gates ? gates : h + (s.reverse ? 0 : s.batch * n);
 
-  const StateProduct<T> from_input(s.batch, s.in, s.by_rows ? s.wide : 0, w_ih, 1, s.in);
-  const StateProduct<T> from_state(s.batch, n, s.shared, w_hh, 1, n);
-  const StateProduct<T> to_m(s.batch, n, s.wide - s.shared, w_hh + s.shared * n, 1, n);
-  if (!s.by_rows)
+  StateProduct<T> from_input(s.batch, s.in, s.small ? s.wide : 0, w_ih, 1, s.in);
+  StateProduct<T> from_state(s.batch, n, s.shared, w_hh, 1, n);
+  StateProduct<T> to_m(s.batch, n, s.wide - s.shared, w_hh + s.shared * n, 1, n);
+  StateProduct<T>::pack({&from_input, &from_state, &to_m});
+  if (!s.small)
     multiply<T>(s.steps * s.batch, s.wide, s.in, {x, s.in, 1}, {w_ih, 1, s.in}, sums, s.stored, false, bias);
   s.each_step(false, [&](const Place& at) {
     const T* before = h + at.before * n;
     T *after = h + at.after * n, *sum = sums + at.now * s.stored;
-    if (s.by_rows) from_input(at.rows, x + at.now * s.in, s.in, sum, s.stored, false, bias);
+    if (s.small) from_input(at.rows, x + at.now * s.in, s.in, sum, s.stored, false, bias);
     from_state(at.rows, before, n, sum, s.stored, true);
     if (s.gru) to_m(at.rows, before, n, sum + 3 * n, s.stored, false, bias_m);
     for (int64_t r = 0; r < at.rows; ++r) {
@@ -241,10 +259,10 @@ template <class T> void forward(const RecurrentLayer& l) {
 
 // ## The gradients of the weights
 //
-// $dW_{ih} = \sum d^\top x$ and $dW_{hh} = \sum d^\top h_0$ over all rows of all steps, d being the gradients of the sums. In the
-// plain way d is kept for all of them, and each is one product in the end. By rows, a block keeps its own for so many steps
-// as fit its cache, beside copies of what they belong to, x and h₀ in one row; then one product adds to the block's own
-// sum. The blocks meet in the end, in order.
+// $dW_{ih} = \sum d^\top x$ and $dW_{hh} = \sum d^\top h_0$ over all rows of all steps, d being the gradients of the sums. Large
+// weights: d is kept for all of them, and each sum is one product in the end. Small ones (`by_rows`): a block keeps d for
+// some steps, as many as fit its cache, beside copies of what they belong to, x and h₀ in one row; then one product adds
+// to the block's own sum. In the end the blocks' sums are added, in order.
 template <class T> class WeightGradients {
  public:
   WeightGradients(const RecurrentLayer& layer, const RecurrentGradients& wanted)
@@ -274,7 +292,7 @@ template <class T> class WeightGradients {
   // They have been written.
   void add(const Place& at) {
     if (wanted_.db_ih.defined() || wanted_.db_hh.defined()) {
-      kernels<T>().sum_columns(at.rows, s_.stored, room(at), s_.stored, numbers<double>(bias_) + at.block * s_.stored);
+      loops<T>().sum_columns(at.rows, s_.stored, room(at), s_.stored, numbers<double>(bias_) + at.block * s_.stored);
     }
     if (!s_.by_rows || !weights_) return;
     T* to = numbers<T>(beside_) + (at.block * together_ + filled(at)) * width();
@@ -323,8 +341,8 @@ template <class T> class WeightGradients {
           const int64_t columns = state ? s_.n : s_.in;
           for (int64_t block = 0; out && block < s_.blocks; ++block) {
             const T* sum = numbers<T>(sums_) + (block * s_.stored + sum_of(i, state)) * width() + (state ? s_.in : 0);
-            T* to = out + i * columns;
-            for (int64_t j = 0; j < columns; ++j) to[j] = block ? to[j] + sum[j] : sum[j];
+            if (block) loops<T>().step.add(columns, out + i * columns, sum);
+            else std::copy_n(sum, columns, out + i * columns);
           }
         }
       }
@@ -364,13 +382,14 @@ template <class T> class WeightGradients {
 template <class T> void backward(const RecurrentLayer& l, const RecurrentGradients& d) {
   const Layout s(l);
   const int64_t n = s.n;
-  const RecurrentKernel<T>& step = kernels<T>().step;
+  const RecurrentKernel<T>& step = loops<T>().step;
   const T *h = numbers<T>(l.h), *c = numbers<T>(l.c), *gates = numbers<T>(l.gates), *dy = numbers<T>(d.dy);
   const T *w_ih = numbers<T>(l.w_ih), *w_hh = numbers<T>(l.w_hh);
   T *dh = numbers<T>(d.dh), *dc = numbers<T>(d.dc), *dx = numbers<T>(d.dx);
-  const StateProduct<T> to_state(s.batch, s.shared, n, w_hh, n, 1);
-  const StateProduct<T> from_m(s.batch, s.wide - s.shared, n, w_hh + s.shared * n, n, 1);
-  const StateProduct<T> to_input(s.batch, s.wide, dx ? s.in : 0, w_ih, s.in, 1);
+  StateProduct<T> to_state(s.batch, s.shared, n, w_hh, n, 1);
+  StateProduct<T> from_m(s.batch, s.wide - s.shared, n, w_hh + s.shared * n, n, 1);
+  StateProduct<T> to_input(s.batch, s.wide, dx ? s.in : 0, w_ih, s.in, 1);
+  StateProduct<T>::pack({&to_state, &from_m, &to_input});
   WeightGradients<T> weights(l, d);
   s.each_step(true, [&](const Place& at) {
     T* dsums = weights.room(at);

@@ -76,39 +76,30 @@ template <class T> void fill(const ConvPlane<T>& plane) {
   zeros(end, plane.to + plane.rows * plane.pitch);
 }
 
-// Copies N numbers from the first on and N up to the last: together, at least N and at most 2 N.
-template <class T, int N>
-[[gnu::always_inline]] inline void copy_ends(T* to, const T* from, int64_t width, int64_t taps, const int64_t* offset,
-                                             int64_t count) {
-  for (int64_t p = 0; p < taps; ++p, to += width) {
-    const T* x = from + offset[p];
-    __builtin_memcpy(to, x, N * sizeof(T));
-    __builtin_memcpy(to + count - N, x + count - N, N * sizeof(T));
+// `room`: lanes from `to` on. A run that the next one follows may spill into it: that one is written afterwards.
+template <class T>
+void gather_run(T* to, int64_t width, int64_t taps, const int64_t* offset, const T* from, int64_t count, int64_t room) {
+  constexpr int64_t W = kWidth<T>;
+  if (count <= W / 2 && room >= W / 2) {
+    for (int64_t p = 0; p < taps; ++p) __builtin_memcpy(to + p * width, from + offset[p], W / 2 * sizeof(T));
+  } else if (room >= W) {
+    for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
+  } else {
+    for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), room);
   }
 }
 
+// A few taps at a time, so that what the next run reads and writes is near.
 template <class T>
 void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
             int64_t num_runs) {
-  constexpr int64_t W = kWidth<T>;
-  for (const ConvRun* run = runs; run != runs + num_runs; ++run) {
-    for (int64_t i = 0; i < run->count; i += W) {
-      const T* from = canvas + run->from + i;
-      T* to = panel + run->to + i;
-      const int64_t count = run->count - i;
-      if (count >= W) {
-        for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
-      } else if (count == W / 2) {
-        for (int64_t p = 0; p < taps; ++p) __builtin_memcpy(to + p * width, from + offset[p], W / 2 * sizeof(T));
-      } else if (count > W / 2) {
-        copy_ends<T, W / 2>(to, from, width, taps, offset, count);
-      } else if (W >= 8 && count >= W / 4) {
-        copy_ends<T, W / 4>(to, from, width, taps, offset, count);
-      } else {
-        for (int64_t p = 0; p < taps; ++p)
-          for (int64_t j = 0; j < count; ++j) to[p * width + j] = from[offset[p] + j];
-      }
-    }
+  constexpr int64_t kTogether = 32;
+  for (int64_t p = 0; p < taps; p += kTogether, offset += kTogether, panel += kTogether * width) {
+    const int64_t here = taps - p < kTogether ? taps - p : kTogether;
+    for (const ConvRun* run = runs; run != runs + num_runs; ++run)
+      for (int64_t i = 0; i < run->count; i += kWidth<T>)
+        gather_run(panel + run->to + i, width, here, offset, canvas + run->from + i, run->count - i,
+                   width - run->to - i);
   }
 }
 
