@@ -76,7 +76,7 @@ struct Tanh : Elementwise<1, kFloating> {
 };
 struct Sigmoid : Elementwise<1, kFloating> {
   static constexpr const char* kName = "sigmoid";
-  template <class T> constexpr T operator()(T x) const { return T(1) / (T(1) + vexp(-x)); }
+  template <class T> constexpr T operator()(T x) const { return vsigmoid(x); }
 };
 
 // ## Whole numbers nearby
@@ -340,19 +340,20 @@ template <class... F> struct List {
     return at;
   }
 };
-using Maps = List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
-                  Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
-                  // whole numbers and bits, special functions
-                  Floor, Ceil, Round, Trunc, Fmod, Remainder, DivTrunc, FloorDivide, Fmax, Fmin, Copysign, Clamp, Lerp,
-                  BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight, Gcd, Lcm, Expm1, Exp2, Log2, Log10, Rsqrt, Tan, Asin,
-                  Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Atan2, Erf, Erfc, Erfinv, Lgamma, Digamma, Zeta, Hypot,
-                  Xlogy, Xlog1py, Logaddexp, Logaddexp2, AddScaled, Where,  //
-                  // activations and losses
-                  LeakyRelu, Hardtanh, Hardsigmoid, Hardshrink, Softshrink, Threshold, GateAbove, GateBelow, Drop, Elu,
-                  Selu, Celu, NormalCdf, Gelu, GeluTanh, Silu, Mish, Softplus, LogSigmoid, Hardswish, Glu, Huber,
-                  Through<LeakyRelu>, Through<Hardsigmoid>, Through<Hardshrink>, Through<Softshrink>, Through<Elu>,
-                  Through<Selu>, Through<Celu>, Through<Gelu>, Through<GeluTanh>, Through<Silu>, Through<Mish>,
-                  Through<Softplus>, Through<LogSigmoid>, Through<Hardswish>>;
+using Maps =
+    List<Neg, Abs, Sign, Square, Relu, Exp, Log, Log1p, Sqrt, Sin, Cos, Tanh, Sigmoid,  //
+         Add, Sub, Mul, Div, Pow, Maximum, Minimum, Gate, Eq, Ne, Lt, Le, Gt, Ge,       //
+         // whole numbers and bits, special functions
+         Floor, Ceil, Round, Trunc, Fmod, Remainder, DivTrunc, FloorDivide, Fmax, Fmin, Copysign, Clamp, Lerp, BitAnd,
+         BitOr, BitXor, ShiftLeft, ShiftRight, Gcd, Lcm, Expm1, Exp2, Log2, Log10, Rsqrt, Tan, Asin, Acos, Atan, Sinh,
+         Cosh, Asinh, Acosh, Atanh, Atan2, Erf, Erfc, Erfinv, Lgamma, Digamma, Zeta, Hypot, Xlogy, Xlog1py, Logaddexp,
+         Logaddexp2, AddScaled, Where,  //
+         // activations and losses
+         LeakyRelu, Hardtanh, Hardsigmoid, Hardshrink, Softshrink, Threshold, GateAbove, GateBelow, Drop, Elu, Selu,
+         Celu, NormalCdf, Gelu, GeluTanh, Silu, Mish, Softplus, LogSigmoid, Hardswish, Glu, Huber, Through<LeakyRelu>,
+         Through<Hardsigmoid>, Through<Hardshrink>, Through<Softshrink>, Through<Elu>, Through<Selu>, Through<Celu>,
+         Through<Gelu>, Through<GeluTanh>, Through<Silu>, Through<Mish>, Through<Softplus>, Through<LogSigmoid>,
+         Through<Hardswish>, TanhSlope, SigmoidSlope, BinaryLogits, BinaryLogitsSlope>;
 
 // ## Reductions
 //

@@ -31,24 +31,26 @@ constexpr float log1p_unit(float t) {
 inline double log1p_unit(double t) { return ::log1p(t); }
 
 // **The normal distribution**: $\Phi(x) = \frac12 \mathrm{erfc}(-x / \sqrt 2)$ and the bell $e^{-x^2/2}$ under it. In the left
-// tail, with $a = |x|$, the quotient of the two falls slowly, from ½ towards $1 / (a \sqrt{2\pi})$; in $s = 1 / (1 + ca)$ it is
-// nearly a straight line, and a polynomial of degree 8 (fitted, c chosen with it) follows to $6 \cdot 10^{-8}$ for $a < 4$.
-// So the tail keeps its digits, where $1 + \mathrm{erf}$ would have lost them all at $x = -6$; the right side is $1$ minus it.
+// tail, with $a = |x|$, the quotient of the two falls slowly, from ½ towards $1 / (a \sqrt{2\pi})$, and a quotient of two
+// polynomials P and Q (fitted) follows it to $6 \cdot 10^{-8}$ at 0, and further out to less than what the rounding of $x^2$
+// costs. So the tail keeps its digits, where $1 + \mathrm{erf}$ would have lost them all at $x = -6$; the right side is $1$ minus
+// it.
 //
-// The bell is $2^y = 2^n 2^f$ with $n$ the integer nearest to y. At the bound of −127 the exponent's bits are all 0, and so is
-// the bell.
+// The bell is $2^y = 2^n 2^f$ with $n$ the integer nearest to y, and $2^f = (C + f) / (C - f)$ as in `vexp`: one division serves
+// for both quotients. Where y is below −126.5, the exponent's bits are all 0, and so is the bell.
 template <class T> struct Normal { T cdf, bell; };
 constexpr Normal<float> vnormal(float x) {
-  float a = __builtin_fabsf(x), s = 1.f / (1.f + 0.302734375f * a);
-  float y = x * x * -0.72134752f;  // 1 / (2 ln 2)
-  y = y < -127.f ? -127.f : y;
-  float shifted = y + 12582912.f, f = y - (shifted - 12582912.f);
-  float power = __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u + 127u) << 23);
-  float bell = power * backend::polynomial(f, 1.f, 0.693147206f, 0.240226469f, 0.0555032878f, 0.00961848897f,
-                                           0.00133999312f, 0.000153458075f);
-  float tail = bell * (s * backend::polynomial(s, 0.1207386687f, 0.1215665697f, 0.1024334025f, 0.1230018970f,
-                                               -0.04327889460f, 0.1940580067f, -0.1548254119f, 0.03630579107f));
-  return {x > 0.f ? 1.f - tail : tail, bell};
+  float a = __builtin_fabsf(x);
+  a = a > 13.25f ? 13.25f : a;
+  float y = a * a * -0.72134752f;                                  // 1 / (2 ln 2)
+  float shifted = y + 12583039.f, f = y - (shifted - 12583039.f);  // the low bits are n + 127
+  float power = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, shifted) << 23);
+  float c = backend::polynomial(f * f, 2.88539004f, 0.115523949f, -0.000920429535f);
+  float up = power * (c + f), down = c - f;
+  float p = backend::polynomial(a, 0.5f, 0.324650198f, 0.0996528268f, 0.0126230875f, 4.70642645e-7f);
+  float q = backend::polynomial(a, 1.f, 1.44718301f, 0.854010522f, 0.248936951f, 0.0316902921f);
+  float tail = (up * p) / (down * q);
+  return {x > 0.f ? 1.f - tail : tail, up / down};
 }
 inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))}; }
 
@@ -140,9 +142,9 @@ struct Gelu : Elementwise<1, kFloating> {
 };
 struct Silu : Elementwise<1, kFloating> {
   static constexpr const char* kName = "silu";
-  template <class T> constexpr T operator()(T x) const { return x / (1 + vexp(-x)); }
+  template <class T> constexpr T operator()(T x) const { return x * vsigmoid(x); }
   template <class T> static constexpr T slope(T x) {
-    T s = 1 / (1 + vexp(-x));
+    T s = vsigmoid(x);
     return s * (1 + x * (1 - s));
   }
 };
@@ -150,7 +152,7 @@ struct Silu : Elementwise<1, kFloating> {
 struct GeluTanh : Elementwise<1, kFloating> {
   static constexpr const char* kName = "gelu";
   static constexpr double k1 = 1.5957691216057307117, k3 = k1 * 0.044715;
-  template <class T> static constexpr T gate(T x) { return 1 / (1 + vexp(-x * (T(k1) + T(k3) * (x * x)))); }
+  template <class T> static constexpr T gate(T x) { return vsigmoid(x * (T(k1) + T(k3) * (x * x))); }
   template <class T> constexpr T operator()(T x) const { return x * gate(x); }
   template <class T> static constexpr T slope(T x) {
     T s = gate(x);
@@ -175,12 +177,12 @@ struct Softplus : Elementwise<2, kFloating> {
     T soft = (x > 0 ? x : T(0)) + log1p_unit(vexp(x > 0 ? -x : x));
     return x > threshold ? x : soft;
   }
-  template <class T> static constexpr T slope(T x, T threshold) { return x > threshold ? T(1) : 1 / (1 + vexp(-x)); }
+  template <class T> static constexpr T slope(T x, T threshold) { return x > threshold ? T(1) : vsigmoid(x); }
 };
 struct LogSigmoid : Elementwise<1, kFloating> {
   static constexpr const char* kName = "logsigmoid";
   template <class T> constexpr T operator()(T x) const { return (x > 0 ? T(0) : x) - log1p_unit(vexp(x > 0 ? -x : x)); }
-  template <class T> static constexpr T slope(T x) { return 1 / (1 + vexp(x)); }
+  template <class T> static constexpr T slope(T x) { return vsigmoid(-x); }
 };
 struct Hardswish : Elementwise<1, kFloating> {
   static constexpr const char* kName = "hardswish";
@@ -189,7 +191,17 @@ struct Hardswish : Elementwise<1, kFloating> {
 };
 struct Glu : Elementwise<2, kFloating> {
   static constexpr const char* kName = "glu";
-  template <class T> constexpr T operator()(T x, T gate) const { return x * (1 / (1 + vexp(-gate))); }
+  template <class T> constexpr T operator()(T x, T gate) const { return x * vsigmoid(gate); }
+};
+
+// dy · f′(x) of functions whose slope is written in their result y.
+struct TanhSlope : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "tanh";
+  template <class T> constexpr T operator()(T dy, T y) const { return dy * (1 - y * y); }
+};
+struct SigmoidSlope : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "sigmoid";
+  template <class T> constexpr T operator()(T dy, T y) const { return dy * (y * (1 - y)); }
 };
 
 // ## Losses
@@ -201,6 +213,19 @@ struct Huber : Elementwise<2, kFloating> {
     T a = d < 0 ? -d : d;
     return a <= delta ? T(0.5) * d * d : delta * (a - T(0.5) * delta);
   }
+};
+
+// $\max(z, 0) - z y + \ln(1 + e^{-|z|})$; $\infty \cdot 0$ is 0. Its slope in z is $\sigma(z) - y$.
+struct BinaryLogits : Elementwise<2, kFloating> {
+  static constexpr const char* kName = "binary_cross_entropy_with_logits";
+  template <class T> constexpr T operator()(T z, T y) const {
+    T soft = log1p_unit(vexp(-vabs(z)));
+    return (z > 0 ? z : T(0)) - (y == 0 ? T(0) : z * y) + soft;
+  }
+};
+struct BinaryLogitsSlope : Elementwise<3, kFloating> {
+  static constexpr const char* kName = "binary_cross_entropy_with_logits";
+  template <class T> constexpr T operator()(T dy, T z, T y) const { return dy * (vsigmoid(z) - y); }
 };
 
 }  // namespace CR_ISA

@@ -28,20 +28,32 @@ constexpr double with_sign_of(double x, float sign) { return __builtin_copysign(
 // ## In float32 alone: what training calls all the time
 //
 // $e^x = 2^n e^r$ with $n$ the nearest integer to $x / \ln 2$. Adding $1.5 \cdot 2^{23}$ leaves no room for a fraction:
-// the sum's low bits *are* $n$. Then $|r| \le \ln 2 / 2$, where eight terms of the series reach the last bit; $2^n$ is
-// multiplied in as two factors so that results below the smallest normal number come out right.
+// the sum's low bits *are* $n$. With 126 added as well they are the exponent's bits of $2^{n-1}$, and moving them into their
+// place is all it takes. $\ln 2$ is taken away in two parts, of which the first has so few bits that n times it is exact.
+//
+// For $|r| \le \ln 2 / 2$ a quotient is shorter than a polynomial, and processors divide beside their other work:
+//
+// $$e^r = \frac{C + r}{C - r} \quad\text{with}\quad C = r \coth \frac r2 = 2 + \frac{r^2}{6} - \frac{r^4}{360} + \dots$$
+struct Halved {
+  float power, r, c;  // eˣ = 2 power (c + r) / (c − r)
+};
+constexpr Halved halved_exp(float x, uint32_t more = 0) {  // of −87 ≤ x ≤ 89; `more` is added to the exponent
+  float shifted = x * 1.44269504f + 12583038.f;
+  float n = shifted - 12583038.f;
+  float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  float power = __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) + more) << 23);
+  return {power, r, backend::polynomial(r * r, 2.f, 0.166666165f, -0.00276592351f)};
+}
+
+// Where $e^x$ comes near the smallest normal number, the exponent is raised by 64 first, and the product lowered again, so that
+// it is rounded once.
 constexpr float vexp(float x) {
   float c = x > 89.f ? 89.f : x;
   c = c < -104.f ? -104.f : c;
-  float shifted = c * 1.44269504f + 12582912.f;
-  float n = shifted - 12582912.f;
-  float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
-  float p = backend::polynomial(r, 1.f, 1.f, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720, 1.f / 5040);
-  int32_t i = static_cast<int32_t>(__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u);
-  int32_t half = i >> 1;
-  float low = __builtin_bit_cast(float, static_cast<uint32_t>(half + 127) << 23);
-  float high = __builtin_bit_cast(float, static_cast<uint32_t>(i - half + 127) << 23);
-  return p * low * high;
+  bool tiny = c < -86.f;
+  Halved e = halved_exp(c, tiny ? 64u : 0u);
+  float y = (2.f + 4.f * e.r / (e.c - e.r)) * e.power;
+  return y * (tiny ? 5.42101086e-20f : 1.f);  // 2⁻⁶⁴
 }
 inline double vexp(double x) { return ::exp(x); }
 
@@ -56,15 +68,31 @@ constexpr float vlog(float x) {
 }
 inline double vlog(double x) { return ::log(x); }
 
-// Near 0, $1 - 2 / (e^{2x} + 1)$ loses digits, so there the odd polynomial of the Cephes library stands in. It is computed
-// for $|x|$ and given x's sign: as $x \to -\infty$ the difference would cost twice as much in the last place.
+// $\sigma(x) = 1 / (1 + e^{-x})$; with the quotient for $e^{-x}$, one division does it all.
+constexpr float vsigmoid(float x) {
+  float c = x < -89.f ? -89.f : x;
+  c = c > 86.f ? 86.f : c;
+  Halved e = halved_exp(-c);
+  float up = (e.c - e.r) * 0.5f;
+  return up / (up + e.power * (e.c + e.r));
+}
+inline double vsigmoid(double x) { return 1 / (1 + ::exp(-x)); }
+
+// $\tanh u = u / A$ with $A = u \coth u = 1 + \frac{u^2}{3} - \dots$ for small u. Further out, $1 - 2 / (e^{2a} + 1)$ loses no
+// digits. With $a = \frac n2 \ln 2 + u$ and $e^{2u} = (A + u) / (A - u)$ that is $1 - 2 (A - u) / (2^n (A + u) + (A - u))$: the
+// same A, and one division for whichever it is. It is computed for $|x|$ and given x's sign.
 constexpr float vtanh(float x) {
-  float a = __builtin_fabsf(x), z = x * x;
-  float near = a + a * z *
-                       backend::polynomial(z, -3.33332819422e-1f, 1.33314422036e-1f, -5.37397155531e-2f,
-                                           2.06390887954e-2f, -5.70498872745e-3f);
-  float far = 1.f - 2.f / (vexp(2.f * a) + 1.f);
-  return __builtin_copysignf(z < 0.390625f ? near : far, x);
+  float a = __builtin_fabsf(x);
+  float held = a > 10.f ? 10.f : a;
+  float shifted = held * 2.88539008f + 12583039.f;  // the low bits are n + 127, the exponent's bits of 2ⁿ
+  float n = shifted - 12583039.f;
+  float rest = (held - n * 0.3466796875f) - n * -1.06097220e-4f;
+  float power = __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, shifted) << 23);
+  bool near = a < 0.55f;
+  float u = near ? a : rest;
+  float c = backend::polynomial(u * u, 1.f, 0.333332211f, -0.0222003814f, 0.00199435605f), less = c - u;
+  float up = near ? u : -2.f * less, down = near ? c : power * (c + u) + less;
+  return __builtin_copysignf((near ? 0.f : 1.f) + up / down, x);
 }
 inline double vtanh(double x) { return ::tanh(x); }
 

@@ -371,13 +371,15 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Wei
 
 // L = max(z, 0) − z y + log(1 + e^−|z|),  dL/dz = σ(z) − y, dL/dy = −z
 static Tensor binary_cross_entropy_of_logits(const Tensor& z, const Tensor& y) {
-  Tensor loss;
-  {
-    NoGrad plain;
-    loss = relu(z) - masked_fill(z * y, y == 0, 0) + backend::map(exp(-abs(z)), functor::Log1p{});  // ∞ · 0 is 0
-  }
+  Tensor loss = backend::map(z, y, functor::BinaryLogits{});
   return record("binary_cross_entropy_with_logits", loss, inputs(z, y), saved(z, y), [](Backward& b) {
-    return Grads{b.needs(0) ? b.dy() * (sigmoid(b[0]) - b[1]) : Tensor(), b.needs(1) ? -(b.dy() * b[0]) : Tensor()};
+    Tensor dz, dy;
+    if (b.needs(0)) {
+      dz = b.create_graph() ? b.dy() * (sigmoid(b[0]) - b[1])
+                            : backend::map(b.dy(), b[0], b[1], functor::BinaryLogitsSlope{});
+    }
+    if (b.needs(1)) dy = -(b.dy() * b[0]);
+    return Grads{dz, dy};
   });
 }
 

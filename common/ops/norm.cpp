@@ -51,7 +51,17 @@ Tensor along_channels(const Tensor& v, const Tensor& x) {
   return v.reshape(shape);
 }
 
+// y = x s + t in one pass, s and t broadcast to x
+Tensor stretched(const Tensor& x, const Tensor& scale, const Tensor& shift) {
+  return record("norm", backend::map(shift, x, scale, functor::AddScaled{}), inputs(x, scale, shift), saved(x, scale),
+                [](Backward& b) {
+                  return Grads{b.needs(0) ? b.dy() * b[1] : Tensor(), b.needs(1) ? b.dy() * b[0] : Tensor(),
+                               b.needs(2) ? b.dy() : Tensor()};
+                });
+}
+
 Tensor scaled(Tensor y, const Tensor& weight, const Tensor& bias) {
+  if (weight.defined() && bias.defined()) return stretched(y, along_channels(weight, y), along_channels(bias, y));
   if (weight.defined()) y = y * along_channels(weight, y);
   if (bias.defined()) y = y + along_channels(bias, y);
   return y;
@@ -187,7 +197,7 @@ Tensor by_running(const char* op, const Tensor& x, const Tensor& running_mean, c
   if (weight.defined()) scale = scale * weight;
   Tensor shift = -(running_mean * scale);
   if (bias.defined()) shift = bias + shift;
-  return x * along_channels(scale, x) + along_channels(shift, x);
+  return stretched(x, along_channels(scale, x), along_channels(shift, x));
 }
 
 void check_running(const char* op, const Tensor& x, const Tensor& running_mean, const Tensor& running_var) {

@@ -114,6 +114,7 @@ Tensor entr(const Tensor& given) {
 Tensor sigmoid(const Tensor& x) {
   return keeping_y<functor::Sigmoid>(x, [](Backward& b) {
     Tensor y = b[0];
+    if (!b.create_graph()) return Grads{backend::map(b.dy(), y, functor::SigmoidSlope{})};
     return Grads{b.dy() * (y * (1 - y))};
   });
 }
@@ -218,7 +219,11 @@ Tensor cosh(const Tensor& x) {
 
 // y = tanh(x),  dy/dx = 1 − y²
 Tensor tanh(const Tensor& x) {
-  return keeping_y<functor::Tanh>(x, [](Backward& b) { return Grads{b.dy() * (1 - square(b[0]))}; });
+  return keeping_y<functor::Tanh>(x, [](Backward& b) {
+    Tensor y = b[0];
+    if (!b.create_graph()) return Grads{backend::map(b.dy(), y, functor::TanhSlope{})};
+    return Grads{b.dy() * (1 - square(y))};
+  });
 }
 
 // y = arsinh x,  dy/dx = 1 / √(x² + 1)

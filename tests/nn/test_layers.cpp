@@ -195,3 +195,20 @@ TEST_CASE("a truncated normal distribution has the moments of one", "[nn]") {
   CHECK(amin(tail).item() >= 50);
   CHECK_THROWS_AS(nn::trunc_normal({2}, 0, 1, 1, 1, g), Error);
 }
+
+TEST_CASE("pools are layers without parameters", "[nn]") {
+  Tensor x = arange(32).to(DType::float32).reshape({1, 2, 4, 4});
+  nn::Sequential net(nn::MaxPool2d(2), nn::Flatten());
+  CHECK(numbers_of(net(x)) == std::vector<double>{5, 7, 13, 15, 21, 23, 29, 31});
+  CHECK(parameters(net).empty());
+  CHECK(state_dict(net).empty());
+  CHECK(numbers_of(nn::AvgPool2d({4, 2}, {.stride = {4, 2}})(x)) == std::vector<double>{6.5, 8.5, 22.5, 24.5});
+  CHECK(numbers_of(nn::AdaptiveAvgPool2d(1)(x)) == std::vector<double>{7.5, 23.5});
+  CHECK(nn::AdaptiveMaxPool2d({-1, 1})(x).shape() == Shape{1, 2, 4, 1});
+  CHECK(nn::MaxPool1d(3, {.stride = 1, .padding = 1})(x[0][0]).shape() == Shape{4, 4});
+  CHECK(nn::MaxPool3d(2)(x).shape() == Shape{1, 1, 2, 2});
+  CHECK(numbers_of(nn::LPPool1d(2, 4)(x[0][0][0].reshape({1, 4}))) == numbers_of(sqrt(tensor({14.0}))));
+  ValuesIndices found = max_pool2d_with_indices(x, 2);
+  CHECK(numbers_of(max_pool2d(nn::MaxUnpool2d(2)(found.values, found.indices), 2)) == numbers_of(found.values));
+  CHECK(nn::Flatten(0)(x).shape() == Shape{32});
+}

@@ -1,5 +1,6 @@
 // # Activations: accuracy, dice and errors
 #include <cmath>
+#include <functional>
 
 #include "backend/parallel.hpp"
 #include "catch.hpp"
@@ -145,4 +146,22 @@ TEST_CASE("activations refuse what they cannot take", "[ops]") {
   CHECK_THROWS_WITH(dropout1d(ones({4}), 0.5, true, g), ContainsSubstring("dropout1d"));
   CHECK_THROWS_WITH(dropout2d(ones({4}), 0.5, true, g), ContainsSubstring("(n, channels"));
   CHECK_THROWS_AS(gumbel_softmax(arange(3), g), DTypeError);
+}
+
+TEST_CASE("slopes in one pass are the composed ones", "[ops]") {
+  using Function = std::function<Tensor(const Tensor&)>;
+  auto binary = [](const Tensor& z) {
+    return binary_cross_entropy_with_logits(z, sigmoid(z.detach() * 3), Reduction::none);
+  };
+  Generator g(9);
+  for (DType type : {DType::float32, DType::float64}) {
+    Tensor x = (randn({1001}, g, type) * 3).requires_grad_(), dy = randn({1001}, g, type);
+    for (const Function& f : {Function([](const Tensor& t) { return tanh(t); }),
+                              Function([](const Tensor& t) { return sigmoid(t); }), Function(binary)}) {
+      auto slope = [&](bool composed) {
+        return grad(std::vector<Tensor>{f(x)}, {x}, {.grad_outputs = {dy}, .create_graph = composed})[0].detach();
+      };
+      CHECK(difference(slope(false), slope(true), 2, 1) == "");
+    }
+  }
 }

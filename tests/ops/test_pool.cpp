@@ -1,5 +1,6 @@
 // # Pools: what golden values cannot show
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "catch.hpp"

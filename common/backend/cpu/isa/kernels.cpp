@@ -70,7 +70,10 @@ template <class F, class T> void map_kernel(int64_t n, void* out_bytes, const vo
     // The inputs of a block: where they are, or copies of a number.
     T copies[F::kArity][kBlock];
     for (int k = 0; k < F::kArity && dense; ++k) {
-      for (int64_t i = 0; s[k + 1] == 0 && i < n && i < kBlock; ++i) copies[k][i] = *input(k);
+      if (s[k + 1] != 0) continue;
+      T number = *input(k);
+      int64_t count = n < kBlock ? n : kBlock;
+      for (int64_t i = 0; i < count; ++i) copies[k][i] = number;
     }
     auto at = [&](int k, int64_t i) { return s[k + 1] == 0 ? copies[k] : input(k) + i; };
     int64_t block = numbers ? kBlock : n;
@@ -108,6 +111,20 @@ template <class F, class T> constexpr T identity() {
   else return static_cast<T>(F::identity);
 }
 
+// All lanes as one number: eight at a time, and then in pairs, which does not wait for one addition after another.
+template <class F, class A, class T, int lanes> A joined(const T (&lane)[lanes]) {
+  constexpr F f{};
+  A eight[8];
+  for (int j = 0; j < 8; ++j) eight[j] = static_cast<A>(lane[j]);
+  for (int k = 8; k < lanes; k += 8) {
+    for (int j = 0; j < 8; ++j) eight[j] = f(eight[j], static_cast<A>(lane[k + j]));
+  }
+  A four[4], two[2];
+  for (int j = 0; j < 4; ++j) four[j] = f(eight[j], eight[j + 4]);
+  for (int j = 0; j < 2; ++j) two[j] = f(four[j], four[j + 2]);
+  return f(two[0], two[1]);
+}
+
 template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
   constexpr F f{};
   using A = typename Accumulator<T>::A;
@@ -127,7 +144,7 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
         }
       }
       for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
-      for (int j = 0; j < kLanes; ++j) result = f(result, static_cast<A>(lane[j]));
+      result = f(result, joined<F, A>(lane));
     }
   } else if constexpr (__is_same(T, double)) {
     constexpr int kLanes = 16;
@@ -138,7 +155,7 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
       for (i = kLanes; i + kLanes <= n; i += kLanes) {
         for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], x[i + j]);
       }
-      for (int j = 0; j < kLanes; ++j) result = f(result, lane[j]);
+      result = f(result, joined<F, A>(lane));
     }
     for (; i < n; ++i) result = f(result, x[i * stride]);
   } else {
@@ -256,19 +273,17 @@ template <class T> T largest_number(int64_t n, const T* x) {
 }
 
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
-  constexpr int kLanes = 16;
   auto* x = static_cast<const T*>(bytes);
-  T top = largest(n, x);
-  if (!(top > -__builtin_inf()) || top == __builtin_inf()) return top;
-  T lane[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lane[j] += functor::vexp(x[i + j] - top);
-  }
-  for (; i < n; ++i) lane[i % kLanes] += functor::vexp(x[i] - top);
+  T top = largest_number(n, x), part[kBlock];
+  if (!(top > -__builtin_inf()) || top == __builtin_inf()) return largest(n, x);  // or NaN
   double sum = 0;
-  for (int j = 0; j < kLanes; ++j) sum += lane[j];
-  return top + functor::vlog(sum);
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    int64_t count = n - begin < kBlock ? n - begin : kBlock;
+    for (int64_t i = 0; i < count; ++i) part[i] = functor::vexp(x[begin + i] - top);
+    reduce_kernel<functor::Sum, T>(count, part, 1, &sum);
+  }
+  if constexpr (__is_same(T, float)) return top + functor::wide_log(sum);
+  else return top + functor::vlog(sum);
 }
 
 // What is left of a log-sum-exp when its part `high` that fits a T is taken away. At logits near 1000, float32's last digit

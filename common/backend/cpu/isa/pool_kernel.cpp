@@ -54,7 +54,12 @@ template <class F> void for_each_row(const PoolAxis* a, int64_t i, int64_t j, F&
 // Windows that lie `stride` apart read every stride-th number of a row. So we deal a row out like cards: **hand** f holds the
 // numbers at f, f + stride, f + 2 stride, …, and tap t of all windows, side by side, is a run of hand t mod stride. Beyond the
 // edges lies a number that changes nothing, so no window is special. A row is done in strips of 64 windows.
+// Loops run over whole vectors, since a vectorised loop's leftovers cost as much as several vectors.
 constexpr int64_t kStrip = 64, kRoom = 2048;
+template <class T> constexpr int64_t whole_vectors(int64_t n) {
+  constexpr int64_t kLanes = 64 / sizeof(T);
+  return (n + kLanes - 1) / kLanes * kLanes;
+}
 
 struct Hands {
   int64_t start, stride, count, length;  // the place of the first card
@@ -119,15 +124,28 @@ template <class T> void max_windows(const PoolAxis* a, T* y, int64_t* at, const 
   });
 }
 
-// All windows of a strip side by side.
+// All windows of a strip side by side: what one tap of each sees. (Not inlined: on its own, the loop has no jumps.)
+template <class T, class I>
+[[gnu::noinline]] void take_tap(int64_t n, T* __restrict best, I* __restrict place, const T* __restrict tap, I where,
+                                I stride) {
+  CR_INDEPENDENT
+  for (int64_t k = 0; k < n; ++k) {
+    I here = static_cast<I>(where + static_cast<I>(k) * stride);
+    T now = tap[k], before = best[k];
+    I there = place[k];
+    take(before, there, now, here);
+    best[k] = before;
+    place[k] = there;
+  }
+}
+
 template <class T> void max_strips(const PoolAxis* a, T* y, int64_t* at, const T* x) {
   using I = typename Count<T>::I;
-  constexpr int64_t kLanes = 64 / sizeof(T);
   T hands[kRoom], best[kStrip];
   I place[kStrip];
   for_each_output_row(a, [&](int64_t out, int64_t i, int64_t j) {
     for (int64_t left = 0; left < a[2].outputs; left += kStrip) {
-      int64_t n = smaller(kStrip, a[2].outputs - left), blocks = (n + kLanes - 1) / kLanes;
+      int64_t n = smaller(kStrip, a[2].outputs - left), lanes = whole_vectors<T>(n);
       Hands h(a[2], left);
       for (int64_t k = 0; k < kStrip; ++k) best[k] = lowest<T>();
       bool first = true;
@@ -141,12 +159,7 @@ template <class T> void max_strips(const PoolAxis* a, T* y, int64_t* at, const T
         for (int64_t t = 0; t < a[2].taps; ++t) {
           const T* tap = hands + h.tap(t, a[2].step);
           I where = static_cast<I>(row + h.start + t * a[2].step), stride = static_cast<I>(h.stride);
-          for (int64_t b = 0; b < blocks; ++b) {
-            for (int64_t k = 0; k < kLanes; ++k) {
-              int64_t c = b * kLanes + k;
-              take(best[c], place[c], tap[c], static_cast<I>(where + static_cast<I>(c) * stride));
-            }
-          }
+          take_tap(lanes, best, place, tap, where, stride);
         }
       });
       for (int64_t k = 0; k < n; ++k) y[out + left + k] = best[k];
@@ -163,40 +176,30 @@ bool of_squares(const PoolAxis* a) {
   return a[0].places == 1 && a[0].outputs == 1 && pairs(a[1]) && pairs(a[2]);
 }
 
-template <int64_t lanes, class T>
-void max_of_squares(T* y, int64_t* at, const T* upper, const T* lower, int64_t place, int64_t width) {
-  using I = typename Count<T>::I;
-  T best[lanes];
-  I where[lanes];
-  for (int64_t k = 0; k < lanes; ++k) {
-    I p = static_cast<I>(2 * k), down = static_cast<I>(width);
-    T most = upper[2 * k];
-    take(most, p, upper[2 * k + 1], static_cast<I>(2 * k + 1));
-    take(most, p, lower[2 * k], static_cast<I>(2 * k + down));
-    take(most, p, lower[2 * k + 1], static_cast<I>(2 * k + 1 + down));
-    best[k] = most;
-    where[k] = p;
-  }
-  for (int64_t k = 0; k < lanes; ++k) y[k] = best[k];
-  for (int64_t k = 0; at && k < lanes; ++k) at[k] = place + where[k];
-}
-
-// A row in blocks of lanes, the last of which may overlap the one before.
-template <int64_t lanes, class F> void in_blocks(int64_t n, F&& f) {
-  for (int64_t k = 0; k < n; k += lanes) f(smaller(k, n - lanes));
-}
-
 template <class T> void max_squares(const PoolAxis* a, T* y, int64_t* at, const T* x) {
-  constexpr int64_t kLanes = 64 / sizeof(T);
-  int64_t n = a[2].outputs, width = a[2].places;
+  using I = typename Count<T>::I;
+  T upper[2 * kStrip] = {}, lower[2 * kStrip] = {}, best[kStrip];
+  I place[kStrip];
   for_each_output_row(a, [&](int64_t out, int64_t, int64_t j) {
-    auto block = [&]<int64_t lanes>(int64_t k) {
-      int64_t place = 2 * j * width + 2 * k;
-      max_of_squares<lanes>(y + out + k, at ? at + out + k : nullptr, x + place, x + place + width, place, width);
-    };
-    if (n >= kLanes) in_blocks<kLanes>(n, [&](int64_t k) { block.template operator()<kLanes>(k); });
-    else if (n >= kLanes / 2) in_blocks<kLanes / 2>(n, [&](int64_t k) { block.template operator()<kLanes / 2>(k); });
-    else in_blocks<1>(n, [&](int64_t k) { block.template operator()<1>(k); });
+    for (int64_t left = 0; left < a[2].outputs; left += kStrip) {
+      int64_t n = smaller(kStrip, a[2].outputs - left), lanes = whole_vectors<T>(n);
+      int64_t first = 2 * j * a[2].places + 2 * left;
+      __builtin_memcpy(upper, x + first, static_cast<size_t>(2 * n) * sizeof(T));
+      __builtin_memcpy(lower, x + first + a[2].places, static_cast<size_t>(2 * n) * sizeof(T));
+      I start = static_cast<I>(first), down = static_cast<I>(a[2].places);
+      CR_INDEPENDENT
+      for (int64_t k = 0; k < lanes; ++k) {
+        I p = static_cast<I>(start + static_cast<I>(2 * k)), here = p;
+        T most = upper[2 * k];
+        take(most, p, upper[2 * k + 1], static_cast<I>(here + 1));
+        take(most, p, lower[2 * k], static_cast<I>(here + down));
+        take(most, p, lower[2 * k + 1], static_cast<I>(here + down + 1));
+        best[k] = most;
+        place[k] = p;
+      }
+      __builtin_memcpy(y + out + left, best, static_cast<size_t>(n) * sizeof(T));
+      for (int64_t k = 0; at && k < n; ++k) at[out + left + k] = place[k];
+    }
   });
 }
 
@@ -242,17 +245,21 @@ template <> struct Total<int64_t> { using A = int64_t; };
 template <class T> typename Total<T>::A sum(int64_t n, const T* x) {
   using A = typename Total<T>::A;
   constexpr int64_t kLanes = 128 / sizeof(T);
-  A total = 0;
+  A eight[8] = {}, total = 0;
   int64_t i = 0;
   while (n - i >= kLanes) {
     T lane[kLanes] = {};
     for (int64_t end = smaller(n, i + 4096); i + kLanes <= end; i += kLanes) {
       for (int64_t k = 0; k < kLanes; ++k) lane[k] += x[i + k];
     }
-    for (int64_t k = 0; k < kLanes; ++k) total += static_cast<A>(lane[k]);
+    for (int64_t k = 0; k < kLanes; k += 8) {
+      for (int64_t j = 0; j < 8; ++j) eight[j] += static_cast<A>(lane[k + j]);
+    }
   }
   for (; i < n; ++i) total += static_cast<A>(x[i]);
-  return total;
+  A four[4];
+  for (int j = 0; j < 4; ++j) four[j] = eight[j] + eight[j + 4];
+  return total + ((four[0] + four[2]) + (four[1] + four[3]));
 }
 
 template <class T> T share(const PoolAxis* a, int64_t i, int64_t j, int64_t k) {
@@ -273,11 +280,10 @@ template <class T> void avg_windows(const PoolAxis* a, T* y, const T* x) {
 
 // A mean can be taken down the columns first, then along the row of their sums.
 template <class T> void avg_strips(const PoolAxis* a, T* y, const T* x) {
-  constexpr int64_t kLanes = 64 / sizeof(T);
   T hands[kRoom], down[kRoom], total[kStrip];
   for_each_output_row(a, [&](int64_t out, int64_t i, int64_t j) {
     for (int64_t left = 0; left < a[2].outputs; left += kStrip) {
-      int64_t n = smaller(kStrip, a[2].outputs - left), blocks = (n + kLanes - 1) / kLanes;
+      int64_t n = smaller(kStrip, a[2].outputs - left), lanes = whole_vectors<T>(n);
       Hands h(a[2], left);
       int64_t begin = larger(h.start, 0), end = smaller(h.start + (n - 1) * h.stride + a[2].taps, a[2].places);
       for (int64_t c = begin; c < end; ++c) down[c - begin] = 0;
@@ -291,9 +297,8 @@ template <class T> void avg_strips(const PoolAxis* a, T* y, const T* x) {
       deal(moved, hands, down, end - begin, T(0));
       for (int64_t t = 0; t < a[2].taps; ++t) {
         const T* tap = hands + h.tap(t, 1);
-        for (int64_t b = 0; b < blocks; ++b) {
-          for (int64_t k = b * kLanes; k < (b + 1) * kLanes; ++k) total[k] += tap[k];
-        }
+        CR_INDEPENDENT
+        for (int64_t k = 0; k < lanes; ++k) total[k] += tap[k];
       }
       for (int64_t k = 0; k < n; ++k) y[out + left + k] = total[k] / share<T>(a, i, j, left + k);
     }

@@ -4,6 +4,7 @@
 // fused and sums have one order, so all tables give the same bits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace cr::backend::cpu {
