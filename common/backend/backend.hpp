@@ -82,6 +82,32 @@ enum class Random { uniform, normal, randint };
 enum class Pick { kth, median, nanmedian, mode };
 enum class Scan { sum, prod, logsumexp };
 
+// One recurrent layer in one direction: t steps for b rows, n units, contiguous tensors. The gates' sums are
+// W_ih x + b_ih + W_hh h₀ + b_hh, where h₀ (and c₀) is the state before a step and h the one after it.
+//
+//     tanh, relu  h = tanh or relu of the sum
+//     lstm        gates i, f, g, o become σ(i), σ(f), tanh(g), σ(o);  c = f c₀ + i g,  h = o tanh c
+//     gru         gates r, z, n, m become σ(r), σ(z), tanh(n + r m), m;  h = (1 − z) n + z h₀
+//
+// A GRU's n has the input's share alone, m = W_hn h₀ + b_hn: r multiplies the state's share. The states begin with the one
+// given, and step s makes h[s + 1] of h[s]; in reverse it stands at the end, and h[s] is made of h[s + 1].
+enum class Recurrent { tanh, relu, lstm, gru };
+struct RecurrentLayer {
+  Recurrent kind;
+  bool reverse;
+  Tensor x;                       // (t, b, in)
+  Tensor w_ih, w_hh, b_ih, b_hh;  // as PyTorch keeps them; biases may be undefined
+  Tensor h, c;                    // (t + 1, b, n), c of an LSTM only
+  Tensor gates;                   // (t, b, 4 n), of LSTM and GRU
+};
+
+// dh (and dc) hold the gradient of the last state and become that of the first; dy (t, b, n), that of all states made, may
+// be undefined, and so may each of the others, which are written.
+struct RecurrentGradients {
+  Tensor dy, dh, dc;
+  Tensor dx, dw_ih, dw_hh, db_ih, db_hh;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -202,31 +228,10 @@ class Backend {
 
   // ## Recurrent layers
   //
-  // A whole sequence at once: contiguous tensors of t steps for b rows, gates in PyTorch's order, weight W (gates · n, n) as
-  // PyTorch keeps it. The states h (t + 1, b, n) begin with the one given, and step s makes h[s + 1] of h[s]; in reverse it
-  // stands at the end, and h[s] is made of h[s + 1]. Below, h₀ is the state before a step and h the one after it. A sequence
-  // of one step is a cell.
-  //
-  // Backward, dh (and dc) hold the gradient of the last state and become that of the first; dy (t, b, n), which may be
-  // undefined, is that of all states made.
-  //
-  // h holds the input's sums where a state will be: h = tanh(h + W h₀), or relu. dsums (t, b, n) is their gradient.
-  virtual void rnn(const Tensor& h, const Tensor& weight, bool relu, bool reverse) = 0;
-  virtual void rnn_backward(const Tensor& dsums, const Tensor& dh, const Tensor& dy, const Tensor& h,
-                            const Tensor& weight, bool relu, bool reverse) = 0;
-
-  // gates (t, b, 4 n) hold the input's sums i, f, g, o, to which W h₀ is added, and become σ(i), σ(f), tanh(g), σ(o); then
-  // c = f c₀ + i g and h = o tanh c. The cells c are laid out as h. dgates is the gradient of the sums.
-  virtual void lstm(const Tensor& h, const Tensor& c, const Tensor& gates, const Tensor& weight, bool reverse) = 0;
-  virtual void lstm_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dc, const Tensor& dy,
-                             const Tensor& gates, const Tensor& c, const Tensor& weight, bool reverse) = 0;
-
-  // gates (t, b, 4 n) hold the input's sums r, z, n; the state's share of n is multiplied by r, so it stands by itself, as a
-  // fourth, m = W h₀ + bias (n,), which may be undefined. They become σ(r), σ(z), tanh(n + r m), m; then
-  // h = (1 − z) n + z h₀. dgates is the gradient of r, z, n and m before all that.
-  virtual void gru(const Tensor& h, const Tensor& gates, const Tensor& weight, const Tensor& bias, bool reverse) = 0;
-  virtual void gru_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dy, const Tensor& gates,
-                            const Tensor& h, const Tensor& weight, bool reverse) = 0;
+  // A whole sequence at once. `recurrent` writes gates and all states but the first; `recurrent_backward` what of `d` is
+  // defined, from what `recurrent` left in `layer`.
+  virtual void recurrent(const RecurrentLayer& layer) = 0;
+  virtual void recurrent_backward(const RecurrentLayer& layer, const RecurrentGradients& d) = 0;
 
   // ## Attention
   //

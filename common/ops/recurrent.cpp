@@ -14,13 +14,13 @@
 namespace cr {
 namespace {
 
-enum Kind : int64_t { kTanh, kRelu, kLstm, kGru };
-constexpr int64_t gates_of(Kind kind) { return kind == kLstm ? 4 : kind == kGru ? 3 : 1; }
+using backend::Recurrent;
+constexpr int64_t gates_of(Recurrent kind) { return kind == Recurrent::lstm ? 4 : kind == Recurrent::gru ? 3 : 1; }
 
 // One layer in one direction. Biases may be undefined, and w_hr is but for an LSTM that projects its state.
 struct Weights {
   Tensor w_ih, w_hh, b_ih, b_hh, w_hr;
-  int64_t units(Kind kind) const { return w_hh.shape()[0] / gates_of(kind); }
+  int64_t units(Recurrent kind) const { return w_hh.shape()[0] / gates_of(kind); }
 };
 using State = LstmState;  // c is an LSTM's only
 struct Result {
@@ -31,28 +31,28 @@ struct Result {
 // ## The formulas
 //
 // One step as the books have it, in operations that can be differentiated to any order. `sums` is the input's share.
-State plain_step(Kind kind, const Tensor& sums, const State& before, const Weights& w) {
+State plain_step(Recurrent kind, const Tensor& sums, const State& before, const Weights& w) {
   Tensor own = linear(before.h, w.w_hh, w.b_hh);
-  if (kind == kLstm) {
+  if (kind == Recurrent::lstm) {
     std::vector<Tensor> gate = chunk(sums + own, 4, -1);
     Tensor c = sigmoid(gate[1]) * before.c + sigmoid(gate[0]) * tanh(gate[2]);
     Tensor h = sigmoid(gate[3]) * tanh(c);
     return {w.w_hr.defined() ? linear(h, w.w_hr) : h, c};
   }
-  if (kind == kGru) {
+  if (kind == Recurrent::gru) {
     std::vector<Tensor> x = chunk(sums, 3, -1), m = chunk(own, 3, -1);
     Tensor r = sigmoid(x[0] + m[0]), z = sigmoid(x[1] + m[1]), n = tanh(x[2] + r * m[2]);
     return {n + z * (before.h - n), {}};
   }
-  return {kind == kTanh ? tanh(sums + own) : relu(sums + own), {}};
+  return {kind == Recurrent::tanh ? tanh(sums + own) : relu(sums + own), {}};
 }
 
 // x is (t, b, in), or (b, in) for a single step.
-Result plain(Kind kind, const Tensor& x, State state, const Weights& w, bool reverse) {
+Result plain(Recurrent kind, const Tensor& x, State state, const Weights& w, bool reverse) {
   Tensor sums = linear(x, w.w_ih, w.b_ih);
   const int64_t batch = x.shape()[x.dim() - 2];
   if (!state.h.defined()) state.h = new_zeros(x, {batch, w.w_hh.shape()[1]});
-  if (kind == kLstm && !state.c.defined()) state.c = new_zeros(x, {batch, w.units(kind)});
+  if (kind == Recurrent::lstm && !state.c.defined()) state.c = new_zeros(x, {batch, w.units(kind)});
   if (x.dim() == 2) return {{}, plain_step(kind, sums, state, w)};
   const int64_t steps = x.shape()[0];
   std::vector<Tensor> states(static_cast<size_t>(steps));
@@ -66,40 +66,24 @@ Result plain(Kind kind, const Tensor& x, State state, const Weights& w, bool rev
 
 // ## The same, fast
 //
-// The inputs' products of all steps are one product, and the waist runs through the steps. What it leaves behind is kept
-// for the way back: the states, the squashed gates and the cells.
-
-// Rows × columns numbers of contiguous x, `step` apart from row to row.
-Tensor matrix(const Tensor& x, int64_t rows, int64_t columns, int64_t step, int64_t offset = 0) {
-  return window(x, {rows, columns}, {step, 1}, x.impl()->offset + offset);
-}
-Tensor transposed(const Tensor& x) {
-  return window(x, {x.shape()[1], x.shape()[0]}, {x.strides()[1], x.strides()[0]}, x.impl()->offset);
-}
-Tensor vector(const Tensor& x, int64_t size, int64_t offset = 0) {
-  return window(x, {size}, {1}, x.impl()->offset + offset);
-}
-
-// What both biases add to the input's sums. The n gate of a GRU keeps them apart.
-Tensor summed_bias(Kind kind, const Weights& w) {
-  if (!w.b_ih.defined() && !w.b_hh.defined()) return {};
-  const int64_t rows = w.w_ih.shape()[0], shared = kind == kGru ? 2 * w.units(kind) : rows;
-  Tensor sum = w.b_ih.defined() ? backend::copy(w.b_ih, w.b_ih.dtype(), w.b_ih.device())
-                                : backend::full({rows}, 0, w.b_hh.dtype(), w.b_hh.device());
-  if (!w.b_hh.defined()) return sum;
-  Tensor part = vector(sum, shared);
-  backend::map_into(part, functor::Add{}, {part, vector(w.b_hh, shared)});
-  return sum;
-}
+// All steps are one call through the waist. What it leaves behind is kept for the way back: the states, the squashed gates
+// and the cells.
 
 // Room for t + 1 states, of which the one before the first step is written.
 Tensor states_from(const Tensor& initial, int64_t steps, int64_t batch, int64_t units, const Tensor& like,
                    bool reverse) {
   Tensor states = empty({steps + 1, batch, units}, like.dtype(), like.device());
-  Tensor first = matrix(states, batch, units, units, reverse ? steps * batch * units : 0);
+  Tensor first = window(states, {batch, units}, {units, 1}, reverse ? steps * batch * units : 0);
   if (initial.defined()) backend::on(like.device()).copy(first, initial);
   else backend::on(like.device()).fill(first, 0);
   return states;
+}
+
+// A single step (b, in) as a sequence of one.
+Tensor as_sequence(const Tensor& x) {
+  if (x.dim() == 3) return x;
+  return window(x, {1, x.shape()[0], x.shape()[1]}, contiguous_strides({1, x.shape()[0], x.shape()[1]}),
+                x.impl()->offset);
 }
 
 // The states after each step, and the last of them.
@@ -109,7 +93,7 @@ Tensor states_made(const Tensor& states, bool reverse) {
 }
 Tensor last_state(const Tensor& states, bool reverse) {
   const Shape& s = states.shape();
-  return matrix(states, s[1], s[2], s[2], reverse ? 0 : (s[0] - 1) * s[1] * s[2]);
+  return window(states, {s[1], s[2]}, {s[2], 1}, states.impl()->offset + (reverse ? 0 : (s[0] - 1) * s[1] * s[2]));
 }
 
 // The inputs of the node; those that are not there are stood in for by x without its history.
@@ -118,37 +102,26 @@ enum Number { kKind, kReverse, kAbsent };  // attributes; kAbsent has a bit for 
 
 Grads rule(Backward& b);
 
-Result fused_run(Kind kind, const char* op, const Tensor& input, const State& given, const Weights& weights,
+Result fused_run(Recurrent kind, const char* op, const Tensor& input, const State& given, const Weights& weights,
                  bool reverse) {
-  auto packed = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
-  const Tensor x = packed(input);
-  const State initial{packed(given.h), packed(given.c)};
-  const Weights w{packed(weights.w_ih), packed(weights.w_hh), packed(weights.b_ih), packed(weights.b_hh), {}};
+  auto dense = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
+  const Tensor x = dense(input);
+  const State initial{dense(given.h), dense(given.c)};
+  const Weights w{dense(weights.w_ih), dense(weights.w_hh), dense(weights.b_ih), dense(weights.b_hh), {}};
   const bool one_step = x.dim() == 2;
-  const int64_t steps = one_step ? 1 : x.shape()[0], batch = x.shape()[x.dim() - 2], in = x.shape().back();
-  const int64_t units = w.units(kind), wide = gates_of(kind) * units, rows = steps * batch;
-  backend::Backend& device = backend::on(x.device());
-
+  const int64_t steps = one_step ? 1 : x.shape()[0], batch = x.shape()[x.dim() - 2], units = w.units(kind);
   Tensor h = states_from(initial.h, steps, batch, units, x, reverse), c, gates;
-  if (kind == kLstm) c = states_from(initial.c, steps, batch, units, x, reverse);
-  if (kind == kLstm || kind == kGru) gates = empty({steps, batch, 4 * units}, x.dtype(), x.device());
-
-  // The sums of a plain layer are made where its states will be.
-  Tensor sums = gates.defined() ? matrix(gates, rows, wide, 4 * units)
-                                : matrix(h, rows, units, units, reverse ? 0 : batch * units);
-  Tensor bias = summed_bias(kind, w);
-  device.gemm(sums, matrix(x, rows, in, in), transposed(w.w_ih), {.bias = bias.defined() ? &bias : nullptr});
-  if (kind == kLstm) device.lstm(h, c, gates, w.w_hh, reverse);
-  else if (kind == kGru)
-    device.gru(h, gates, w.w_hh, w.b_hh.defined() ? vector(w.b_hh, units, 2 * units) : Tensor(), reverse);
-  else device.rnn(h, w.w_hh, kind == kRelu, reverse);
+  if (kind == Recurrent::lstm) c = states_from(initial.c, steps, batch, units, x, reverse);
+  if (kind == Recurrent::lstm || kind == Recurrent::gru)
+    gates = empty({steps, batch, 4 * units}, x.dtype(), x.device());
+  backend::on(x.device()).recurrent({kind, reverse, as_sequence(x), w.w_ih, w.w_hh, w.b_ih, w.b_hh, h, c, gates});
 
   // The last state of a sequence is a copy: whoever writes to it leaves the output alone.
   auto last = [&](const Tensor& states) {
     Tensor state = last_state(states, reverse);
     return one_step ? state : backend::copy(state, x.dtype(), x.device());
   };
-  Result result{one_step ? Tensor() : states_made(h, reverse), {last(h), kind == kLstm ? last(c) : Tensor()}};
+  Result result{one_step ? Tensor() : states_made(h, reverse), {last(h), c.defined() ? last(c) : Tensor()}};
   std::array<Tensor*, 3> outputs;
   size_t count = 0;
   for (Tensor* t : {&result.y, &result.state.h, &result.state.c}) {
@@ -165,7 +138,7 @@ Result fused_run(Kind kind, const char* op, const Tensor& input, const State& gi
   record(op, std::span<Tensor* const>(outputs.data(), count), inputs(x, h0, c0, w.w_ih, w.w_hh, b_ih, b_hh),
          saved(x, h0, c0, w.w_ih, w.w_hh, b_ih, b_hh, constant(h), constant(gates.defined() ? gates : none),
                constant(c.defined() ? c : none)),
-         attributes(int64_t{kind}, int64_t{reverse}, absent), rule);
+         attributes(static_cast<int64_t>(kind), int64_t{reverse}, absent), rule);
   return result;
 }
 
@@ -184,8 +157,8 @@ Grads composed(Backward& b) {
     x[static_cast<size_t>(k)] = b.needs(k) ? kept.expand(kept.shape()) : kept.detach();
     if (b.needs(k)) wanted.push_back(x[static_cast<size_t>(k)]);
   }
-  Result r = plain(static_cast<Kind>(b.integer(kKind)), x[kX], {x[kH], x[kC]}, {x[kWih], x[kWhh], x[kBih], x[kBhh], {}},
-                   b.integer(kReverse));
+  Result r = plain(static_cast<Recurrent>(b.integer(kKind)), x[kX], {x[kH], x[kC]},
+                   {x[kWih], x[kWhh], x[kBih], x[kBhh], {}}, b.integer(kReverse));
   std::vector<Tensor> ys, dys;
   int j = 0;
   for (const Tensor& y : {r.y, r.state.h, r.state.c}) {
@@ -202,66 +175,42 @@ Grads composed(Backward& b) {
   return grads;
 }
 
-// First the chain, step by step; then the gradients of input and weights are one product each over all steps.
 Grads rule(Backward& b) {
   if (b.create_graph()) return composed(b);
-  const Kind kind = static_cast<Kind>(b.integer(kKind));
-  const bool reverse = b.integer(kReverse);
-  const Tensor x = b[kX], w_ih = b[kWih], w_hh = b[kWhh], h = b[kStates], gates = b[kGates], c = b[kCells];
-  const bool one_step = x.dim() == 2;
-  const int64_t steps = h.shape()[0] - 1, batch = h.shape()[1], units = h.shape()[2], rows = steps * batch;
-  const int64_t stored = kind == kLstm || kind == kGru ? 4 * units : units, wide = gates_of(kind) * units;
-  backend::Backend& device = backend::on(x.device());
+  const Recurrent kind = static_cast<Recurrent>(b.integer(kKind));
+  const int64_t absent = b.integer(kAbsent);
+  const Tensor x = b[kX], h = b[kStates];
+  const bool one_step = x.dim() == 2, is_lstm = kind == Recurrent::lstm, gated = is_lstm || kind == Recurrent::gru;
+  auto if_there = [&](Input k) { return absent >> k & 1 ? Tensor() : b[k]; };
+  const backend::RecurrentLayer layer{kind,
+                                      bool(b.integer(kReverse)),
+                                      as_sequence(x),
+                                      b[kWih],
+                                      b[kWhh],
+                                      if_there(kBih),
+                                      if_there(kBhh),
+                                      h,
+                                      is_lstm ? b[kCells] : Tensor(),
+                                      gated ? b[kGates] : Tensor()};
 
-  // The gradient of the last state, in memory of our own: it becomes that of the first.
+  // The gradient of the last state lies in memory of our own: it becomes that of the first.
   auto of_state = [&](int output) {
-    return b.has_dy(output) ? backend::copy(b.dy(output), x.dtype(), x.device())
-                            : backend::full({batch, units}, 0, x.dtype(), x.device());
+    if (b.has_dy(output)) return backend::copy(b.dy(output), x.dtype(), x.device());
+    return backend::full({h.shape()[1], h.shape()[2]}, 0, x.dtype(), x.device());
   };
-  const Tensor dy = !one_step && b.has_dy(0) ? b.dy(0).contiguous() : Tensor();
-  Tensor dh = of_state(one_step ? 0 : 1), dc = kind == kLstm ? of_state(one_step ? 1 : 2) : Tensor();
-  const Tensor dgates = empty({steps, batch, stored}, x.dtype(), x.device());
-  if (kind == kLstm) device.lstm_backward(dgates, dh, dc, dy, gates, c, w_hh, reverse);
-  else if (kind == kGru) device.gru_backward(dgates, dh, dy, gates, h, w_hh, reverse);
-  else device.rnn_backward(dgates, dh, dy, h, w_hh, kind == kRelu, reverse);
-
-  Grads grads;
-  grads.resize(kInputs);
-  if (b.needs(kH)) grads[kH] = dh;
-  if (b.needs(kC)) grads[kC] = dc;
-  const Tensor of_input = matrix(dgates, rows, wide, stored);
-  if (b.needs(kX)) {
-    grads[kX] = empty(x.shape(), x.dtype(), x.device());
-    device.gemm(matrix(grads[kX], rows, x.shape().back(), x.shape().back()), of_input, w_ih, {});
-  }
-  if (b.needs(kWih)) {
-    grads[kWih] = backend::gemm(transposed(of_input), matrix(x, rows, x.shape().back(), x.shape().back()));
-  }
-  // The state's sums have all of dgates; a GRU's r, z and m lie on both sides of n.
-  const int64_t first = kind == kGru ? 2 * units : wide;
-  if (b.needs(kWhh)) {
-    grads[kWhh] = empty(w_hh.shape(), x.dtype(), x.device());
-    const Tensor before = matrix(h, rows, units, units, reverse ? batch * units : 0);
-    device.gemm(matrix(grads[kWhh], first, units, units), transposed(matrix(dgates, rows, first, stored)), before, {});
-    if (kind == kGru) {
-      device.gemm(matrix(grads[kWhh], units, units, units, first * units),
-                  transposed(matrix(dgates, rows, units, stored, 3 * units)), before, {});
-    }
-  }
-  if (b.needs(kBih) || b.needs(kBhh)) {
-    const Tensor sums = backend::reduce(matrix(dgates, rows, stored, stored), functor::Sum{}, {0}, false);
-    if (b.needs(kBih)) grads[kBih] = vector(sums, wide);
-    if (b.needs(kBhh) && kind != kGru) grads[kBhh] = sums;
-    if (b.needs(kBhh) && kind == kGru) {
-      grads[kBhh] = empty({wide}, x.dtype(), x.device());
-      device.copy(vector(grads[kBhh], first), vector(sums, first));
-      device.copy(vector(grads[kBhh], units, first), vector(sums, units, 3 * units));
-    }
-  }
-  return grads;
+  auto of_input = [&](Input k) { return b.needs(k) ? empty(b.shape(k), x.dtype(), x.device()) : Tensor(); };
+  backend::RecurrentGradients d;
+  if (!one_step && b.has_dy(0)) d.dy = b.dy(0).contiguous();
+  d.dh = of_state(one_step ? 0 : 1);
+  if (is_lstm) d.dc = of_state(one_step ? 1 : 2);
+  Tensor dx = of_input(kX);
+  if (dx.defined()) d.dx = as_sequence(dx);
+  d.dw_ih = of_input(kWih), d.dw_hh = of_input(kWhh), d.db_ih = of_input(kBih), d.db_hh = of_input(kBhh);
+  backend::on(x.device()).recurrent_backward(layer, d);
+  return {dx, b.needs(kH) ? d.dh : Tensor(), b.needs(kC) ? d.dc : Tensor(), d.dw_ih, d.dw_hh, d.db_ih, d.db_hh};
 }
 
-Result run(Kind kind, const char* op, const Tensor& x, const State& initial, const Weights& w, bool reverse) {
+Result run(Recurrent kind, const char* op, const Tensor& x, const State& initial, const Weights& w, bool reverse) {
   return w.w_hr.defined() ? plain(kind, x, initial, w, reverse) : fused_run(kind, op, x, initial, w, reverse);
 }
 
@@ -285,7 +234,8 @@ void check_input(const char* op, const Tensor& x) {
 }
 
 // `where` says which layer it is, for messages.
-void check_weights(Kind kind, const char* op, const Tensor& x, int64_t in, const Weights& w, const std::string& where) {
+void check_weights(Recurrent kind, const char* op, const Tensor& x, int64_t in, const Weights& w,
+                   const std::string& where) {
   const int64_t gates = gates_of(kind);
   for (const Tensor& t : {w.w_ih, w.w_hh, w.b_ih, w.b_hh, w.w_hr}) {
     if (t.defined()) check_same(op, "a weight is", x, t);
@@ -302,10 +252,11 @@ void check_weights(Kind kind, const char* op, const Tensor& x, int64_t in, const
   if (w.w_hr.defined()) check_shape(op, where + "w_hr", w.w_hr, {state, units});
 }
 
-std::vector<Weights> unpack(Kind kind, const char* op, const std::vector<Tensor>& params, const RecurrentOptions& o) {
+std::vector<Weights> unpack(Recurrent kind, const char* op, const std::vector<Tensor>& params,
+                            const RecurrentOptions& o) {
   const int64_t runs = o.num_layers * (o.bidirectional ? 2 : 1), each = o.has_biases ? 4 : 2;
   const auto given = static_cast<int64_t>(params.size());
-  const bool projects = kind == kLstm && given == runs * (each + 1);
+  const bool projects = kind == Recurrent::lstm && given == runs * (each + 1);
   if (o.num_layers < 1 || (given != runs * each && !projects)) {
     throw ShapeError(std::string(op) + ": " + std::to_string(o.num_layers) + " layers" +
                      (o.bidirectional ? " in two directions" : "") + " take " + std::to_string(each) +
@@ -322,8 +273,8 @@ std::vector<Weights> unpack(Kind kind, const char* op, const std::vector<Tensor>
 }
 
 // ## Layers on layers
-LstmResult layers(Kind kind, const char* op, const Tensor& input, const State& hx, const std::vector<Tensor>& params,
-                  const RecurrentOptions& o) {
+LstmResult layers(Recurrent kind, const char* op, const Tensor& input, const State& hx,
+                  const std::vector<Tensor>& params, const RecurrentOptions& o) {
   check_input(op, input);
   if (input.dim() != 2 && input.dim() != 3) {
     throw ShapeError(std::string(op) + ": input must be " + (o.batch_first ? "(b, t, in)" : "(t, b, in)") +
@@ -350,7 +301,7 @@ LstmResult layers(Kind kind, const char* op, const Tensor& input, const State& h
     check_shape(op, what, t, alone ? Shape{runs, n} : Shape{runs, batch, n});
   };
   check_state("the initial state", hx.h, weights[0].w_hh.shape()[1]);
-  if (kind == kLstm) check_state("the initial cell", hx.c, weights[0].units(kind));
+  if (kind == Recurrent::lstm) check_state("the initial cell", hx.c, weights[0].units(kind));
   const bool drops = o.train && o.dropout > 0 && o.num_layers > 1;
   if (drops && !o.generator) throw Error(std::string(op) + ": dropout needs a generator");
 
@@ -366,7 +317,7 @@ LstmResult layers(Kind kind, const char* op, const Tensor& input, const State& h
       Result r = run(kind, op, x, {part(hx.h, i), part(hx.c, i)}, weights[static_cast<size_t>(i)], d == 1);
       y[static_cast<size_t>(d)] = r.y;
       h.push_back(r.state.h);
-      if (kind == kLstm) c.push_back(r.state.c);
+      if (kind == Recurrent::lstm) c.push_back(r.state.c);
     }
     x = o.bidirectional ? cat({y[0], y[1]}, -1) : y[0];
     if (drops && layer + 1 < o.num_layers) x = dropout(x, o.dropout, true, *o.generator);
@@ -379,7 +330,7 @@ LstmResult layers(Kind kind, const char* op, const Tensor& input, const State& h
   return {alone ? x.squeeze(1) : swapped ? x.transpose(0, 1) : x, {together(h), together(c)}};
 }
 
-State cell(Kind kind, const char* op, const Tensor& input, const State& hx, const Weights& w) {
+State cell(Recurrent kind, const char* op, const Tensor& input, const State& hx, const Weights& w) {
   check_input(op, input);
   if (input.dim() != 1 && input.dim() != 2) {
     throw ShapeError(std::string(op) + ": input must be (b, in) or (in,), got " + to_string(input.shape()));
@@ -403,39 +354,39 @@ State cell(Kind kind, const char* op, const Tensor& input, const State& hx, cons
 
 LstmResult lstm(const Tensor& input, const LstmState& hx, const std::vector<Tensor>& params,
                 const RecurrentOptions& options) {
-  return layers(kLstm, "lstm", input, hx, params, options);
+  return layers(Recurrent::lstm, "lstm", input, hx, params, options);
 }
 std::pair<Tensor, Tensor> gru(const Tensor& input, const Tensor& hx, const std::vector<Tensor>& params,
                               const RecurrentOptions& options) {
-  LstmResult r = layers(kGru, "gru", input, {hx, {}}, params, options);
+  LstmResult r = layers(Recurrent::gru, "gru", input, {hx, {}}, params, options);
   return {r.output, r.state.h};
 }
 std::pair<Tensor, Tensor> rnn_tanh(const Tensor& input, const Tensor& hx, const std::vector<Tensor>& params,
                                    const RecurrentOptions& options) {
-  LstmResult r = layers(kTanh, "rnn_tanh", input, {hx, {}}, params, options);
+  LstmResult r = layers(Recurrent::tanh, "rnn_tanh", input, {hx, {}}, params, options);
   return {r.output, r.state.h};
 }
 std::pair<Tensor, Tensor> rnn_relu(const Tensor& input, const Tensor& hx, const std::vector<Tensor>& params,
                                    const RecurrentOptions& options) {
-  LstmResult r = layers(kRelu, "rnn_relu", input, {hx, {}}, params, options);
+  LstmResult r = layers(Recurrent::relu, "rnn_relu", input, {hx, {}}, params, options);
   return {r.output, r.state.h};
 }
 
 LstmState lstm_cell(const Tensor& input, const LstmState& hx, const Tensor& w_ih, const Tensor& w_hh,
                     const Tensor& b_ih, const Tensor& b_hh) {
-  return cell(kLstm, "lstm_cell", input, hx, {w_ih, w_hh, b_ih, b_hh, {}});
+  return cell(Recurrent::lstm, "lstm_cell", input, hx, {w_ih, w_hh, b_ih, b_hh, {}});
 }
 Tensor gru_cell(const Tensor& input, const Tensor& hx, const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih,
                 const Tensor& b_hh) {
-  return cell(kGru, "gru_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
+  return cell(Recurrent::gru, "gru_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
 }
 Tensor rnn_tanh_cell(const Tensor& input, const Tensor& hx, const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih,
                      const Tensor& b_hh) {
-  return cell(kTanh, "rnn_tanh_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
+  return cell(Recurrent::tanh, "rnn_tanh_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
 }
 Tensor rnn_relu_cell(const Tensor& input, const Tensor& hx, const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih,
                      const Tensor& b_hh) {
-  return cell(kRelu, "rnn_relu_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
+  return cell(Recurrent::relu, "rnn_relu_cell", input, {hx, {}}, {w_ih, w_hh, b_ih, b_hh, {}}).h;
 }
 
 }  // namespace cr

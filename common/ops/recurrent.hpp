@@ -40,9 +40,12 @@ struct RecurrentOptions {
 
 // ## LSTM
 //
-// $c = \sigma(f)\, c_0 + \sigma(i) \tanh g, \; h = \sigma(o) \tanh c$ with $(i, f, g, o) = W_{ih} x + b_{ih} + W_{hh} h_0 + b_{hh}$ (Hochreiter and Schmidhuber
-// 1997; the forget gate is of Gers et al. 2000). With one more of `params` in each direction, w_hr (p, n), the state is
-// projected to p numbers, h = w_hr (σ(o) tanh c), and w_hh is (G n, p).
+// With $(i, f, g, o) = W_{ih} x + b_{ih} + W_{hh} h_0 + b_{hh}$,
+//
+// $$c = \sigma(f)\, c_0 + \sigma(i) \tanh g, \qquad h = \sigma(o) \tanh c$$
+//
+// (Hochreiter and Schmidhuber 1997; the forget gate is of Gers et al. 2000). With one more of `params` in each direction,
+// w_hr (p, n), the state is projected to p numbers, $h = W_{hr} (\sigma(o) \tanh c)$, and w_hh is (G n, p).
 struct LstmState {
   Tensor h, c;
 };
@@ -55,8 +58,10 @@ LstmResult lstm(const Tensor& input, const LstmState& hx, const std::vector<Tens
 
 // ## GRU
 //
-// $h = (1 - z)\, n + z\, h_0$ with $r = \sigma(\dots)$, $z = \sigma(\dots)$ and $n = \tanh(W_{in} x + b_{in} + r\, (W_{hn} h_0 + b_{hn}))$ (Cho et al. 2014). As in
-// cuDNN and PyTorch, r multiplies after the product. Returns output and last state.
+// $$r = \sigma(W_{ir} x + b_{ir} + W_{hr} h_0 + b_{hr}), \qquad z \text{ likewise}, \qquad
+//   n = \tanh(W_{in} x + b_{in} + r\, (W_{hn} h_0 + b_{hn})), \qquad h = (1 - z)\, n + z\, h_0$$
+//
+// (Cho et al. 2014; as in PyTorch, r multiplies after the product). Returns output and last state.
 std::pair<Tensor, Tensor> gru(const Tensor& input, const Tensor& hx, const std::vector<Tensor>& params,
                               const RecurrentOptions& options = {});
 

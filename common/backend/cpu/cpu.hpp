@@ -58,15 +58,8 @@ class Cpu : public Backend {
                          std::span<const PoolSpan> spans) override;
   void avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan> spans) override;
   void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) override;
-  void rnn(const Tensor& h, const Tensor& weight, bool relu, bool reverse) override;
-  void rnn_backward(const Tensor& dsums, const Tensor& dh, const Tensor& dy, const Tensor& h, const Tensor& weight,
-                    bool relu, bool reverse) override;
-  void lstm(const Tensor& h, const Tensor& c, const Tensor& gates, const Tensor& weight, bool reverse) override;
-  void lstm_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dc, const Tensor& dy, const Tensor& gates,
-                     const Tensor& c, const Tensor& weight, bool reverse) override;
-  void gru(const Tensor& h, const Tensor& gates, const Tensor& weight, const Tensor& bias, bool reverse) override;
-  void gru_backward(const Tensor& dgates, const Tensor& dh, const Tensor& dy, const Tensor& gates, const Tensor& h,
-                    const Tensor& weight, bool reverse) override;
+  void recurrent(const RecurrentLayer& layer) override;
+  void recurrent_backward(const RecurrentLayer& layer, const RecurrentGradients& d) override;
   void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
                  const Tensor& bias, double scale, bool causal) override;
   void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,

@@ -145,8 +145,13 @@ template <class T> void gru_backward(int64_t n, T* dgates, T* dh, const T* dy, c
   });
 }
 
+template <class T> void add(int64_t n, T* sum, const T* x) {
+  CR_INDEPENDENT
+  for (int64_t j = 0; j < n; ++j) sum[j] += x[j];
+}
+
 template <class T> constexpr RecurrentKernel<T> table() {
-  return {rnn<T>, rnn_backward<T>, lstm<T>, lstm_backward<T>, gru<T>, gru_backward<T>};
+  return {rnn<T>, rnn_backward<T>, lstm<T>, lstm_backward<T>, gru<T>, gru_backward<T>, add<T>};
 }
 
 }  // namespace

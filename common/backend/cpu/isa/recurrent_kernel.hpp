@@ -22,6 +22,9 @@ template <class T> struct RecurrentKernel {
   // dh goes out as the direct part of h₀'s gradient, d z.
   void (*gru)(int64_t n, T* h, T* gates, const T* h0);
   void (*gru_backward)(int64_t n, T* dgates, T* dh, const T* dy, const T* gates, const T* h0);
+
+  // sum += x
+  void (*add)(int64_t n, T* sum, const T* x);
 };
 
 namespace base {
