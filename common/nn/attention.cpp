@@ -10,9 +10,9 @@ MultiheadAttention::MultiheadAttention(int64_t embed_dim, int64_t heads, Generat
       batch_first(options.batch_first) {
   const int64_t kdim = options.kdim.value_or(embed_dim), vdim = options.vdim.value_or(embed_dim);
   if (embed_dim < 1 || heads < 1 || embed_dim % heads != 0 || kdim < 1 || vdim < 1) {
-    throw ShapeError("MultiheadAttention: embed_dim = " + std::to_string(embed_dim) + " must divide into num_heads = " +
-                     std::to_string(heads) + ", and kdim = " + std::to_string(kdim) + ", vdim = " +
-                     std::to_string(vdim) + " be at least 1");
+    throw ShapeError("MultiheadAttention: embed_dim = " + std::to_string(embed_dim) +
+                     " must divide into num_heads = " + std::to_string(heads) + ", and kdim = " + std::to_string(kdim) +
+                     ", vdim = " + std::to_string(vdim) + " be at least 1");
   }
   auto matrix = [&](int64_t rows, int64_t columns) {
     return xavier_uniform({rows, columns}, generator).requires_grad_();
@@ -41,7 +41,9 @@ MultiHeadResult MultiheadAttention::operator()(const Tensor& query, const Tensor
   const bool turn = !batch_first && query.dim() == 3;
   auto turned = [&](const Tensor& x) { return turn && x.dim() == 3 ? x.transpose(0, 1) : x; };
   const Tensor q = turned(query), k = key.impl() == query.impl() ? q : turned(key),
-               v = value.impl() == query.impl() ? q : value.impl() == key.impl() ? k : turned(value);
+               v = value.impl() == query.impl() ? q
+                   : value.impl() == key.impl() ? k
+                                                : turned(value);
   MultiHeadResult y = multi_head_attention(q, k, v,
                                            {.num_heads = num_heads,
                                             .in_proj_weight = in_proj_weight,

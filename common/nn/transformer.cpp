@@ -40,7 +40,8 @@ Tensor TransformerEncoderLayer::operator()(const Tensor& src, const EncoderMask&
 
 TransformerEncoder::TransformerEncoder(int64_t num_layers, int64_t d_model, int64_t nhead, Generator& generator,
                                        const TransformerEncoderLayerOptions& options, bool final_norm) {
-  if (num_layers < 1) throw ShapeError("TransformerEncoder: num_layers must be at least 1, got " + std::to_string(num_layers));
+  if (num_layers < 1)
+    throw ShapeError("TransformerEncoder: num_layers must be at least 1, got " + std::to_string(num_layers));
   for (int64_t i = 0; i < num_layers; ++i) layers.emplace_back(d_model, nhead, generator, options);
   if (final_norm) norm = LayerNorm(d_model, {.eps = options.layer_norm_eps, .bias = options.bias});
 }

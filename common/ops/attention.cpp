@@ -104,7 +104,8 @@ Inputs checked(const char* op, const Tensor& query, const Tensor& key, const Ten
   }
   if (query.dim() < 2 || key.dim() < 2 || value.dim() < 2 || query.shape().back() != key.shape().back() ||
       key.shape()[key.dim() - 2] != value.shape()[value.dim() - 2]) {
-    throw ShapeError(std::string(op) + ": " + all_three(query, key, value) + " are not (…, L, E), (…, S, E), (…, S, F)");
+    throw ShapeError(std::string(op) + ": " + all_three(query, key, value) +
+                     " are not (…, L, E), (…, S, E), (…, S, F)");
   }
   const Tensor& mask = options.attn_mask;
   if (mask.defined() && options.is_causal) throw Error(std::string(op) + ": give either a mask or is_causal, not both");
@@ -120,8 +121,8 @@ Inputs checked(const char* op, const Tensor& query, const Tensor& key, const Ten
   Shape batch = batch_of(query);
   if (!in.grouped) batch = broadcast_shapes(broadcast_shapes(batch, batch_of(in.k), op), batch_of(in.v), op);
   if (in.bias.defined() && !broadcasts_to(in.bias.shape(), joined(batch, rows, columns))) {
-    throw ShapeError(std::string(op) + ": attn_mask " + to_string(mask.shape()) + " does not broadcast to the scores, " +
-                     to_string(joined(batch, rows, columns)));
+    throw ShapeError(std::string(op) + ": attn_mask " + to_string(mask.shape()) +
+                     " does not broadcast to the scores, " + to_string(joined(batch, rows, columns)));
   }
   if (in.grouped) {
     in.q = in_groups(query, keys), in.k = key.unsqueeze(-3), in.v = value.unsqueeze(-3);
@@ -290,8 +291,8 @@ Grads self_attention_rule(Backward& b) {
 Tensor self_attention(const Tensor& strided, int64_t num_heads, const AttentionOptions& options) {
   const char* op = "self_attention";
   if (strided.dim() < 2 || num_heads < 1 || strided.shape().back() % (3 * num_heads) != 0) {
-    throw ShapeError(std::string(op) + ": " + to_string(strided.shape()) + " is not (…, T, 3 h d) with h = " +
-                     std::to_string(num_heads) + " heads");
+    throw ShapeError(std::string(op) + ": " + to_string(strided.shape()) +
+                     " is not (…, T, 3 h d) with h = " + std::to_string(num_heads) + " heads");
   }
   const Tensor x = with_rows(strided);
   Inputs parts = parts_of(x.detach(), num_heads, {}, 0, false);

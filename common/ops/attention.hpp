@@ -45,15 +45,15 @@ Tensor self_attention(const Tensor& x, int64_t num_heads, const AttentionOptions
 // attention is not paid*, the other way round than above. Floating-point masks are added.
 struct MultiHeadOptions {
   int64_t num_heads = 1;
-  Tensor in_proj_weight = {};                                              // (3 E, E), if K = V = E; or, one by one,
-  Tensor q_proj_weight = {}, k_proj_weight = {}, v_proj_weight = {};       // (E, E), (E, K), (E, V)
-  Tensor in_proj_bias = {};                                                // (3 E,) or none
-  Tensor bias_k = {}, bias_v = {};                                         // (1, 1, E): a key and value after the others
-  bool add_zero_attn = false;                                              // and one of zeros
-  Tensor out_proj_weight = {}, out_proj_bias = {};                         // (E, E), (E,) or none
-  Tensor key_padding_mask = {};                                            // (N, S)
-  Tensor attn_mask = {};                                                   // (L, S) or (N h, L, S)
-  bool is_causal = false;                                                  // query i looks at keys 0 … i
+  Tensor in_proj_weight = {};                                         // (3 E, E), if K = V = E; or, one by one,
+  Tensor q_proj_weight = {}, k_proj_weight = {}, v_proj_weight = {};  // (E, E), (E, K), (E, V)
+  Tensor in_proj_bias = {};                                           // (3 E,) or none
+  Tensor bias_k = {}, bias_v = {};                                    // (1, 1, E): a key and value after the others
+  bool add_zero_attn = false;                                         // and one of zeros
+  Tensor out_proj_weight = {}, out_proj_bias = {};                    // (E, E), (E,) or none
+  Tensor key_padding_mask = {};                                       // (N, S)
+  Tensor attn_mask = {};                                              // (L, S) or (N h, L, S)
+  bool is_causal = false;                                             // query i looks at keys 0 … i
   bool need_weights = true, average_attn_weights = true;
   double dropout_p = 0;            // of the weights
   Generator* generator = nullptr;  // where dropout takes its mask from; none is needed for dropout_p = 0

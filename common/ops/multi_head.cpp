@@ -38,7 +38,8 @@ Tensor merged_mask(const Tensor& like, int64_t batch, int64_t rows, int64_t colu
   if (o.attn_mask.defined()) {
     if (o.attn_mask.dim() == 2) require_shape("attn_mask", o.attn_mask, {rows, columns});
     else require_shape("attn_mask", o.attn_mask, {batch * o.num_heads, rows, columns});
-    combine(added(o.attn_mask.dim() == 2 ? o.attn_mask : o.attn_mask.reshape({batch, o.num_heads, rows, columns}), like));
+    combine(
+        added(o.attn_mask.dim() == 2 ? o.attn_mask : o.attn_mask.reshape({batch, o.num_heads, rows, columns}), like));
   }
   if (o.key_padding_mask.defined()) {
     require_shape("key_padding_mask", o.key_padding_mask, {batch, columns});
@@ -106,7 +107,8 @@ MultiHeadResult batched(const Tensor& query, const Tensor& key, const Tensor& va
     Projection p = projection(o, i, width);
     part[i] = linear(*given[i], p.weight, p.bias);
     std::vector<Tensor> all{part[i]};
-    if (i > 0 && o.bias_k.defined()) all.push_back((i == 1 ? o.bias_k : o.bias_v).reshape({1, 1, width}).expand({batch, 1, width}));
+    if (i > 0 && o.bias_k.defined())
+      all.push_back((i == 1 ? o.bias_k : o.bias_v).reshape({1, 1, width}).expand({batch, 1, width}));
     if (i > 0 && o.add_zero_attn) all.push_back(zeros({batch, 1, width}, query.dtype(), query.device()));
     part[i] = split_heads(all.size() > 1 ? cat(all, 1) : part[i], o.num_heads);  // (N, h, L or S, d)
   }

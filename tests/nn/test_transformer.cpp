@@ -49,7 +49,8 @@ TEST_CASE("heads with and without their weights agree", "[nn]") {
   }
   MultiHeadResult some = attention(x, y, y, {.key_padding_mask = padded});
   CHECK(sum(some.weights[1].slice(1, {4})).item() == 0);
-  CHECK(difference(attention(x, y, y, {.key_padding_mask = padded, .need_weights = false}).output, some.output, 64, 16) == "");
+  CHECK(difference(attention(x, y, y, {.key_padding_mask = padded, .need_weights = false}).output, some.output, 64,
+                   16) == "");
 
   // In the causal case the first place sees itself only; length first is the same turned round.
   MultiHeadResult causal = attention(x, x, x, {.is_causal = true});
@@ -76,8 +77,8 @@ TEST_CASE("an encoder layer is its formula", "[nn]") {
   Generator g(4);
   Tensor x = randn({2, 5, 8}, g);
   for (bool first : {false, true}) {
-    nn::TransformerEncoderLayer layer(8, 2, g, {.dim_feedforward = 16, .activation = nn::Activation::gelu,
-                                                .batch_first = true, .norm_first = first});
+    nn::TransformerEncoderLayer layer(
+        8, 2, g, {.dim_feedforward = 16, .activation = nn::Activation::gelu, .batch_first = true, .norm_first = first});
     eval(layer);
     auto attend = [&](const Tensor& t) { return layer.self_attn(t, t, t).output; };
     auto network = [&](const Tensor& t) { return layer.linear2(gelu(layer.linear1(t))); };
@@ -93,7 +94,8 @@ TEST_CASE("an encoder layer is its formula", "[nn]") {
 // Which of 4 symbols stands most often? Attention to all places can count.
 TEST_CASE("an encoder learns to count", "[nn]") {
   Generator g(5);
-  nn::TransformerEncoder encoder(1, 16, 2, g, {.dim_feedforward = 32, .dropout = 0, .batch_first = true, .norm_first = true});
+  nn::TransformerEncoder encoder(1, 16, 2, g,
+                                 {.dim_feedforward = 32, .dropout = 0, .batch_first = true, .norm_first = true});
   nn::Linear out(16, 4, g);
   std::vector<Tensor> all = parameters(encoder);
   for (const Tensor& p : parameters(out)) all.push_back(p);

@@ -11,13 +11,12 @@ Tensor attention(Tensor q, Tensor k, Tensor v, Tensor mask, double dropout_p, bo
 }
 
 // In PyTorch is_causal only says what the mask is.
-Outputs call_multi_head(Tensor query, Tensor key, Tensor value, int64_t width, int64_t num_heads,
-                                          Tensor in_proj_weight, Tensor in_proj_bias, Tensor bias_k, Tensor bias_v,
-                                          bool add_zero_attn, double dropout_p, Tensor out_proj_weight,
-                                          Tensor out_proj_bias, bool training, Tensor key_padding_mask,
-                                          bool need_weights, Tensor attn_mask, bool use_separate_proj_weight,
-                                          Tensor q_proj_weight, Tensor k_proj_weight, Tensor v_proj_weight,
-                                          Tensor static_k, Tensor static_v, bool average_attn_weights, bool is_causal) {
+Outputs call_multi_head(Tensor query, Tensor key, Tensor value, int64_t width, int64_t num_heads, Tensor in_proj_weight,
+                        Tensor in_proj_bias, Tensor bias_k, Tensor bias_v, bool add_zero_attn, double dropout_p,
+                        Tensor out_proj_weight, Tensor out_proj_bias, bool training, Tensor key_padding_mask,
+                        bool need_weights, Tensor attn_mask, bool use_separate_proj_weight, Tensor q_proj_weight,
+                        Tensor k_proj_weight, Tensor v_proj_weight, Tensor static_k, Tensor static_v,
+                        bool average_attn_weights, bool is_causal) {
   if (dropout_p != 0 && training) throw Unsupported("multi_head_attention_forward: its dropout draws other numbers");
   if (static_k.defined() || static_v.defined()) throw Unsupported("multi_head_attention_forward: no static keys here");
   if (query.size(-1) != width) throw ShapeError("multi_head_attention_forward: embed_dim_to_check is not query's");

@@ -136,21 +136,23 @@ TEST_CASE("attention says what does not fit", "[ops][attention]") {
                     "scaled_dot_product_attention: attn_mask (5, 2, 3) does not broadcast to the scores, (2, 3)");
   CHECK_THROWS_WITH(scaled_dot_product_attention(q, v, v, {.attn_mask = ones({2, 3}), .is_causal = true}),
                     "scaled_dot_product_attention: give either a mask or is_causal, not both");
-  CHECK_THROWS_WITH(scaled_dot_product_attention(q, v, ones({2, 4})),
-                    "scaled_dot_product_attention: query (2, 4), key (3, 4), value (2, 4) are not (…, L, E), (…, S, E), "
-                    "(…, S, F)");
-  CHECK_THROWS_WITH(scaled_dot_product_attention(ones({5, 2, 4}), ones({2, 3, 4}), ones({2, 3, 4}), {.enable_gqa = true}),
-                    "scaled_dot_product_attention: query (5, 2, 4) cannot share the heads of key (2, 3, 4): the number of "
-                    "heads, dimension -3, must be a multiple");
-  CHECK_THROWS_WITH(self_attention(ones({2, 10}), 2),
-                    "self_attention: (2, 10) is not (…, T, 3 h d) with h = 2 heads");
+  CHECK_THROWS_WITH(
+      scaled_dot_product_attention(q, v, ones({2, 4})),
+      "scaled_dot_product_attention: query (2, 4), key (3, 4), value (2, 4) are not (…, L, E), (…, S, E), "
+      "(…, S, F)");
+  CHECK_THROWS_WITH(
+      scaled_dot_product_attention(ones({5, 2, 4}), ones({2, 3, 4}), ones({2, 3, 4}), {.enable_gqa = true}),
+      "scaled_dot_product_attention: query (5, 2, 4) cannot share the heads of key (2, 3, 4): the number of "
+      "heads, dimension -3, must be a multiple");
+  CHECK_THROWS_WITH(self_attention(ones({2, 10}), 2), "self_attention: (2, 10) is not (…, T, 3 h d) with h = 2 heads");
   CHECK_THROWS_AS(self_attention(ones({2, 12}), 0), ShapeError);
 
   MultiHeadOptions o{.num_heads = 2, .in_proj_weight = ones({12, 4}), .out_proj_weight = ones({4, 4})};
   Tensor x = ones({1, 3, 4});
-  CHECK_THROWS_WITH(multi_head_attention(x, ones({2, 3, 4}), x, o),
-                    "multi_head_attention: query (1, 3, 4), key (2, 3, 4), value (1, 3, 4) are not (N, L, E), (N, S, K), "
-                    "(N, S, V)");
+  CHECK_THROWS_WITH(
+      multi_head_attention(x, ones({2, 3, 4}), x, o),
+      "multi_head_attention: query (1, 3, 4), key (2, 3, 4), value (1, 3, 4) are not (N, L, E), (N, S, K), "
+      "(N, S, V)");
   o.key_padding_mask = zeros({1, 4}, DType::boolean);
   CHECK_THROWS_WITH(multi_head_attention(x, x, x, o), "multi_head_attention: key_padding_mask (1, 4) must be (1, 3)");
   o.key_padding_mask = {}, o.num_heads = 3;

@@ -89,7 +89,8 @@ template <class T> Matrix<T> matrix_of(const Tensor& x, int64_t head) {
 // A tile's memory, one block of it, handed out piece by piece on cache lines.
 class Scratch {
  public:
-  explicit Scratch(int64_t bytes) : bytes_(bytes), block_(allocator::allocate(bytes)), next_(static_cast<char*>(block_)) {}
+  explicit Scratch(int64_t bytes)
+      : bytes_(bytes), block_(allocator::allocate(bytes)), next_(static_cast<char*>(block_)) {}
   ~Scratch() { allocator::free(block_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -152,8 +153,8 @@ template <class T> struct Attention {
   }
 
   // C = [C +] A B for at most tile_rows rows, where A(i, p) is a[i · a_row + p · a_step] and B begins at row `from` of its panels.
-  void multiply(int64_t rows, int64_t columns, int64_t k_size, const T* a, int64_t a_row, int64_t a_step, const Panels& b,
-                int64_t from, T* c, int64_t c_row, bool accumulate) const {
+  void multiply(int64_t rows, int64_t columns, int64_t k_size, const T* a, int64_t a_row, int64_t a_step,
+                const Panels& b, int64_t from, T* c, int64_t c_row, bool accumulate) const {
     const int64_t lanes = kernel.product.tile_columns;
     GemmTile<T> t{};
     t.rows = rows, t.k = k_size;
@@ -208,7 +209,8 @@ template <class T> struct Attention {
 // In the causal case the last queries have the most to do: they go first.
 template <class T> void Attention<T>::forward(const Tensor& out, const Tensor& logsumexp) const {
   const int64_t enough = pieces(kEnoughTiles, std::max<int64_t>(heads, 1));
-  const int64_t block = std::clamp(rounded(pieces(queries, enough), kernel.product.tile_rows), int64_t{1}, kTileQueries);
+  const int64_t block =
+      std::clamp(rounded(pieces(queries, enough), kernel.product.tile_rows), int64_t{1}, kTileQueries);
   const int64_t across = pieces(queries, block);
   for_tiles(heads * across, [&](int64_t tile) {
     const int64_t head = tile / across, begin = (across - 1 - tile % across) * block;
@@ -240,7 +242,8 @@ void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t he
       const int64_t rows = std::min(group, end - i), seen = causal ? std::min(n, i + rows - j) : n;
       if (seen <= 0) continue;
       const int64_t r = i - begin;
-      multiply(rows, rounded(seen, kernel.product.tile_columns / 2), width, q_rows[i], q_rows.row, 1, kt, 0, scores, step, false);
+      multiply(rows, rounded(seen, kernel.product.tile_columns / 2), width, q_rows[i], q_rows.row, 1, kt, 0, scores,
+               step, false);
       kernel.rows.softmax(scores_of(head, i, rows, j, seen, scores), top + r, sums + r * kLanes, factor + r);
       if (j > 0) kernel.rows.scale(rows, depth, o[i], o.row, factor + r);
       multiply(rows, depth, seen, scores, step, 1, values, 0, o[i], o.row, j > 0);
@@ -278,7 +281,8 @@ void Attention<T>::backward(const Tensor& dq, const Tensor& dk, const Tensor& dv
   });
 
   const int64_t enough = pieces(kEnoughTiles, std::max<int64_t>(heads, 1));
-  const int64_t block = rounded(pieces(keys, enough), kKeys), chunks = std::max<int64_t>(pieces(keys, std::max<int64_t>(block, 1)), 1);
+  const int64_t block = rounded(pieces(keys, enough), kKeys),
+                chunks = std::max<int64_t>(pieces(keys, std::max<int64_t>(block, 1)), 1);
   const int64_t part = rounded(queries * width, 16);
   Scratch more(Scratch::size<T>((chunks - 1) * heads * part));
   T* parts = more.take<T>((chunks - 1) * heads * part);
@@ -372,9 +376,9 @@ void Cpu::attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q,
   with_type(q, [&](auto t) { Attention<decltype(t)>(q, k, v, bias, scale, causal).forward(out, logsumexp); });
 }
 
-void Cpu::attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,
-                             const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
-                             const Tensor& bias, double scale, bool causal) {
+void Cpu::attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout,
+                             const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k,
+                             const Tensor& v, const Tensor& bias, double scale, bool causal) {
   if (logsumexp.numel() == 0 || k.shape()[k.dim() - 2] == 0) {  // no query, or nothing to look at
     for (const Tensor* x : {&dq, &dk, &dv}) zero(*x, *this);
     return;

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "backend/shared_math.hpp"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -199,11 +201,13 @@ template <class T> void softmax(const ScoreRows<T>& s, T* tops, T* sums, T* fact
 template <class T>
 void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, double* logsumexp) {
   for (int64_t r = 0; r < rows; ++r, out += out_row) {
-    double sum = 0;
-    for (int i = 0; i < kWidth<T>; ++i) sum += static_cast<double>(sums[r * kLanes<T> + i]);
-    logsumexp[r] = sum == 0 ? __builtin_inf() : static_cast<double>(tops[r]) + ::log(sum);
-    const T factor = sum == 0 ? T(1) : static_cast<T>(1 / sum);
+    const T sum = sum_of(load(sums + r * kLanes<T>)), factor = sum == 0 ? T(1) : T(1) / sum;
+    logsumexp[r] = sum == 0 ? __builtin_inf() : static_cast<double>(sum);
     for (int64_t i = 0; i < n; ++i) out[i] *= factor;
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const double log = shared_log(logsumexp[r]);
+    logsumexp[r] = logsumexp[r] <= 0x1.fffffffffffffp1023 ? static_cast<double>(tops[r]) + log : logsumexp[r];
   }
 }
 
@@ -240,8 +244,7 @@ template <class T> void add(int64_t rows, int64_t n, T* y, int64_t y_row, const 
     for (int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
-template <class T>
-void dots(int64_t rows, int64_t n, const T* x, int64_t x_row, const T* y, int64_t y_row, T* out) {
+template <class T> void dots(int64_t rows, int64_t n, const T* x, int64_t x_row, const T* y, int64_t y_row, T* out) {
   constexpr int W = kWidth<T>;
   for (int64_t r = 0; r < rows; ++r, x += x_row, y += y_row) {
     Vector<T> sum = splat(T(0));
