@@ -26,6 +26,7 @@
 #include "io/csv.hpp"
 #include "nn/activation.hpp"
 #include "nn/attention.hpp"
+#include "nn/conv.hpp"
 #include "nn/dropout.hpp"
 #include "nn/embedding.hpp"
 #include "nn/fields.hpp"

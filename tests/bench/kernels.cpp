@@ -48,6 +48,16 @@ std::vector<Workload> kernels() {
                     2e-9 * static_cast<double>(n * n * n), "GFLOP"});
   }
 
+  for (auto [channels, side] : {std::pair<int64_t, int64_t>{16, 32}, {64, 16}, {128, 8}}) {
+    std::string name = "conv_c" + std::to_string(channels), image = std::to_string(side) + " x " + std::to_string(side);
+    std::string what = "3 x 3 convolution of " + std::to_string(channels) + " channels of " + image + ", batch 32";
+    const std::vector<Shape> shapes = {{32, channels, side, side}, {channels, channels, 3, 3}};
+    auto f = [](const Inputs& x) { return conv2d(x[0], x[1], {}, {.padding = 1}); };
+    double work = 2e-9 * static_cast<double>(32 * channels * channels * 9 * side * side);
+    list.push_back({name, "kernels", what, kernel(f, shapes), work, "GFLOP"});
+    list.push_back({name + "_grad", "more", what + ", and its gradients", kernel(f, shapes, true), 3 * work, "GFLOP"});
+  }
+
   // Numbers that have to pass between memory and processor at least: each input once, each result once.
   const Shape matrix{4096, 1024}, vector{4 << 20};
   const double gigabytes = 4e-9 * (4 << 20);

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "book/process.hpp"
 #include "ops/ops.hpp"
@@ -63,6 +65,7 @@ std::unique_ptr<TorchWorker> TorchWorker::start() {
   }
   close(to[0]);
   close(from[1]);
+  std::signal(SIGPIPE, SIG_IGN);  // that it has ended is seen when it does not answer
   std::unique_ptr<TorchWorker> worker(new TorchWorker(pid, fdopen(to[1], "w"), fdopen(from[0], "r")));
   char line[256];
   if (pid < 0 || !fgets(line, sizeof line, worker->from_)) return nullptr;
@@ -76,15 +79,24 @@ TorchWorker::~TorchWorker() {
   if (pid_ > 0) waitpid(pid_, nullptr, 0);
 }
 
-Timing TorchWorker::time(const Workload& workload, double seconds, int threads) {
-  fprintf(to_, "%s %g %d\n", workload.name.c_str(), seconds, threads);
+std::string TorchWorker::ask(const std::string& command) {
+  fprintf(to_, "%s\n", command.c_str());
   fflush(to_);
   char line[256];
+  return fgets(line, sizeof line, from_) ? line : "";
+}
+
+void TorchWorker::make(const Workload& w, int threads) {
+  if (ask("make " + w.name + " " + std::to_string(threads)).empty())
+    throw Error("PyTorch's process has ended at " + w.name);
+}
+
+Timing TorchWorker::time(const Workload& w, double seconds) {
   double median = 0, least = 0;
   long count = 0;
-  if (!fgets(line, sizeof line, from_) || sscanf(line, "%lf %lf %ld", &median, &least, &count) != 3)
-    throw Error("PyTorch's side of " + workload.name + " has ended early");
-  auto operations = static_cast<double>(workload.operations);
+  if (sscanf(ask("time " + std::to_string(seconds)).c_str(), "%lf %lf %ld", &median, &least, &count) != 3)
+    throw Error("PyTorch's process has ended in " + w.name);
+  auto operations = static_cast<double>(w.operations);
   return {median / operations, least / operations, count};
 }
 
@@ -125,12 +137,57 @@ int64_t measure_memory(const Workload& workload) {
   return before < 0 ? -1 : resident("VmHWM") - before;
 }
 
+// ## Is the machine ours?
+//
+// Two threads that wait for each other suffer out of proportion when a third program wants one of two cores. So we look at
+// how much of the processors' time was neither idle nor ours.
+namespace {
+
+struct Clock {
+  double total = 0, busy = 0, ours = 0;  // in ticks of 10 ms, of all processors together
+};
+
+double ticks_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream fields(line.substr(line.rfind(')') + 1));  // the name before it may hold anything
+  double user = 0, system = 0;
+  std::string skipped;
+  for (int i = 3; i < 14; ++i) fields >> skipped;
+  fields >> user >> system;
+  return user + system;
+}
+
+Clock look_at_clock(const TorchWorker* torch) {
+  Clock clock;
+  std::ifstream file("/proc/stat");
+  std::string cpu;
+  file >> cpu;
+  double ticks;
+  for (int i = 0; i < 8 && file >> ticks;
+       ++i) {  // user, nice, system, idle, waiting for the disk, interrupts (2), stolen
+    clock.total += ticks;
+    if (i != 3 && i != 4) clock.busy += ticks;
+  }
+  clock.ours = ticks_of(getpid()) + (torch ? ticks_of(torch->pid()) : 0);
+  return clock;
+}
+
+double share_of_others(const Clock& from, const Clock& to) {
+  double total = to.total - from.total;
+  return total > 0 ? std::max(0.0, (to.busy - from.busy - (to.ours - from.ours)) / total) : 0;
+}
+
+}  // namespace
+
 // ## A row
 Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
   Row row;
   row.name = w.name, row.group = w.group;
   std::vector<double> samples, their_medians, their_minima;
   Step step;
+  const Clock begin = look_at_clock(torch);
   for (int r = 0; r < plan.rounds; ++r) {
     if (plan.progress) plan.progress(w, r);
     // Training begins anew in each round: neither side should get to time the last, small steps of a long training.
@@ -144,8 +201,8 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
     };
     auto their_turn = [&] {
       if (!torch) return;
-      if (anew) torch->time(w, 0, plan.threads);
-      theirs = torch->time(w, plan.seconds, plan.threads);
+      if (anew) torch->make(w, plan.threads);
+      theirs = torch->time(w, plan.seconds);
       their_medians.push_back(theirs.ms);
       their_minima.push_back(theirs.min_ms);
       row.theirs.n += theirs.n;
@@ -155,6 +212,7 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
     else their_turn(), our_turn();
     if (torch) row.ratios.push_back(theirs.ms / (ours.ms / static_cast<double>(w.operations)));
   }
+  row.others = share_of_others(begin, look_at_clock(torch));
   row.ours = summarize(samples, w.operations);
   row.theirs.ms = summarize(their_medians).ms;
   row.theirs.min_ms = summarize(their_minima).min_ms;

@@ -29,13 +29,17 @@ class TorchWorker {
   TorchWorker(const TorchWorker&) = delete;
   ~TorchWorker();
 
-  // One turn of a workload; with 0 seconds it only begins anew, from the first weights.
-  Timing time(const Workload& workload, double seconds, int threads);
+  // Sets the stage of a workload, anew each time; one turn of it. Throw Error if the process has ended.
+  void make(const Workload& workload, int threads);
+  Timing time(const Workload& workload, double seconds);
 
   std::string version;
+  pid_t pid() const { return pid_; }
 
  private:
   TorchWorker(pid_t pid, FILE* to, FILE* from) : pid_(pid), to_(to), from_(from) {}
+  std::string ask(const std::string& command);
+
   pid_t pid_;
   FILE *to_, *from_;
 };
@@ -47,6 +51,7 @@ struct Row {
   std::vector<double> ratios;            // theirs / ours, a round each, sorted
   double rate = 0, torch_rate = 0;       // work per second at the median
   std::string unit;                      // of the rates: "GFLOP/s", "GB/s" or none
+  double others = 0;                     // what share of the processors other programs had meanwhile
   int64_t bytes = -1, torch_bytes = -1;  // peak memory; -1 if it was not measured
 
   double ratio() const { return ratios.empty() ? 0 : ratios[ratios.size() / 2]; }
@@ -56,7 +61,7 @@ struct Plan {
   int rounds = 15, threads = 0;
   double seconds = 0.25;  // of one turn
   bool memory = false;
-  std::function<void(const Workload&, int round)> progress;
+  std::function<void(const Workload&, int round)> progress = {};
 };
 
 // `torch` may be null.

@@ -15,6 +15,52 @@ struct Mlp {
   CR_FIELDS(hidden, out)
 };
 
+// ## Convolutional networks
+//
+// x (b, 1, 28, 28) → logits (b, 10): after LeCun et al. (1998), with today's bends and pools.
+struct LeNet {
+  nn::Conv2d conv1{1, 6, 5, {.padding = 2}}, conv2{6, 16, 5};
+  nn::Linear hidden1{400, 120}, hidden2{120, 84}, out{84, 10};
+  Tensor operator()(Tensor x) const {
+    x = max_pool2d(relu(conv1(x)), 2);             // (b, 6, 14, 14)
+    x = max_pool2d(relu(conv2(x)), 2).flatten(1);  // (b, 400)
+    return out(relu(hidden2(relu(hidden1(x)))));
+  }
+  CR_FIELDS(conv1, conv2, hidden1, hidden2, out)
+};
+
+// What is added to x, so that a block begins as nearly nothing (He et al. 2016). x (b, channels, h, w)
+struct Residual {
+  nn::Conv2d conv1;
+  nn::BatchNorm2d bn1;
+  nn::Conv2d conv2;
+  nn::BatchNorm2d bn2;
+  explicit Residual(int64_t channels)
+      : conv1(channels, channels, 3, {.padding = 1, .bias = false}),
+        bn1(channels),
+        conv2(channels, channels, 3, {.padding = 1, .bias = false}),
+        bn2(channels) {}
+  Tensor operator()(const Tensor& x) const { return relu(x + bn2(conv2(relu(bn1(conv1(x)))))); }
+  CR_FIELDS(conv1, bn1, conv2, bn2)
+};
+
+// x (b, 3, 32, 32) → logits (b, 10)
+struct ResNet {
+  nn::Conv2d stem{3, 16, 3, {.padding = 1}};
+  std::vector<Residual> stage1 = {Residual(16), Residual(16), Residual(16)};
+  nn::Conv2d down{16, 32, 3, {.stride = 2, .padding = 1}};
+  std::vector<Residual> stage2 = {Residual(32), Residual(32)};
+  nn::Linear out{32, 10};
+  Tensor operator()(Tensor x) const {
+    x = stem(x);
+    for (const Residual& block : stage1) x = block(x);  // (b, 16, 32, 32)
+    x = down(x);
+    for (const Residual& block : stage2) x = block(x);  // (b, 32, 16, 16)
+    return out(x.mean({2, 3}));
+  }
+  CR_FIELDS(stem, stage1, down, stage2, out)
+};
+
 // ## Sequences
 //
 // x (t, b, 64) → logits (t, b, 64)
@@ -51,53 +97,28 @@ struct Seq2Seq {
 
 // ## Transformers
 //
-// Each place looks at all, or at all before it, with four heads: (b, t, 128) → (b, t, 128).
-struct SelfAttention {
-  bool causal;
-  nn::Linear in{128, 3 * 128}, out{128, 128};
-  Tensor operator()(const Tensor& x) const {
-    int64_t b = x.size(0), t = x.size(1);
-    auto qkv = unbind(in(x).view({b, t, 3, 4, 32}).permute({2, 0, 3, 1, 4}));                // 3 × (b, 4, t, 32)
-    Tensor y = scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], {.is_causal = causal});  // (b, 4, t, 32)
-    return out(y.transpose(1, 2).reshape({b, t, 128}));
-  }
-  CR_FIELDS(in, out)
-};
-
-// A layer as it was first drawn: norms stand after the sums (Vaswani et al. 2017).
-struct EncoderLayer {
-  SelfAttention attention{.causal = false};
-  nn::Linear up{128, 512}, down{512, 128};
-  nn::LayerNorm norm1{128}, norm2{128};
-  Tensor operator()(Tensor x) const {
-    x = norm1(x + attention(x));
-    return norm2(x + down(relu(up(x))));
-  }
-  CR_FIELDS(attention, up, down, norm1, norm2)
-};
-
 // x (b, t, 128) → logits (b, 10)
 struct Encoder {
-  std::vector<EncoderLayer> layers{2};
+  nn::TransformerEncoder encoder;
   nn::Linear out{128, 10};
-  Tensor operator()(Tensor x) const {
-    for (const EncoderLayer& layer : layers) x = layer(x);
-    return out(x.mean({1}));
-  }
-  CR_FIELDS(layers, out)
+  explicit Encoder(Generator& seeds)
+      : encoder(2, 128, 4, seeds, {.dim_feedforward = 512, .dropout = 0, .batch_first = true}) {}
+  Tensor operator()(const Tensor& x) const { return out(encoder(x).mean({1})); }
+  CR_FIELDS(encoder, out)
 };
 
-// A layer as in GPT-2: norms stand before each part, and the sum runs through untouched (Radford et al. 2019).
+// A layer as in GPT-2: norms stand before each part, and the sum runs through untouched (Radford et al. 2019). Each place
+// looks at itself and those before it, with four heads: (b, t, 128) → (b, t, 128).
 struct GptBlock {
   nn::LayerNorm ln1{128};
-  SelfAttention attention{.causal = true};
+  nn::Linear qkv{128, 3 * 128}, proj{128, 128};
   nn::LayerNorm ln2{128};
   nn::Linear up{128, 512}, down{512, 128};
   Tensor operator()(Tensor x) const {
-    x = x + attention(ln1(x));
+    x = x + proj(self_attention(qkv(ln1(x)), 4, {.is_causal = true}));
     return x + down(gelu(up(ln2(x)), "tanh"));
   }
-  CR_FIELDS(ln1, attention, ln2, up, down)
+  CR_FIELDS(ln1, qkv, proj, ln2, up, down)
 };
 
 // tokens (b, t) → logits (b, t, 65)
@@ -130,6 +151,32 @@ struct Vae {
     return binary_cross_entropy_with_logits(out(relu(widen(z))), x, Reduction::sum) + kl;
   }
   CR_FIELDS(hidden, mean, log_variance, widen, out)
+};
+
+// Two networks, one that makes pictures of noise and one that tells them from real ones (Radford et al. 2016).
+// noise (b, 64) → pictures (b, 1, 28, 28)
+struct Forger {
+  nn::Linear widen{64, 6272};
+  nn::ConvTranspose2d up1{128, 64, 4, {.stride = 2, .padding = 1}};
+  nn::BatchNorm2d bn{64};
+  nn::ConvTranspose2d up2{64, 1, 4, {.stride = 2, .padding = 1}};
+  Tensor operator()(const Tensor& noise) const {
+    Tensor x = widen(noise).view({-1, 128, 7, 7});
+    return tanh(up2(relu(bn(up1(x)))));
+  }
+  CR_FIELDS(widen, up1, bn, up2)
+};
+
+// pictures (b, 1, 28, 28) → logits (b, 1): are they real?
+struct Expert {
+  nn::Conv2d down1{1, 64, 4, {.stride = 2, .padding = 1}}, down2{64, 128, 4, {.stride = 2, .padding = 1}};
+  nn::BatchNorm2d bn{128};
+  nn::Linear out{6272, 1};
+  Tensor operator()(Tensor x) const {
+    x = leaky_relu(down1(x), 0.2);
+    return out(leaky_relu(bn(down2(x)), 0.2).flatten(1));
+  }
+  CR_FIELDS(down1, down2, bn, out)
 };
 
 // ## Words

@@ -19,6 +19,9 @@ using json = nlohmann::ordered_json;
 static constexpr double kMean = 2, kLeast = 1.2, kKernel = 1, kTinyMs = 0.2e-3;
 static constexpr size_t kTraining = 14;
 
+// A run is quiet if other programs had no more than this of the processors.
+static constexpr double kQuiet = 0.05;
+
 // Three digits that count, and no exponent.
 static std::string digits(double x) {
   if (x == 0) return "0";
@@ -43,7 +46,9 @@ std::string table_line(const Row& row, bool memory) {
                   both ? digits(row.theirs.ms) : "", both ? fmt::format("{:.2f}  ({})", row.ratio(), range(row)) : "",
                   rate(row.rate, row.unit), both ? rate(row.torch_rate, row.unit) : "",
                   memory ? fmt::format("{:>12}{:>12}", megabytes(row.bytes), megabytes(row.torch_bytes)) : "");
-  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  line.resize(line.find_last_not_of(' ') + 1);
+  if (row.others > kQuiet) line += fmt::format("   others: {:.0f} %", row.others * 100);
+  return line + "\n";
 }
 
 // ## The verdict
@@ -91,6 +96,12 @@ std::string summary(const std::vector<Row>& rows) {
       text += fmt::format("One operation on a tiny tensor, recorded: {:.2f} µs; {} is to be reached: {}.\n",
                           row.ours.ms * 1e3, kTinyMs * 1e3, reached(row.ours.ms <= kTinyMs));
   }
+  double others = 0;
+  for (const Row& row : rows) others = std::max(others, row.others);
+  if (others > kQuiet)
+    text += fmt::format(
+        "The machine was not quiet: other programs had up to {:.0f} % of its processors, and then ratios mean little.\n",
+        others * 100);
   std::string hungry;
   bool compared = false;
   for (const Row& row : rows) {
@@ -122,7 +133,7 @@ json to_json(const std::vector<Row>& rows, const Plan& plan, const std::string& 
                   {"seconds", plan.seconds},
                   {"rows", json::array()}};
   for (const Row& row : rows) {
-    json line = {{"name", row.name}, {"group", row.group}, {"ours", timing(row.ours)}};
+    json line = {{"name", row.name}, {"group", row.group}, {"ours", timing(row.ours)}, {"others", row.others}};
     if (!row.ratios.empty()) {
       line["torch"] = timing(row.theirs);
       line["ratio"] = row.ratio();
@@ -143,6 +154,7 @@ std::vector<Row> from_json(const json& results) {
     row.name = line.at("name"), row.group = line.at("group"), row.ours = timing(line.at("ours"));
     if (line.contains("torch"))
       row.theirs = timing(line["torch"]), row.ratios = line.at("ratios").get<std::vector<double>>();
+    row.others = line.value("others", 0.0);
     row.unit = line.value("unit", "");
     row.rate = line.value("rate", 0.0);
     row.torch_rate = line.value("torch_rate", 0.0);

@@ -1,9 +1,9 @@
 """The PyTorch side of bench.cpp.
 
-torch_worker.py                       reads lines `NAME SECONDS THREADS` and answers each with `median min count`: milliseconds
-                                      for one step of workload NAME, sampled for SECONDS. `NAME 0 THREADS` only makes it anew. The
-                                      first line it writes is PyTorch's version.
-torch_worker.py --memory NAME THREADS prints how many bytes a few steps of NAME add to the resident set at its largest.
+torch_worker.py                        writes PyTorch's version, then reads commands from its input and answers each with a line:
+    make NAME THREADS                  sets the stage of a workload: "made"
+    time SECONDS                       times steps for so long: "median min count", in milliseconds
+torch_worker.py --memory NAME THREADS  prints how many bytes a few steps of NAME add to the resident set at its largest
 """
 import ctypes
 import re
@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from torch_workloads import make
+from torch_workloads import Numbers, make
 
 
 def samples(step, seconds):
@@ -30,16 +30,19 @@ def samples(step, seconds):
 
 def answer_requests():
     print(torch.__version__, flush=True)
-    made, steps = "", []
+    name, steps = "", []
     for line in sys.stdin:
-        name, seconds, threads = line.split()
-        torch.set_num_threads(int(threads))
-        if name != made or float(seconds) == 0:
-            steps = []  # the old ones' memory is free before the new ones are made
-            made, steps = name, make(name)
-        results = [samples(step, float(seconds) / len(steps)) for step in steps] if float(seconds) > 0 else [[0]]
-        best = min(results, key=lambda r: r[len(r) // 2])
-        print(best[len(best) // 2], best[0], len(best), flush=True)
+        command, *arguments = line.split()
+        if command == "make":
+            if name != arguments[0]:
+                name, Numbers.remembered = arguments[0], {}
+            torch.set_num_threads(int(arguments[1]))
+            steps = make(name)
+            print("made", flush=True)
+        else:
+            results = [samples(step, float(arguments[0]) / len(steps)) for step in steps]
+            best = min(results, key=lambda r: r[len(r) // 2])
+            print(best[len(best) // 2], best[0], len(best), flush=True)
 
 
 def resident(what):

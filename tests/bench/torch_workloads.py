@@ -16,11 +16,21 @@ class Numbers:
     word i of Philox 4×32-10 with key k and counter i / 4 (common/backend/philox.hpp), of which the upper 24 bits are
     taken. The arithmetic is float32's, so the two sides agree to the last bit.
     """
+    remembered = None  # a dictionary, if there is time to be saved and memory to be spent
+
     def __init__(self, dtype):
         self.dtype, self.asked = dtype, 0
 
     def uniform(self, lo, hi, *shape):
         key, self.asked = self.asked, self.asked + 1
+        if self.remembered is None:
+            return self.draw(key, lo, hi, shape)
+        which = key, lo, hi, shape
+        if which not in self.remembered:
+            self.remembered[which] = self.draw(key, lo, hi, shape)
+        return self.remembered[which].clone()
+
+    def draw(self, key, lo, hi, shape):
         x = torch.empty(shape)
         for piece_number, piece in enumerate(x.view(-1).split(1 << 16)):
             first = piece_number << 14  # a block of the generator is four numbers

@@ -55,6 +55,22 @@ Step mlp(DType dtype, int64_t batch) {
   return with_sgd(parameters(model), {.lr = 0.1}, [=] { return cross_entropy(model(x), y); });
 }
 
+Step lenet(DType dtype) {
+  Numbers n(dtype);
+  LeNet model = n.initialise(LeNet());
+  Tensor x = n.uniform(0, 1, {64, 1, 28, 28});
+  Tensor y = n.labels(10, {64});
+  return with_adam(parameters(model), [=] { return cross_entropy(model(x), y); });
+}
+
+Step resnet(DType dtype) {
+  Numbers n(dtype);
+  ResNet model = n.initialise(ResNet());
+  Tensor x = n.uniform(-1, 1, {32, 3, 32, 32});
+  Tensor y = n.labels(10, {32});
+  return with_sgd(parameters(model), {.lr = 0.002, .momentum = 0.9}, [=] { return cross_entropy(model(x), y); });
+}
+
 template <class Recurrent> Step tagger(DType dtype) {
   Numbers n(dtype);
   Generator seeds;
@@ -87,7 +103,8 @@ Step attention(DType dtype, int64_t time, int64_t batch) {
 
 Step encoder(DType dtype) {
   Numbers n(dtype);
-  Encoder model = n.initialise(Encoder());
+  Generator seeds;
+  Encoder model = n.initialise(Encoder(seeds));
   Tensor x = n.uniform(-1, 1, {16, 64, 128});
   Tensor y = n.labels(10, {16});
   return with_adam(parameters(model), [=] { return cross_entropy(model(x), y); });
@@ -111,6 +128,33 @@ Step vae(DType dtype) {
   return with_adam(parameters(model), [=] { return model.loss(x, noise); });
 }
 
+// One step for each of the two networks. The expert's loss counts what it says of real pictures and of forged ones; the
+// forger wants its pictures to be taken for real.
+Step gan(DType dtype) {
+  Numbers n(dtype);
+  Forger forger = n.initialise(Forger());
+  Expert expert = n.initialise(Expert());
+  Tensor pictures = n.uniform(-1, 1, {32, 1, 28, 28});
+  Tensor noise = n.uniform(-1.7, 1.7, {32, 64});
+  Tensor yes = ones({32, 1}, dtype), no = zeros({32, 1}, dtype);
+  const optim::AdamOptions options{.lr = 5e-5, .beta1 = 0.5};
+  auto forger_optimizer = std::make_shared<optim::Adam>(parameters(forger), options);
+  auto expert_optimizer = std::make_shared<optim::Adam>(parameters(expert), options);
+  return [=] {
+    Tensor forged = forger(noise);
+    expert_optimizer->zero_grad();
+    Tensor expert_loss = binary_cross_entropy_with_logits(expert(pictures), yes) +
+                         binary_cross_entropy_with_logits(expert(forged.detach()), no);
+    expert_loss.backward();
+    expert_optimizer->step();
+    forger_optimizer->zero_grad();
+    Tensor forger_loss = binary_cross_entropy_with_logits(expert(forged), yes);
+    forger_loss.backward();
+    forger_optimizer->step();
+    return (expert_loss + forger_loss).detach();
+  };
+}
+
 Step skip_gram(DType dtype) {
   Numbers n(dtype);
   Generator seeds;
@@ -132,6 +176,8 @@ std::vector<Workload> workloads() {
   };
   add("mlp_b64", "Linear 784-256-10, ReLU, cross-entropy, SGD, batch 64", [](DType t) { return mlp(t, 64); });
   add("mlp_b1", "the same with batch 1", [](DType t) { return mlp(t, 1); });
+  add("lenet_b64", "LeNet on 28 x 28, cross-entropy, Adam, batch 64", lenet);
+  add("resnet_b32", "five residual blocks of 16 and 32 channels on 32 x 32, SGD with momentum, batch 32", resnet);
   add("lstm_t50_b32", "LSTM 64-128 over 50 steps, Linear 128-64 at each, Adam, batch 32", tagger<nn::LSTM>);
   add("gru_t50_b32", "the same with a GRU", tagger<nn::GRU>);
   add("seq2seq_b32", "LSTM encoder and decoder of 20 steps, attention, 2000 words, width 128, Adam, batch 32", seq2seq);
@@ -141,6 +187,7 @@ std::vector<Workload> workloads() {
   add("encoder_b16", "2 post-norm layers of width 128, 4 heads, feed-forward 512, 64 places, Adam, batch 16", encoder);
   add("gpt_b16_t128", "4 pre-norm layers of width 128, 4 heads, 65 tokens, 128 places, AdamW, batch 16", gpt);
   add("vae_b128", "784-400-20-400-784, binary cross-entropy + KL, Adam, batch 128", vae);
+  add("gan_b32", "DCGAN on 28 x 28: a step of both networks, Adam, batch 32", gan);
   add("sgns_b512", "skip-gram: 512 pairs, 5 negatives each, two 10 000 x 100 embeddings, SGD", skip_gram);
   return list;
 }

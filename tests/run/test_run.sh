@@ -29,6 +29,8 @@ cp -r "$root"/{run,CMakeLists.txt,CMakePresets.json} "$tree/"
 cp -r "$root"/common/{CMakeLists.txt,cmake} "$tree/common/"
 cp "$root/chapters/CMakeLists.txt" "$tree/chapters/"
 cp -r "$root"/tests/{CMakeLists.txt,*.cpp,*.hpp} "$tree/tests/"
+mkdir "$tree/tests/bench"
+cp "$root/tests/bench/usage.txt" "$tree/tests/bench/"
 : >"$tree/tests/compare.cpp"  # it compares tensors, and there are none here
 echo 'int main() {}' >"$tree/tests/tools/gdb_subject.cpp"
 mkdir "$tree/data"
