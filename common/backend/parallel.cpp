@@ -84,13 +84,13 @@ void relax() {
 }
 
 // Waiting costs: to sleep and be woken takes some 5 to 50 µs, longer than many a kernel runs. So a thread first looks
-// at the value again and again for 30 µs, which bridges the gap between two operations of a training step, and then
+// at the value again and again for 200 µs, which bridges the gap between two operations of a training step, and then
 // sleeps, so that an idle program burns nothing. With more threads than processors looking only steals time from those
 // who work.
 template <class Ready> void wait_until(const std::atomic<int>& value, Ready ready) {
   static const int processors = hardware_threads();
   if (chosen_threads.load(std::memory_order_relaxed) <= processors) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
     do {
       for (int i = 0; i < 16; ++i) {
         if (ready(value.load(std::memory_order_acquire))) return;
