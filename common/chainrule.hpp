@@ -25,6 +25,7 @@
 #include "io/checkpoint.hpp"
 #include "io/csv.hpp"
 #include "nn/activation.hpp"
+#include "nn/conv.hpp"
 #include "nn/dropout.hpp"
 #include "nn/embedding.hpp"
 #include "nn/fields.hpp"
