@@ -34,7 +34,9 @@ template <class T> class ConvPlan {
         vectors_(kernel_.vectors(tile_rows_)),
         taps_(c.channels * c.taps()),
         tap_blocks_(std::max<int64_t>(pieces(taps_, kTapBlock), 1)),
-        banded_(c.lines[0].places > 1 ? 0 : c.lines[1].places > 1 ? 1 : 2),
+        banded_(c.lines[0].places > 1   ? 0
+                : c.lines[1].places > 1 ? 1
+                                        : 2),
         bands_(count_bands()),
         band_(pieces(c.lines[banded_].places, bands_)),
         canvas_(band_lines(), c.channels, bands_ > 1 ? banded_ : -1, kernel_.width),
@@ -57,7 +59,8 @@ template <class T> class ConvPlan {
       for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
     };
     Workspace<T> weights(c_.groups * c_.rows * taps_);
-    for_tiles(c_.groups * row_tiles_, [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
+    for_tiles(c_.groups * row_tiles_,
+              [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
 
     // One task is a few images of one group, or a band of one.
     const int64_t parts = pieces(c_.images, together_);
@@ -180,8 +183,7 @@ template <class T> class ConvPlan {
   }
 
   // All rows of weights for the places of `t`, some taps at a time. `prepare(first, taps)` is called before.
-  template <class F>
-  void rows(ConvTile<T> t, int64_t group, T* y, const T* weights, T* sums, F&& prepare) const {
+  template <class F> void rows(ConvTile<T> t, int64_t group, T* y, const T* weights, T* sums, F&& prepare) const {
     t.y_row = c_.y_row, t.sums_row = vectors_ * kernel_.width;
     for (int64_t block = 0; block < tap_blocks_; ++block) {
       const int64_t tap = taps_ * block / tap_blocks_;
@@ -225,8 +227,7 @@ template <class T> class ConvPlan {
       lanes[have] = l;
       if (!simple) {
         int64_t place = l.to;
-        for (int64_t i = 0; i < W; ++i)
-          places[have * W + i] = l.mask >> i & 1 ? y_place(place++, b.first, b.line) : -1;
+        for (int64_t i = 0; i < W; ++i) places[have * W + i] = l.mask >> i & 1 ? y_place(place++, b.first, b.line) : -1;
       }
       if (++have == vectors_) flush();
     });
@@ -236,8 +237,7 @@ template <class T> class ConvPlan {
   void gathered(int64_t image, int64_t images, int64_t group, int64_t number, const T* weights) const {
     const Band b = band(number);
     const int64_t W = kernel_.width, width = vectors_ * W, total = images * b.places;
-    Workspace<T> canvas(images * canvas_.size() + W), panel(pieces(taps_, tap_blocks_) * width),
-        partial(sums());
+    Workspace<T> canvas(images * canvas_.size() + W), panel(pieces(taps_, tap_blocks_) * width), partial(sums());
     for (int64_t i = 0; i < images; ++i) fill(canvas.data() + i * canvas_.size(), image + i, group, b.first);
 
     constexpr int64_t kMost = 8 * 16;
@@ -246,16 +246,18 @@ template <class T> class ConvPlan {
     int64_t places[kMost];
     T* y = y_of(image, group);
     const int64_t y_image = c_.groups * c_.rows * c_.y_row;
+    int64_t image_now = 0, z_now = 0, y_now = 0, x_now = 0;  // the next place
     for (int64_t p = 0; p < total; p += width) {
       // The places of this panel, row by row.
       const int64_t count = std::min(width, total - p);
       int64_t num_runs = 0;
       for (int64_t done = 0; done < count;) {
-        const int64_t i = (p + done) % b.places, x = i % b.line[2].places, row = i / b.line[2].places;
-        const int64_t here = std::min(b.line[2].places - x, count - done);
-        const int64_t from = canvas_.place(row / b.line[1].places, row % b.line[1].places, x);
-        runs[num_runs++] = {(p + done) / b.places * canvas_.size() + from, done, here};
-        done += here;
+        const int64_t here = std::min(b.line[2].places - x_now, count - done);
+        runs[num_runs++] = {image_now * canvas_.size() + canvas_.place(z_now, y_now, x_now), done, here};
+        done += here, x_now += here;
+        if (x_now == b.line[2].places) x_now = 0, ++y_now;
+        if (y_now == b.line[1].places) y_now = 0, ++z_now;
+        if (z_now == b.line[0].places) z_now = 0, ++image_now;
       }
 
       const bool simple = side_by_side() && p / b.places == (p + count - 1) / b.places;

@@ -36,8 +36,8 @@ template <class T> auto pack_of() {
 // ## Who adds what
 //
 // The sum over images is cut into `parts`, which are added up at the end, in order; how many depends on the size of the
-// gradient. The gradient itself is cut into panels of two vectors of output channels and blocks of input channels. A
-// task is one part of one block of one panel.
+// gradient. The gradient itself is cut into blocks of input channels. A task is one part of one block. Within it, output
+// channels come in panels of two vectors.
 template <class T> class WeightPlan {
   // So many places of dy, 32 kB, stay in a core's first cache while tap after tap is multiplied with them.
   static constexpr int64_t kChunk = 256;
@@ -53,17 +53,22 @@ template <class T> class WeightPlan {
         size_(s.groups * s.rows * s.channels * taps_each_),
         places_(s.lines[0].places * s.lines[1].places * s.lines[2].places),
         panels_(pieces(s.rows, 2 * kernel_.width)),
-        banded_(s.lines[0].places > 1 ? 0 : s.lines[1].places > 1 ? 1 : 2) {
-    threads_ = static_cast<double>(s.images * places_) * static_cast<double>(size_ / s.groups) >= kConvWorthThreads;
-    constexpr int64_t kParts = 16, kNumbers = 1 << 18, kTasks = 8;
-    parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1, std::min(kParts, std::max<int64_t>(s.images, 1)));
+        banded_(s.lines[0].places > 1   ? 0
+                : s.lines[1].places > 1 ? 1
+                                        : 2) {
+    const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
+    threads_ = work >= kConvWorthThreads;
+    // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.
+    constexpr int64_t kParts = 16, kNumbers = 1 << 17;
+    const int64_t tasks = std::clamp(static_cast<int64_t>(work / 64e6), int64_t{4}, int64_t{16});
+    parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1,
+                                 std::min(kParts, std::max<int64_t>(s.images, 1)));
     if (!threads_) parts_ = 1;
     channels_ = std::max<int64_t>(s.channels, 1);
     auto numbers = [&] { return ConvCanvas(s_.lines, channels_, -1, kernel_.width).size(); };
-    while (channels_ > 16 && (parts_ * s.groups * panels_ * pieces(s.channels, channels_) < kTasks ||
-                              numbers() > kConvCanvas<T>))
+    while (channels_ > 16 && (parts_ * s.groups * pieces(s.channels, channels_) < tasks || numbers() > kConvCanvas<T>))
       channels_ = pieces(channels_, 2);
-    const int64_t columns = places_ * 2 * kernel_.width;
+    const int64_t columns = places_ * panels_ * 2 * kernel_.width;
     const int64_t bands = std::clamp<int64_t>(pieces(std::max(numbers(), columns), kConvCanvas<T>), 1,
                                               std::max<int64_t>(s.lines[banded_].places, 1));
     band_ = pieces(s.lines[banded_].places, bands);
@@ -76,10 +81,9 @@ template <class T> class WeightPlan {
     };
     const int64_t blocks = pieces(s_.channels, channels_);
     Workspace<T> sums(parts_ > 1 ? parts_ * size_ : 0);
-    for_tiles(parts_ * s_.groups * panels_ * blocks, [&](int64_t task) {
-      const int64_t block = task % blocks, panel = task / blocks % panels_, group = task / blocks / panels_ % s_.groups;
-      const int64_t part = task / blocks / panels_ / s_.groups;
-      add_part(parts_ > 1 ? sums.data() + part * size_ : dw_, part, group, panel, block * channels_);
+    for_tiles(parts_ * s_.groups * blocks, [&](int64_t task) {
+      const int64_t block = task % blocks, group = task / blocks % s_.groups, part = task / blocks / s_.groups;
+      add_part(parts_ > 1 ? sums.data() + part * size_ : dw_, part, group, block * channels_);
     });
     if (parts_ == 1) return;
     constexpr int64_t kTogether = 4096;
@@ -92,9 +96,8 @@ template <class T> class WeightPlan {
   }
 
  private:
-  void add_part(T* out, int64_t part, int64_t group, int64_t panel, int64_t first_channel) const {
+  void add_part(T* out, int64_t part, int64_t group, int64_t first_channel) const {
     const int64_t W = kernel_.width, channels = std::min(channels_, s_.channels - first_channel);
-    const int64_t columns = std::min(2 * W, s_.rows - panel * 2 * W), first_row = group * s_.rows + panel * 2 * W;
     ConvLine line[3] = {s_.lines[0], s_.lines[1], s_.lines[2]};
     const bool cut = line[banded_].places > band_;
     line[banded_].places = band_;
@@ -102,9 +105,12 @@ template <class T> class WeightPlan {
     const int64_t taps = channels * taps_each_, most = line[0].places * line[1].places * line[2].places;
     const int64_t together = cut ? 1 : std::clamp<int64_t>(kChunk / most, 1, kConvCanvas<T> / canvas.size() + 1);
 
-    Workspace<T> picture(together * canvas.size() + W), dy(together * most * 2 * W), sum(taps * 2 * W);
-    Workspace<int64_t> offset(taps), at(together * most);
-    std::fill(sum.data(), sum.data() + taps * 2 * W, T{0});
+    const int64_t dy_panel = together * most * 2 * W, sum_panel = taps * 2 * W;
+
+    Workspace<T> picture(together * canvas.size() + W), dy(panels_ * dy_panel), sum(panels_ * sum_panel);
+    Workspace<int64_t> offset(taps);
+    Workspace<const T*> at(together * most);
+    std::fill(sum.data(), sum.data() + panels_ * sum_panel, T{0});
     int64_t tap = 0;
     for (int64_t channel = 0; channel < channels; ++channel)
       for (int64_t z = 0; z < s_.kernel[0]; ++z)
@@ -125,17 +131,22 @@ template <class T> class WeightPlan {
           const int64_t image = (from + i) * s_.groups + group;
           canvas.fill(picture.data() + i * canvas.size(), x_ + (image * s_.channels + first_channel) * x_channel,
                       banded_, first);
-          pack(dy.data() + i * places * 2 * W, columns, places,
-               dy_ + (image * s_.rows + panel * 2 * W) * places_ + before, places_, 1);
+          for (int64_t panel = 0; panel < panels_; ++panel) {
+            pack(dy.data() + panel * dy_panel + i * places * 2 * W, columns(panel), places,
+                 dy_ + (image * s_.rows + panel * 2 * W) * places_ + before, places_, 1);
+          }
           for (int64_t z = 0; z < line[0].places; ++z)
             for (int64_t y = 0; y < line[1].places; ++y)
-              for (int64_t x = 0; x < line[2].places; ++x) at[place++] = i * canvas.size() + canvas.place(z, y, x);
+              for (int64_t x = 0; x < line[2].places; ++x)
+                at[place++] = picture.data() + i * canvas.size() + canvas.place(z, y, x);
         }
         for (int64_t p = 0; p < place; p += kChunk) {
-          ConvWeightTile<T> t{};
-          t.columns = columns, t.x = picture.data(), t.dy = dy.data() + p * 2 * W;
-          t.places = at.data() + p, t.num_places = std::min(kChunk, place - p);
-          add(t, offset.data(), taps, sum.data());
+          for (int64_t panel = 0; panel < panels_; ++panel) {
+            ConvWeightTile<T> t{};
+            t.columns = columns(panel), t.places = std::min(kChunk, place - p);
+            t.x = at.data() + p, t.dy = dy.data() + panel * dy_panel + p * 2 * W;
+            add(t, offset.data(), taps, sum.data() + panel * sum_panel);
+          }
         }
       }
     }
@@ -143,12 +154,15 @@ template <class T> class WeightPlan {
     // From a tap's channels to a channel's taps, a few taps at a time.
     constexpr int64_t kTaps = 16;
     for (int64_t first = 0; first < taps; first += kTaps) {
-      for (int64_t j = 0; j < columns; ++j) {
-        T* to = out + ((first_row + j) * s_.channels + first_channel) * taps_each_;
-        for (int64_t i = first; i < std::min(taps, first + kTaps); ++i) to[i] = sum[i * 2 * W + j];
+      for (int64_t j = 0; j < s_.rows; ++j) {
+        T* to = out + ((group * s_.rows + j) * s_.channels + first_channel) * taps_each_;
+        const T* from = sum.data() + j / (2 * W) * sum_panel + j % (2 * W);
+        for (int64_t i = first; i < std::min(taps, first + kTaps); ++i) to[i] = from[i * 2 * W];
       }
     }
   }
+
+  int64_t columns(int64_t panel) const { return std::min(2 * kernel_.width, s_.rows - panel * 2 * kernel_.width); }
 
   void add(ConvWeightTile<T> t, const int64_t* offset, int64_t taps, T* sum) const {
     const int64_t tiles = pieces(taps, kernel_.tile_rows);

@@ -34,7 +34,27 @@ template <class T> void fill_rows(const ConvPlane<T>& plane, T* to) {
   }
 }
 
-// With strides: from every second column to neighbours, and so on.
+// With a stride of 2, from every second column to neighbours: the even ones of two vectors.
+template <class V, int W> [[gnu::always_inline]] inline V even(V a, V b) {
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+template <class T> void fill_rows_by_two(const ConvPlane<T>& plane, T* to) {
+  constexpr int W = kWidth<T>;
+  for (int64_t i = 0; i < plane.pitch; i += W) {
+    const int64_t lo = 2 * (plane.first - i), hi = 2 * (plane.end - i) - 1, width = plane.pitch - i;
+    const T* from = plane.from + 2 * (i - plane.first);
+    for (int64_t row = 0; row < plane.end_row - plane.first_row; ++row, from += plane.row_step) {
+      const Vector<T> a = load_between(from, lo, hi), b = load_between(from + W, lo - W, hi - W);
+      store_below(to + i + row * plane.pitch, even<Vector<T>, W>(a, b), width);
+    }
+  }
+}
+
 template <class T> void fill_rows_apart(const ConvPlane<T>& plane, T* to) {
   const T* from = plane.from;
   for (int64_t row = plane.first_row; row < plane.end_row; ++row, to += plane.pitch, from += plane.row_step) {
@@ -50,25 +70,36 @@ template <class T> void fill(const ConvPlane<T>& plane) {
   };
   T *first = plane.to + plane.first_row * plane.pitch, *end = plane.to + plane.end_row * plane.pitch;
   zeros(plane.to, first);
-  plane.step == 1 ? fill_rows(plane, first) : fill_rows_apart(plane, first);
+  if (plane.step == 1) fill_rows(plane, first);
+  else if (plane.step == 2) fill_rows_by_two(plane, first);
+  else fill_rows_apart(plane, first);
   zeros(end, plane.to + plane.rows * plane.pitch);
 }
 
+// `room`: lanes from `to` on. A run that the next one follows may spill into it: that one is written afterwards.
+template <class T>
+void gather_run(T* to, int64_t width, int64_t taps, const int64_t* offset, const T* from, int64_t count, int64_t room) {
+  constexpr int64_t W = kWidth<T>;
+  if (count <= W / 2 && room >= W / 2) {
+    for (int64_t p = 0; p < taps; ++p) __builtin_memcpy(to + p * width, from + offset[p], W / 2 * sizeof(T));
+  } else if (room >= W) {
+    for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
+  } else {
+    for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), room);
+  }
+}
+
+// A few taps at a time, so that what the next run reads and writes is near.
 template <class T>
 void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
             int64_t num_runs) {
-  constexpr int64_t W = kWidth<T>;
-  for (const ConvRun* run = runs; run != runs + num_runs; ++run) {
-    for (int64_t i = 0; i < run->count; i += W) {
-      const T* from = canvas + run->from + i;
-      T* to = panel + run->to + i;
-      const int64_t count = run->count - i;
-      if (count >= W) {
-        for (int64_t p = 0; p < taps; ++p) store(to + p * width, load(from + offset[p]));
-      } else {
-        for (int64_t p = 0; p < taps; ++p) store_below(to + p * width, load(from + offset[p]), count);
-      }
-    }
+  constexpr int64_t kTogether = 32;
+  for (int64_t p = 0; p < taps; p += kTogether, offset += kTogether, panel += kTogether * width) {
+    const int64_t here = taps - p < kTogether ? taps - p : kTogether;
+    for (const ConvRun* run = runs; run != runs + num_runs; ++run)
+      for (int64_t i = 0; i < run->count; i += kWidth<T>)
+        gather_run(panel + run->to + i, width, here, offset, canvas + run->from + i, run->count - i,
+                   width - run->to - i);
   }
 }
 
@@ -179,12 +210,12 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) sum[i][j] = load(t.c + (2 * i + j) * W);
+    for (int j = 0; j < V; ++j) sum[i][j] = splat(T{0});
 
   const int64_t* offset = t.offset;
   const T* dy = t.dy;
-  for (int64_t p = 0; p < t.num_places; ++p, dy += 2 * W) {
-    const T* x = t.x + t.places[p];
+  for (int64_t p = 0; p < t.places; ++p, dy += 2 * W) {
+    const T* x = t.x[p];
     Vector<T> row[V];
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) row[j] = load(dy + j * W);
@@ -195,10 +226,14 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
       for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
     }
   }
+  // Sums of sums: to add each place to a total of all places would lose more digits, the more of them there are.
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) store(t.c + (2 * i + j) * W, sum[i][j]);
+    for (int j = 0; j < V; ++j) {
+      T* c = t.c + (2 * i + j) * W;
+      store(c, load(c) + sum[i][j]);
+    }
 }
 
 template <class T, int R = kRows> void weight_tile(const ConvWeightTile<T>& t) {

@@ -46,14 +46,13 @@ template <class T> struct ConvTile {
   const int64_t* places;  // where each lane's result goes (-1: nowhere), or null: as `lanes` says
 };
 
-// c(i, j) += sum over places p of x(offset(i) + places(p)) · dy(p, j): i counts taps, at most `tile_rows`, and j output
-// channels, at most two vectors of them.
+// c(i, j) += sum over places p of x(p, offset(i)) · dy(p, j): i counts taps, at most `tile_rows`, and j output channels, at
+// most two vectors of them.
 template <class T> struct ConvWeightTile {
   int64_t rows, columns;
-  const T* x;
+  int64_t places;
+  const T* const* x;  // where on the canvas each place is
   const int64_t* offset;
-  const int64_t* places;
-  int64_t num_places;
   const T* dy;  // place after place, two vectors each
   T* c;         // tap after tap, two vectors each
 };
