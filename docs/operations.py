@@ -19,7 +19,8 @@ SPELLED = {"getitem": "index", "__getitem__": "index", "setitem": "index_put_", 
            "bool": "to", "float": "to", "double": "to", "long": "to"}  # what it calls goes by another name
 FAMILIES = {"elementwise": "Element by element", "activation": "Activations", "reduce": "Reductions, scans, order",
             "view": "Shapes and views", "index": "Picking, placing, joining", "create": "Making tensors",
-            "product": "Products and distances", "linalg": "Linear algebra", "norm": "Normalisation", "loss": "Losses"}
+            "product": "Products and distances", "linalg": "Linear algebra", "norm": "Normalisation", "loss": "Losses",
+            "conv": "Convolution"}
 
 
 def weave(site, page):

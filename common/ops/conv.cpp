@@ -106,7 +106,8 @@ Dims spread(const std::string& op, const char* what, const Dims& given, int plac
     refuse(op, std::string(what) + " " + to_string(given) + " must be one number or " + std::to_string(places));
   }
   for (int64_t n : out)
-    if (n < least) refuse(op, std::string(what) + " " + to_string(given) + " must be at least " + std::to_string(least));
+    if (n < least)
+      refuse(op, std::string(what) + " " + to_string(given) + " must be at least " + std::to_string(least));
   return out;
 }
 
@@ -136,11 +137,12 @@ Checked check(const std::string& op, const Tensor& x, const Tensor& weight, cons
   if (bias.defined()) backend::check_device(op.c_str(), x, bias);
 
   const std::string rank = std::to_string(places + 2);
-  if (weight.dim() != places + 2) refuse(op, "weight " + to_string(weight.shape()) + " must have " + rank + " dimensions");
+  if (weight.dim() != places + 2)
+    refuse(op, "weight " + to_string(weight.shape()) + " must have " + rank + " dimensions");
   const bool batched = x.dim() == places + 2;
   if (!batched && x.dim() != places + 1) {
-    refuse(op, "input " + to_string(x.shape()) + " must have " + rank + " dimensions, or " + std::to_string(places + 1) +
-                   " without a batch");
+    refuse(op, "input " + to_string(x.shape()) + " must have " + rank + " dimensions, or " +
+                   std::to_string(places + 1) + " without a batch");
   }
   const Shape& w = weight.shape();
   if (groups < 1) refuse(op, "groups must be at least 1, got " + std::to_string(groups));
@@ -220,7 +222,8 @@ Tensor convolve_transposed(const char* op, int places, const Tensor& input, cons
 }  // namespace
 
 ConvPadding::ConvPadding(const std::string& word) : PerPlace(0), same(word == "same") {
-  if (word != "same" && word != "valid") throw Error("conv: padding is \"same\", \"valid\" or numbers, got \"" + word + "\"");
+  if (word != "same" && word != "valid")
+    throw Error("conv: padding is \"same\", \"valid\" or numbers, got \"" + word + "\"");
 }
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options) {

@@ -212,3 +212,58 @@ TEST_CASE("pools are layers without parameters", "[nn]") {
   CHECK(numbers_of(max_pool2d(nn::MaxUnpool2d(2)(found.values, found.indices), 2)) == numbers_of(found.values));
   CHECK(nn::Flatten(0)(x).shape() == Shape{32});
 }
+
+TEST_CASE("convolution layers have PyTorch's weights and compute their operation", "[nn][conv]") {
+  Generator g(4);
+  nn::Conv2d conv(4, 6, {3, 2}, g, {.stride = 2, .padding = {1, 0}, .groups = 2});
+  CHECK(names_of(state_dict(conv)) == Names{"bias", "weight"});
+  CHECK(conv.weight.shape() == Shape{6, 2, 3, 2});
+  CHECK(names_of(state_dict(nn::Conv1d(4, 6, 3, {.bias = false}))) == Names{"weight"});
+  CHECK(nn::Conv3d(4, 6, 3).weight.shape() == Shape{6, 4, 3, 3, 3});
+  nn::ConvTranspose2d back(6, 4, {3, 2}, g, {.stride = 2, .padding = {1, 0}, .output_padding = {0, 1}, .groups = 2});
+  CHECK(back.weight.shape() == Shape{6, 2, 3, 2});
+  CHECK(back.bias.shape() == Shape{4});
+  CHECK(nn::ConvTranspose1d(6, 4, 3).weight.shape() == Shape{6, 4, 3});
+  CHECK(nn::ConvTranspose3d(6, 4, 3).weight.shape() == Shape{6, 4, 3, 3, 3});
+
+  Tensor x = randn({2, 4, 7, 8}, g);
+  Tensor y = conv2d(x, conv.weight, conv.bias, {.stride = 2, .padding = {1, 0}, .groups = 2});
+  CHECK(difference(conv(x).detach(), y.detach()) == "");
+  CHECK(back(y).shape() == Shape{2, 4, 7, 9});
+
+  // Borders of other kinds are what `pad` makes; "same" lays the odd one behind.
+  Tensor row = randn({2, 3, 9}, g);
+  for (const char* mode : {"reflect", "replicate", "circular"}) {
+    nn::Conv1d layer(3, 5, 4, g, {.padding = "same", .padding_mode = mode});
+    Tensor want = conv1d(pad(row, {1, 2}, mode), layer.weight, layer.bias);
+    CHECK(difference(layer(row).detach(), want.detach()) == "");
+  }
+  // F.conv1d(torch.arange(5.).view(1, 1, 5), torch.tensor([[[1., 10., 100., 1000.]]]), padding="same")
+  nn::Conv1d same(1, 1, 4, {.padding = "same", .bias = false});
+  same.weight = tensor({{{1.0, 10.0, 100.0, 1000.0}}});
+  CHECK(difference(same(arange(5.0).reshape({1, 1, 5})), tensor({{{2100.0, 3210.0, 4321.0, 432.0, 43.0}}})) == "");
+
+  CHECK_THROWS_WITH(
+      nn::Conv2d(3, 4, 3, {.groups = 2}),
+      "Conv2d: needs at least one channel in and out, which divide into groups, got 4 and 3 for groups = 2");
+  CHECK_THROWS_WITH(nn::Conv2d(3, 4, {3, 3, 3}), "Conv2d: kernel (3, 3, 3) must be one number or 2");
+  CHECK_THROWS_WITH(nn::Conv1d(3, 4, 0), "Conv1d: kernel sizes must be at least 1, got (0,)");
+  CHECK_THROWS_WITH(nn::Conv1d(3, 4, 1, {.padding_mode = "mirror"}),
+                    "Conv1d: padding_mode is zeros, reflect, replicate or circular, got mirror");
+}
+
+TEST_CASE("convolution layers begin with PyTorch's spread of weights", "[nn][conv]") {
+  Generator g(6);
+  nn::Conv2d conv(16, 64, 3, g);
+  const double bound = 1 / std::sqrt(16 * 9.0);
+  CHECK(amax(abs(conv.weight)).item() <= bound);
+  CHECK(amax(abs(conv.weight)).item() > 0.99 * bound);
+  CHECK(std::abs(mean(square(conv.weight)).item() / (bound * bound / 3) - 1) < 0.05);
+  nn::ConvTranspose2d back(64, 16, 3, g);
+  CHECK(amax(abs(back.weight)).item() <= bound);
+  CHECK(amax(abs(back.weight)).item() > 0.99 * bound);
+  CHECK(amax(abs(back.bias)).item() <= bound);
+  // Without a generator: the same each time, another for other sizes.
+  CHECK(difference(nn::Conv1d(2, 3, 4).weight, nn::Conv1d(2, 3, 4).weight) == "");
+  CHECK(difference(nn::Conv1d(2, 3, 4).weight, nn::Conv1d(2, 3, 5).weight.narrow(2, 0, 4)) != "");
+}

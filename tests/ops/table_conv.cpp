@@ -38,18 +38,19 @@ auto with(Transposed conv) {
   };
 }
 
+const char* kConv = "input weight bias=null stride=1 padding=0 dilation=1 groups=1";
+const char* kTransposed = "input weight bias=null stride=1 padding=0 output_padding=0 groups=1 dilation=1";
+
 }  // namespace
 
 Table conv_ops() {
-  const char *conv = "input weight bias=null stride=1 padding=0 dilation=1 groups=1",
-             *transposed = "input weight bias=null stride=1 padding=0 output_padding=0 groups=1 dilation=1";
   return {
-      {"conv1d", conv, with(conv1d)},
-      {"conv2d", conv, with(conv2d)},
-      {"conv3d", conv, with(conv3d)},
-      {"conv_transpose1d", transposed, with(conv_transpose1d)},
-      {"conv_transpose2d", transposed, with(conv_transpose2d)},
-      {"conv_transpose3d", transposed, with(conv_transpose3d)},
+      {"conv1d", kConv, with(conv1d)},
+      {"conv2d", kConv, with(conv2d)},
+      {"conv3d", kConv, with(conv3d)},
+      {"conv_transpose1d", kTransposed, with(conv_transpose1d)},
+      {"conv_transpose2d", kTransposed, with(conv_transpose2d)},
+      {"conv_transpose3d", kTransposed, with(conv_transpose3d)},
   };
 }
 

@@ -39,8 +39,8 @@ std::string compare(const std::vector<Tensor>& got, const std::vector<Tensor>& w
 // Instruction sets and devices may add up a product's terms in another order.
 bool is_product(const OpCase& c) {
   static const std::set<std::string> others = {"cov", "corrcoef", "linear_cross_entropy"};
-  return c.family == "product" || c.family == "linalg" || c.family == "recurrent" || c.family == "attention" ||
-         others.count(c.op);
+  return c.family == "product" || c.family == "linalg" || c.family == "conv" || c.family == "recurrent" ||
+         c.family == "attention" || others.count(c.op);
 }
 
 struct Threads {

@@ -34,7 +34,9 @@ template <class T> class ConvPlan {
         vectors_(kernel_.vectors(tile_rows_)),
         taps_(c.channels * c.taps()),
         tap_blocks_(std::max<int64_t>(pieces(taps_, kTapBlock), 1)),
-        banded_(c.lines[0].places > 1 ? 0 : c.lines[1].places > 1 ? 1 : 2),
+        banded_(c.lines[0].places > 1   ? 0
+                : c.lines[1].places > 1 ? 1
+                                        : 2),
         bands_(count_bands()),
         band_(pieces(c.lines[banded_].places, bands_)),
         canvas_(band_lines(), c.channels, bands_ > 1 ? banded_ : -1, kernel_.width),
@@ -57,7 +59,8 @@ template <class T> class ConvPlan {
       for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
     };
     Workspace<T> weights(c_.groups * c_.rows * taps_);
-    for_tiles(c_.groups * row_tiles_, [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
+    for_tiles(c_.groups * row_tiles_,
+              [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
 
     // One task is a few images of one group, or a band of one.
     const int64_t parts = pieces(c_.images, together_);
@@ -180,8 +183,7 @@ template <class T> class ConvPlan {
   }
 
   // All rows of weights for the places of `t`, some taps at a time. `prepare(first, taps)` is called before.
-  template <class F>
-  void rows(ConvTile<T> t, int64_t group, T* y, const T* weights, T* sums, F&& prepare) const {
+  template <class F> void rows(ConvTile<T> t, int64_t group, T* y, const T* weights, T* sums, F&& prepare) const {
     t.y_row = c_.y_row, t.sums_row = vectors_ * kernel_.width;
     for (int64_t block = 0; block < tap_blocks_; ++block) {
       const int64_t tap = taps_ * block / tap_blocks_;
@@ -225,8 +227,7 @@ template <class T> class ConvPlan {
       lanes[have] = l;
       if (!simple) {
         int64_t place = l.to;
-        for (int64_t i = 0; i < W; ++i)
-          places[have * W + i] = l.mask >> i & 1 ? y_place(place++, b.first, b.line) : -1;
+        for (int64_t i = 0; i < W; ++i) places[have * W + i] = l.mask >> i & 1 ? y_place(place++, b.first, b.line) : -1;
       }
       if (++have == vectors_) flush();
     });
@@ -236,8 +237,7 @@ template <class T> class ConvPlan {
   void gathered(int64_t image, int64_t images, int64_t group, int64_t number, const T* weights) const {
     const Band b = band(number);
     const int64_t W = kernel_.width, width = vectors_ * W, total = images * b.places;
-    Workspace<T> canvas(images * canvas_.size() + W), panel(pieces(taps_, tap_blocks_) * width),
-        partial(sums());
+    Workspace<T> canvas(images * canvas_.size() + W), panel(pieces(taps_, tap_blocks_) * width), partial(sums());
     for (int64_t i = 0; i < images; ++i) fill(canvas.data() + i * canvas_.size(), image + i, group, b.first);
 
     constexpr int64_t kMost = 8 * 16;

@@ -64,7 +64,8 @@ class ConvCanvas {
 
   // Tap (z, y, x) of a channel.
   int64_t offset(int64_t channel, int64_t z, int64_t y, int64_t x) const {
-    const int64_t phase = (axes_[0].phase(z) * axes_[1].phases + axes_[1].phase(y)) * axes_[2].phases + axes_[2].phase(x);
+    const int64_t phase =
+        (axes_[0].phase(z) * axes_[1].phases + axes_[1].phase(y)) * axes_[2].phases + axes_[2].phase(x);
     return phase * phase_ + channel * plane_ + place(axes_[0].index(z), axes_[1].index(y), axes_[2].index(x));
   }
 
@@ -80,11 +81,10 @@ class ConvCanvas {
       for (int64_t c = 0; c < channels_; ++c) {
         const T* channel = image + c * az.size * ay.size * ax.size;
         for (int64_t z = 0; z < az.count; ++z, plane += ay.count * pitch_) {
-          ConvPlane<T> p{plane, ay.count, pitch_, sy.begin, sy.end, sx.begin, sx.end, channel, ay.stride * ax.size,
+          ConvPlane<T> p{plane,    ay.count, pitch_, sy.begin, sy.end, sx.begin, sx.end, channel, ay.stride * ax.size,
                          ax.stride};
           if (z < sz.begin || z >= sz.end || sx.begin == sx.end || sy.begin == sy.end) p.first_row = p.end_row = 0;
-          else
-            p.from += ((sz.from + (z - sz.begin) * az.stride) * ay.size + sy.from) * ax.size + sx.from;
+          else p.from += ((sz.from + (z - sz.begin) * az.stride) * ay.size + sy.from) * ax.size + sx.from;
           kernel.fill(p);
         }
       }

@@ -53,13 +53,16 @@ template <class T> class WeightPlan {
         size_(s.groups * s.rows * s.channels * taps_each_),
         places_(s.lines[0].places * s.lines[1].places * s.lines[2].places),
         panels_(pieces(s.rows, 2 * kernel_.width)),
-        banded_(s.lines[0].places > 1 ? 0 : s.lines[1].places > 1 ? 1 : 2) {
+        banded_(s.lines[0].places > 1   ? 0
+                : s.lines[1].places > 1 ? 1
+                                        : 2) {
     const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
     threads_ = work >= kConvWorthThreads;
     // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.
     constexpr int64_t kParts = 16, kNumbers = 1 << 17;
     const int64_t tasks = std::clamp(static_cast<int64_t>(work / 64e6), int64_t{4}, int64_t{16});
-    parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1, std::min(kParts, std::max<int64_t>(s.images, 1)));
+    parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1,
+                                 std::min(kParts, std::max<int64_t>(s.images, 1)));
     if (!threads_) parts_ = 1;
     channels_ = std::max<int64_t>(s.channels, 1);
     auto numbers = [&] { return ConvCanvas(s_.lines, channels_, -1, kernel_.width).size(); };
@@ -134,7 +137,8 @@ template <class T> class WeightPlan {
           }
           for (int64_t z = 0; z < line[0].places; ++z)
             for (int64_t y = 0; y < line[1].places; ++y)
-              for (int64_t x = 0; x < line[2].places; ++x) at[place++] = picture.data() + i * canvas.size() + canvas.place(z, y, x);
+              for (int64_t x = 0; x < line[2].places; ++x)
+                at[place++] = picture.data() + i * canvas.size() + canvas.place(z, y, x);
         }
         for (int64_t p = 0; p < place; p += kChunk) {
           for (int64_t panel = 0; panel < panels_; ++panel) {

@@ -210,7 +210,7 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) sum[i][j] = load(t.c + (2 * i + j) * W);
+    for (int j = 0; j < V; ++j) sum[i][j] = splat(T{0});
 
   const int64_t* offset = t.offset;
   const T* dy = t.dy;
@@ -226,10 +226,14 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply_weights(const C
       for (int j = 0; j < V; ++j) sum[i][j] = fma(left, row[j], sum[i][j]);
     }
   }
+  // Sums of sums: to add each place to a total of all places would lose more digits, the more of them there are.
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) store(t.c + (2 * i + j) * W, sum[i][j]);
+    for (int j = 0; j < V; ++j) {
+      T* c = t.c + (2 * i + j) * W;
+      store(c, load(c) + sum[i][j]);
+    }
 }
 
 template <class T, int R = kRows> void weight_tile(const ConvWeightTile<T>& t) {

@@ -88,9 +88,7 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) 
 [[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
   return _mm256_fmadd_pd(a, b, c);
 }
-[[gnu::always_inline]] inline int clamped(int64_t lane) {
-  return static_cast<int>(lane < 0 ? 0 : lane > 8 ? 8 : lane);
-}
+[[gnu::always_inline]] inline int clamped(int64_t lane) { return static_cast<int>(lane < 0 ? 0 : lane > 8 ? 8 : lane); }
 [[gnu::always_inline]] inline __m256i between(float, int64_t lo, int64_t hi) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(clamped(lo)), lane),

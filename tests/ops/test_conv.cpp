@@ -1,0 +1,248 @@
+// # What golden values cannot show of convolutions
+#include <cmath>
+
+#include "backend/backend.hpp"
+#include "backend/cpu/cpu_features.hpp"
+#include "backend/parallel.hpp"
+#include "catch.hpp"
+#include "chainrule.hpp"
+#include "compare.hpp"
+#include "contains.hpp"
+
+using namespace cr;
+using namespace cr::test;
+
+namespace {
+
+struct Case {
+  int64_t n, c, o, groups;
+  Dims size, kernel, stride, padding, dilation;
+};
+
+Shape shape_of(int64_t n, int64_t channels, const Dims& places) {
+  Shape shape{n, channels};
+  for (int64_t p : places) shape.push_back(p);
+  return shape;
+}
+
+// Every multiplication of a convolution, one after another: f(index into x, into w, into y). Sizes are padded to three.
+template <class F> void for_each_product(const Case& k, const Dims& places, F&& f) {
+  const int lack = 3 - k.size.size();
+  auto of = [&](const Dims& d, int i, int64_t none) { return i < lack ? none : d[i - lack]; };
+  const int64_t inputs = k.c / k.groups, outputs = k.o / k.groups;
+  int64_t at[3], tap[3];
+  for (int64_t n = 0; n < k.n; ++n)
+    for (int64_t o = 0; o < k.o; ++o)
+      for (at[0] = 0; at[0] < of(places, 0, 1); ++at[0])
+        for (at[1] = 0; at[1] < of(places, 1, 1); ++at[1])
+          for (at[2] = 0; at[2] < of(places, 2, 1); ++at[2])
+            for (int64_t c = 0; c < inputs; ++c)
+              for (tap[0] = 0; tap[0] < of(k.kernel, 0, 1); ++tap[0])
+                for (tap[1] = 0; tap[1] < of(k.kernel, 1, 1); ++tap[1])
+                  for (tap[2] = 0; tap[2] < of(k.kernel, 2, 1); ++tap[2]) {
+                    int64_t x = n * k.c + o / outputs * inputs + c, w = o * inputs + c, y = n * k.o + o;
+                    bool inside = true;
+                    for (int d = 0; d < 3; ++d) {
+                      const int64_t i =
+                          at[d] * of(k.stride, d, 1) + tap[d] * of(k.dilation, d, 1) - of(k.padding, d, 0);
+                      inside = inside && i >= 0 && i < of(k.size, d, 1);
+                      x = x * of(k.size, d, 1) + i, w = w * of(k.kernel, d, 1) + tap[d];
+                      y = y * of(places, d, 1) + at[d];
+                    }
+                    if (inside) f(x, w, y);
+                  }
+}
+
+std::string text(const Case& k) {
+  return "n " + std::to_string(k.n) + ", channels " + std::to_string(k.c) + " to " + std::to_string(k.o) + " in " +
+         std::to_string(k.groups) + ", size " + to_string(k.size) + ", kernel " + to_string(k.kernel) + ", stride " +
+         to_string(k.stride) + ", padding " + to_string(k.padding) + ", dilation " + to_string(k.dilation);
+}
+
+// The three primitives against the plain loop in float64. Each result may differ by a few roundings of its largest term.
+template <class T> void check(const Case& k) {
+  const DType type = std::is_same_v<T, float> ? DType::float32 : DType::float64;
+  Dims places;
+  for (int d = 0; d < k.size.size(); ++d)
+    places.push_back((k.size[d] + 2 * k.padding[d] - k.dilation[d] * (k.kernel[d] - 1) - 1) / k.stride[d] + 1);
+  Generator g(7);
+  Tensor x = randn(shape_of(k.n, k.c, k.size), g, type), w = randn(shape_of(k.o, k.c / k.groups, k.kernel), g, type);
+  Tensor dy = randn(shape_of(k.n, k.o, places), g, type), bias = randn({k.o}, g, type);
+  Tensor y = full(dy.shape(), NAN, type), dx = full(x.shape(), NAN, type), dw = full(w.shape(), NAN, type);
+  Tensor want_y = zeros(y.shape(), DType::float64), want_dx = zeros(x.shape(), DType::float64),
+         want_dw = zeros(w.shape(), DType::float64);
+  want_y.add_(bias.to(DType::float64).reshape(shape_of(1, k.o, Dims(k.size.size(), 1))));
+  double *of_y = want_y.mutable_data<double>(), *of_dx = want_dx.mutable_data<double>(),
+         *of_dw = want_dw.mutable_data<double>();
+  const T *in_x = x.data<T>(), *in_w = w.data<T>(), *in_dy = dy.data<T>();
+  for_each_product(k, places, [&](int64_t ix, int64_t iw, int64_t iy) {
+    of_y[iy] += static_cast<double>(in_x[ix]) * static_cast<double>(in_w[iw]);
+    of_dx[ix] += static_cast<double>(in_dy[iy]) * static_cast<double>(in_w[iw]);
+    of_dw[iw] += static_cast<double>(in_dy[iy]) * static_cast<double>(in_x[ix]);
+  });
+  backend::Backend& cpu = backend::on(Device::cpu);
+  backend::Window window{k.stride, k.padding, k.dilation};
+  cpu.conv(y, x, w, bias, window, k.groups);
+  cpu.conv_input(dx, dy, w, {}, window, k.groups);
+  cpu.conv_weight(dw, x, dy, window, k.groups);
+  INFO(text(k) << ", " << name(type));
+  CHECK(difference(y, want_y.to(type), 32, 1) == "");
+  CHECK(difference(dx, want_dx.to(type), 32, 1) == "");
+  CHECK(difference(dw, want_dw.to(type), 32, 1) == "");
+}
+
+struct Threads {
+  int before = backend::num_threads();
+  ~Threads() { backend::set_num_threads(before); }
+};
+struct InstructionSet {
+  backend::cpu::Isa before = backend::cpu::isa();
+  ~InstructionSet() { backend::cpu::set_isa(before); }
+};
+
+// Sizes around those of vectors and tiles, drawn at random.
+Case drawn(Generator& g, bool large) {
+  auto draw = [&](int64_t lo, int64_t hi) { return randint(lo, hi + 1, {1}, g).item<int64_t>(); };
+  Case k;
+  const int rank = static_cast<int>(draw(1, 3));
+  const int64_t most_places = large ? 19 : rank == 1 ? 40 : rank == 2 ? 18 : 6;
+  k.n = draw(1, 3), k.groups = draw(1, 4) == 1 ? draw(2, 3) : 1;
+  k.c = k.groups * draw(1, large ? 40 : 5), k.o = k.groups * draw(1, large ? 60 : 20);
+  for (int d = 0; d < rank; ++d) {
+    k.kernel.push_back(draw(1, rank == 3 ? 3 : 5)), k.stride.push_back(draw(1, 3)), k.dilation.push_back(draw(1, 3));
+    k.padding.push_back(draw(0, 4));
+    const int64_t least = std::max<int64_t>(1, k.dilation[d] * (k.kernel[d] - 1) + 1 - 2 * k.padding[d]);
+    k.size.push_back(std::max(least, draw(1, rank == 3 ? 6 : most_places)));
+  }
+  return k;
+}
+
+}  // namespace
+
+TEST_CASE("convolutions of any size equal the plain loop", "[ops][conv]") {
+  InstructionSet restore;
+  using backend::cpu::Isa;
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > backend::cpu::best_isa()) continue;
+    backend::cpu::set_isa(isa);
+    Generator g(11);
+    for (int i = 0; i < (kSanitized ? 30 : 120); ++i) {
+      Case k = drawn(g, false);
+      check<float>(k);
+      if (i % 4 == 0) check<double>(k);
+    }
+    for (int i = 0; i < (kSanitized ? 2 : 12); ++i) check<float>(drawn(g, true));
+  }
+}
+
+TEST_CASE("convolutions that are cut into bands, parts and blocks equal the plain loop", "[ops][conv]") {
+  check<float>({1, 3, 5, 1, {400, 410}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});  // one image, several bands
+  check<float>({1, 2, 3, 1, {150000}, {5}, {2}, {3}, {2}});                // one long row
+  check<float>({2, 40, 3, 1, {2, 90, 100}, {1, 3, 3}, {1, 2, 1}, {0, 1, 1}, {1, 1, 1}});
+  check<float>({9, 70, 40, 1, {9, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});  // gathered, several images at a time
+  check<float>({17, 1, 6, 1, {28, 28}, {5, 5}, {1, 1}, {2, 2}, {1, 1}});
+  check<float>({3, 33, 29, 1, {5, 5}, {1, 1}, {3, 3}, {0, 0}, {1, 1}});  // residues without taps
+  check<double>({4, 20, 33, 1, {11, 10}, {4, 4}, {2, 2}, {1, 1}, {1, 1}});
+}
+
+TEST_CASE("convolutions have the same bits on any number of threads", "[ops][conv][bits]") {
+  Threads restore;
+  Generator g(5);
+  for (int64_t stride : {1, 2}) {
+    Tensor x = randn({6, 20, 31, 30}, g).requires_grad_(), w = randn({40, 20, 3, 3}, g).requires_grad_();
+    std::vector<Tensor> first;
+    for (int threads : {1, 2, 5}) {
+      backend::set_num_threads(threads);
+      Tensor y = conv2d(x, w, {}, {.stride = stride, .padding = 1});
+      std::vector<Tensor> all = grad(std::vector<Tensor>{y}, {x, w}, {.grad_outputs = {ones_like(y)}});
+      all.push_back(y.detach());
+      if (first.empty()) first = all;
+      for (size_t i = 0; i < all.size(); ++i) CHECK(difference(all[i], first[i]) == "");
+    }
+  }
+}
+
+// What lies beyond a row's end is multiplied along and dropped: infinities there must not show.
+TEST_CASE("an infinity is seen by its windows only", "[ops][conv]") {
+  for (int64_t channels : {1, 40}) {
+    Tensor x = zeros({1, 2, 9, 9}), w = ones({channels, 2, 3, 3});
+    x[{0, 1, 4, 8}] = HUGE_VAL;
+    Tensor y = conv2d(x, w, {}, {.padding = 1}).detach();
+    Tensor seen = isinf(y);
+    CHECK(sum(seen).item<int64_t>() == channels * 3 * 2);
+    CHECK(sum(isnan(y)).item<int64_t>() == 0);
+    CHECK(sum(seen.narrow(2, 3, 3).narrow(3, 7, 2)).item<int64_t>() == channels * 6);
+  }
+  // The last column of nine is never seen, so that no gradient knows what is in it.
+  Tensor blind = ones({2, 1, 4, 9}), kernel = ones({3, 1, 2, 2}).requires_grad_();
+  blind.select(-1, 8).fill_(NAN);
+  Tensor z = conv2d(blind, kernel, {}, {.stride = {1, 3}});  // columns 0, 1, 3, 4, 6, 7
+  CHECK(difference(z.detach(), full({2, 3, 3, 3}, 4)) == "");
+  sum(z).backward();
+  CHECK(difference(kernel.grad(), full({3, 1, 2, 2}, 18)) == "");
+}
+
+TEST_CASE("a transposed convolution is the adjoint of the convolution", "[ops][conv]") {
+  Generator g(9);
+  Tensor x = randn({2, 3, 11, 8}, g, DType::float64), w = randn({5, 3, 3, 4}, g, DType::float64);
+  Tensor y = conv2d(x, w, {}, {.stride = {2, 3}, .padding = {1, 2}});
+  Tensor v = randn(y.shape(), g, DType::float64);
+  Tensor back = conv_transpose2d(v, w, {}, {.stride = {2, 3}, .padding = {1, 2}, .output_padding = {0, 2}});
+  CHECK(back.shape() == x.shape());
+  CHECK(std::abs(sum(y * v).item() - sum(x * back).item()) < 1e-10);
+}
+
+TEST_CASE("convolutions of wrong sizes say what is wrong", "[ops][conv]") {
+  auto of = [](Shape shape) { return zeros(shape); };
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 5, 3})),
+                    "conv2d: input (1, 2, 4, 4), weight (3, 2, 5, 3): a kernel that reaches over 5 places does not fit "
+                    "into 4 with padding");
+  CHECK_THROWS_WITH(conv2d(of({1, 3, 4, 4}), of({3, 2, 3, 3})),
+                    "conv2d: input (1, 3, 4, 4), weight (3, 2, 3, 3), groups 1: the input must have 2 channels");
+  CHECK_THROWS_WITH(conv2d(of({2, 4}), of({3, 2, 3, 3})),
+                    "conv2d: input (2, 4) must have 4 dimensions, or 3 without a batch");
+  CHECK_THROWS_WITH(conv1d(of({2, 2, 4}), of({3, 2})), "conv1d: weight (3, 2) must have 3 dimensions");
+  CHECK_THROWS_WITH(conv2d(of({1, 4, 4, 4}), of({3, 2, 3, 3}), {}, {.groups = 2}),
+                    "conv2d: weight (3, 2, 3, 3): 3 channels do not divide into 2 groups");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.groups = 0}),
+                    "conv2d: groups must be at least 1, got 0");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), of({2})), "conv2d: bias (2,) must be (3,)");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.stride = 0}),
+                    "conv2d: stride (0,) must be at least 1");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.padding = {1, -1}}),
+                    "conv2d: padding (1, -1) must be at least 0");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.dilation = {1, 2, 3}}),
+                    "conv2d: dilation (1, 2, 3) must be one number or 2");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.stride = 2, .padding = "same"}),
+                    "conv2d: \"same\" padding goes with stride 1 only");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.padding = "full"}),
+                    "conv: padding is \"same\", \"valid\" or numbers, got \"full\"");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 0, 4}), of({3, 2, 3, 3}), {}, {.padding = 2}),
+                    "conv2d: input (1, 2, 0, 4) has no places");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 0, 3})), "conv2d: weight (3, 2, 0, 3): the kernel is empty");
+  CHECK_THROWS_WITH(conv_transpose2d(of({1, 2, 1, 1}), of({2, 3, 2, 2}), {}, {.padding = 1}),
+                    "conv_transpose2d: input (1, 2, 1, 1), weight (2, 3, 2, 2): padding (1, 1) leaves 0 places");
+  CHECK_THROWS_WITH(conv_transpose1d(of({1, 2, 3}), of({2, 3, 2}), {}, {.stride = 2, .output_padding = 2}),
+                    "conv_transpose1d: output_padding (2,) must be less than stride (2,) or dilation (1,)");
+  const int64_t huge = int64_t{1} << 62;
+  CHECK_THROWS_AS(conv1d(of({1, 1, 4}), of({1, 1, 3}), {}, {.dilation = huge}), ShapeError);
+  CHECK_THROWS_AS(conv1d(of({1, 1, 4}), of({1, 1, 3}), {}, {.padding = huge}), ShapeError);
+  CHECK_THROWS_AS(conv_transpose1d(of({1, 1, 4}), of({1, 1, 3}), {}, {.stride = huge}), ShapeError);
+  CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}), zeros({1, 1, 3}, DType::float64)), DTypeError);
+  CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}, DType::boolean), zeros({1, 1, 3}, DType::boolean)), DTypeError);
+  CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}), zeros({1, 1, 3}), zeros({1}, DType::float64)), DTypeError);
+}
+
+TEST_CASE("convolutions of nothing", "[ops][conv]") {
+  Tensor x = zeros({0, 3, 5, 5}).requires_grad_(), w = ones({4, 3, 3, 3}).requires_grad_(),
+         b = ones({4}).requires_grad_();
+  Tensor y = conv2d(x, w, b);
+  CHECK(y.shape() == Shape{0, 4, 3, 3});
+  sum(y).backward();
+  CHECK(difference(w.grad(), zeros({4, 3, 3, 3})) == "");
+  CHECK(difference(b.grad(), zeros({4})) == "");
+  CHECK(x.grad().shape() == x.shape());
+  // Without input channels only the bias is left.
+  CHECK(difference(conv2d(zeros({1, 0, 4, 4}), zeros({2, 0, 3, 3}), tensor({1.0, 2.0}))[{0, 1}], full({2, 2}, 2)) ==
+        "");
+}
