@@ -1,32 +1,25 @@
-// # What this machine can do
+// ## Measuring the machine
 //
 // Two numbers bound every program: how many operations a core can do in a second, and how many bytes it can fetch. Both
-// are measured here by loops that do nothing else. The third thing in this file is a yardstick: OpenBLAS, if it is there.
+// are measured here by loops that do nothing else.
 #pragma once
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <string>
 
 #include "backend/cpu/cpu_features.hpp"
-#include "rung_1_loops.hpp"
 
 #if CHAINRULE_X86_DISPATCH
 #include <immintrin.h>
 #endif
 
-// ## The widest instructions
-//
-// Asked of the processor when the program runs. `CHAINRULE_ISA=avx2 ./run 56` pretends that there is no AVX-512.
+// The widest instructions that we may use: asked of the processor when the program runs. `CHAINRULE_ISA=avx2 ./run 56` pretends that there is no AVX-512.
 using cr::backend::cpu::Isa;
 inline bool has(Isa isa) { return cr::backend::cpu::isa() >= isa; }
 
-// ## The peak
-//
-// A multiply-add takes some cycles from start to end, its **latency**; a new one can begin before the last is finished.
+// **The peak.** A multiply-add takes some cycles from start to end, its **latency**; a new one can begin before the last is finished.
 // A **chain** is a row of multiply-adds in which each waits for the one before. `kChains` of them run side by side, all in
 // registers. The result says how many operations were made (two for each number in each vector), and `sink` keeps the
 // compiler from leaving the work out.
@@ -87,9 +80,7 @@ template <int kChains> double chains(int64_t steps) {
   return chains_plain<kChains>(steps);
 }
 
-// ## Bandwidth
-//
-// McCalpin's triad, $a_i = b_i + s\,c_i$: two operations for two numbers read and one written. What is counted is 12
+// **The bandwidth.** McCalpin's triad, $a_i = b_i + s\,c_i$: two operations for two numbers read and one written. What is counted is 12
 // bytes; the cache may fetch the old $a$ as well before it is overwritten, and then 16 are moved.
 inline void triad(float* __restrict a, const float* __restrict b,
                   const float* __restrict c, int64_t n) {
@@ -98,9 +89,7 @@ inline void triad(float* __restrict a, const float* __restrict b,
     for (int64_t s = 0; s < kStrip; ++s) a[i + s] = b[i + s] + 0.5f * c[i + s];
 }
 
-// ## Caches
-//
-// What the system says about them, in bytes; 0 where it does not know.
+// **The caches.** What the system says about them, in bytes; 0 where it does not know.
 inline int64_t cache_bytes(int level) {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
   const int what[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE,
@@ -110,28 +99,3 @@ inline int64_t cache_bytes(int level) {
   return level * 0;
 #endif
 }
-
-// ## OpenBLAS
-//
-// It is in the program where the library's linear algebra uses it, and then its functions are found by name. Fortran's
-// `sgemm` knows columns, not rows; read so, our C is its transpose, and $C^\top = B^\top A^\top$: A and B change places.
-struct OpenBlas {
-  using Sgemm = void (*)(const char*, const char*, const int*, const int*,
-                         const int*, const float*, const float*, const int*,
-                         const float*, const int*, const float*, float*,
-                         const int*);
-  using SetThreads = void (*)(int);
-  Sgemm sgemm = reinterpret_cast<Sgemm>(dlsym(RTLD_DEFAULT, "sgemm_"));
-  SetThreads set_threads = reinterpret_cast<SetThreads>(
-      dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
-
-  bool here() const { return sgemm && set_threads; }
-
-  void operator()(const Product& g, int threads) const {
-    const int m = int(g.m), n = int(g.n), k = int(g.k);
-    const int a_rs = int(g.a_rs), b_rs = int(g.b_rs), c_rs = int(g.c_rs);
-    const float one = 1, zero = 0;
-    set_threads(threads);
-    sgemm("N", "N", &n, &m, &k, &one, g.b, &b_rs, g.a, &a_rs, &zero, g.c, &c_rs);
-  }
-};
