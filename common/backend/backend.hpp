@@ -62,9 +62,10 @@ struct RmspropStep {
   bool maximize;
 };
 
-// How a window slides over one, two or three dimensions of places: each list has a number for each.
+// How a window slides over one, two or three dimensions of places: each list has a number for each. `padding` is what lies
+// before the first place; how much lies after the last one follows from the sizes of the tensors.
 struct Window {
-  Dims kernel, stride, padding, dilation;
+  Dims stride, padding, dilation;
 };
 
 // For one dimension of a pool: output i looks at the places begin[i], begin[i] + step, … before end[i], of which some may
@@ -178,11 +179,12 @@ class Backend {
   //
   // Contiguous tensors: x (n, c, places…), w (o, c / groups, kernel…), y (n, o, places…), with one to three dimensions of
   // places. y = x ⋆ w [+ bias (o,)]. The map is linear in x and in w; the other two are its adjoints, so that each one's
-  // derivatives are the other two.
+  // derivatives are the other two. conv_input may add a bias (c,) too: that is a transposed convolution. int64 as well,
+  // but for conv_weight.
   virtual void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                     int64_t groups) = 0;
-  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window,
-                          int64_t groups) = 0;
+  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias,
+                          const Window& window, int64_t groups) = 0;
   virtual void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window,
                            int64_t groups) = 0;
 

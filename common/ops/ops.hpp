@@ -4,6 +4,7 @@
 #include "autograd/autograd.hpp"
 #include "ops/activation.hpp"
 #include "ops/arrange.hpp"
+#include "ops/conv.hpp"
 #include "ops/create.hpp"
 #include "ops/distance.hpp"
 #include "ops/einsum.hpp"

@@ -135,7 +135,7 @@ const std::map<std::string, Op>& all_ops() {
   static const std::map<std::string, Op> ops = [] {
     std::map<std::string, Op> all;
     for (auto family : {elementwise_ops, activation_ops, reduce_ops, view_ops, index_ops, create_ops, product_ops,
-                        linalg_ops, norm_ops, loss_ops}) {
+                        linalg_ops, norm_ops, loss_ops, conv_ops}) {
       for (Op& op : family()) {
         std::string name = op.name;
         if (!all.emplace(name, std::move(op)).second) throw std::logic_error("two operations are called " + name);

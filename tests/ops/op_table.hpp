@@ -157,6 +157,7 @@ Table product_ops();
 Table linalg_ops();
 Table norm_ops();
 Table loss_ops();
+Table conv_ops();
 
 // All of them by name.
 const std::map<std::string, Op>& all_ops();

@@ -50,7 +50,8 @@ class Cpu : public Backend {
   void random(const Tensor& out, Random kind, const RandomState& from, int64_t lo, int64_t hi) override;
   void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
             int64_t groups) override;
-  void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Window& window, int64_t groups) override;
+  void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias, const Window& window,
+                  int64_t groups) override;
   void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window, int64_t groups) override;
   void max_pool(const Tensor& y, const Tensor& indices, const Tensor& x, std::span<const PoolSpan> spans) override;
   void max_pool_backward(const Tensor& dx, const Tensor& dy, const Tensor& indices) override;

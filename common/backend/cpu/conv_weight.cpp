@@ -1,0 +1,171 @@
+// # The gradient of a convolution's weights
+//
+// $$dw_{o,c,t} = \sum_{\text{images}} \sum_p dy_o(p)\; x_c(p \cdot s + t)$$
+//
+// A matrix product again, of dy (o × places) and the pictures of the canvas (places × taps), which sums over places. With
+// dy transposed, output channels lie side by side: a vector of them times one number of x, for as many taps as there are
+// registers. x is read on the canvas where it lies.
+#include "backend/cpu/conv.hpp"
+#include "backend/cpu/cpu.hpp"
+#include "backend/cpu/isa/gemm_kernel.hpp"
+#include "backend/cpu/workspace.hpp"
+#include "backend/parallel.hpp"
+
+namespace cr::backend::cpu {
+namespace {
+
+int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
+
+// Transposes: `lanes` rows, `k` long each, become k groups of two vectors.
+template <class T> auto pack_of() {
+  if constexpr (sizeof(T) == sizeof(float)) {
+#if CHAINRULE_X86_DISPATCH
+    if (isa() == Isa::avx512) return avx512::gemm_float.pack_b;
+    if (isa() == Isa::avx2) return avx2::gemm_float.pack_b;
+#endif
+    return base::gemm_float.pack_b;
+  } else {
+#if CHAINRULE_X86_DISPATCH
+    if (isa() == Isa::avx512) return avx512::gemm_double.pack_b;
+    if (isa() == Isa::avx2) return avx2::gemm_double.pack_b;
+#endif
+    return base::gemm_double.pack_b;
+  }
+}
+
+// ## Who adds what
+//
+// The sum over images is cut into `parts`, which are added up at the end, in order; how many depends on the size of the
+// gradient. The gradient itself is cut into panels of two vectors of output channels and blocks of input channels. A
+// task is one part of one block of one panel.
+template <class T> class WeightPlan {
+ public:
+  WeightPlan(const ConvShape& s, T* dw, const T* x, const T* dy)
+      : s_(s),
+        dw_(dw),
+        x_(x),
+        dy_(dy),
+        kernel_(conv_kernel<T>()),
+        taps_each_(s.kernel[0] * s.kernel[1] * s.kernel[2]),
+        size_(s.groups * s.rows * s.channels * taps_each_),
+        places_(s.lines[0].places * s.lines[1].places * s.lines[2].places),
+        panels_(pieces(s.rows, 2 * kernel_.width)),
+        banded_(s.lines[0].places > 1 ? 0 : s.lines[1].places > 1 ? 1 : 2) {
+    threads_ = static_cast<double>(s.images * places_) * static_cast<double>(size_ / s.groups) >= kConvWorthThreads;
+    constexpr int64_t kParts = 16, kNumbers = 1 << 18, kTasks = 8;
+    parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1, std::min(kParts, std::max<int64_t>(s.images, 1)));
+    if (!threads_) parts_ = 1;
+    channels_ = std::max<int64_t>(s.channels, 1);
+    auto numbers = [&] { return ConvCanvas(s_.lines, channels_, -1, kernel_.width).size(); };
+    while (channels_ > 16 && (parts_ * s.groups * panels_ * pieces(s.channels, channels_) < kTasks ||
+                              numbers() > kConvCanvas<T>))
+      channels_ = pieces(channels_, 2);
+    const int64_t columns = places_ * 2 * kernel_.width;
+    const int64_t bands = std::clamp<int64_t>(pieces(std::max(numbers(), columns), kConvCanvas<T>), 1,
+                                              std::max<int64_t>(s.lines[banded_].places, 1));
+    band_ = pieces(s.lines[banded_].places, bands);
+  }
+
+  void run() {
+    auto for_tiles = [&](int64_t tiles, auto&& f) {
+      if (threads_) return parallel_for(tiles, f);
+      for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
+    };
+    const int64_t blocks = pieces(s_.channels, channels_);
+    Workspace<T> sums(parts_ > 1 ? parts_ * size_ : 0);
+    for_tiles(parts_ * s_.groups * panels_ * blocks, [&](int64_t task) {
+      const int64_t block = task % blocks, panel = task / blocks % panels_, group = task / blocks / panels_ % s_.groups;
+      const int64_t part = task / blocks / panels_ / s_.groups;
+      add_part(parts_ > 1 ? sums.data() + part * size_ : dw_, part, group, panel, block * channels_);
+    });
+    if (parts_ == 1) return;
+    constexpr int64_t kTogether = 4096;
+    for_tiles(pieces(size_, kTogether), [&](int64_t tile) {
+      const int64_t end = std::min(size_, (tile + 1) * kTogether);
+      for (int64_t i = tile * kTogether; i < end; ++i) dw_[i] = sums[i];
+      for (int64_t part = 1; part < parts_; ++part)
+        for (int64_t i = tile * kTogether; i < end; ++i) dw_[i] += sums[part * size_ + i];
+    });
+  }
+
+ private:
+  void add_part(T* out, int64_t part, int64_t group, int64_t panel, int64_t first_channel) const {
+    const int64_t W = kernel_.width, channels = std::min(channels_, s_.channels - first_channel);
+    const int64_t columns = std::min(2 * W, s_.rows - panel * 2 * W), first_row = group * s_.rows + panel * 2 * W;
+    ConvLine line[3] = {s_.lines[0], s_.lines[1], s_.lines[2]};
+    const bool cut = line[banded_].places > band_;
+    line[banded_].places = band_;
+    const ConvCanvas canvas(line, channels, cut ? banded_ : -1, W);
+    const int64_t taps = channels * taps_each_, most = line[0].places * line[1].places * line[2].places;
+
+    Workspace<T> picture(canvas.size() + W), dy(most * 2 * W), sum(taps * 2 * W);
+    Workspace<int64_t> offset(taps);
+    Workspace<ConvRun> runs(line[0].places * line[1].places);
+    std::fill(sum.data(), sum.data() + taps * 2 * W, T{0});
+    int64_t tap = 0;
+    for (int64_t channel = 0; channel < channels; ++channel)
+      for (int64_t z = 0; z < s_.kernel[0]; ++z)
+        for (int64_t y = 0; y < s_.kernel[1]; ++y)
+          for (int64_t x = 0; x < s_.kernel[2]; ++x) offset[tap++] = canvas.offset(channel, z, y, x);
+
+    const int64_t x_channel = line[0].size * line[1].size * line[2].size, all_places = places_;
+    const auto pack = pack_of<T>();
+    for (int64_t image = s_.images * part / parts_; image < s_.images * (part + 1) / parts_; ++image) {
+      for (int64_t first = 0; first < s_.lines[banded_].places; first += band_) {
+        line[banded_].places = std::min(band_, s_.lines[banded_].places - first);
+        const int64_t places = line[0].places * line[1].places * line[2].places;
+        const int64_t before = first * (most / band_);  // places in the bands before
+        canvas.fill(picture.data(), x_ + ((image * s_.groups + group) * s_.channels + first_channel) * x_channel, banded_,
+                    first);
+        pack(dy.data(), columns, places, dy_ + (image * s_.groups * s_.rows + first_row) * all_places + before,
+             all_places, 1);
+        add_image(canvas, line, picture.data(), dy.data(), columns, offset.data(), taps, runs.data(), sum.data());
+      }
+    }
+
+    // From a tap's channels to a channel's taps.
+    for (int64_t j = 0; j < columns; ++j) {
+      T* to = out + ((first_row + j) * s_.channels + first_channel) * taps_each_;
+      for (int64_t i = 0; i < taps; ++i) to[i] = sum[i * 2 * W + j];
+    }
+  }
+
+  void add_image(const ConvCanvas& canvas, const ConvLine (&line)[3], const T* picture, const T* dy, int64_t columns,
+                 const int64_t* offset, int64_t taps, ConvRun* runs, T* sum) const {
+    ConvWeightTile<T> t{};
+    t.columns = columns, t.x = picture, t.dy = dy, t.runs = runs;
+    for (int64_t z = 0; z < line[0].places; ++z)
+      for (int64_t y = 0; y < line[1].places; ++y) runs[t.num_runs++] = {canvas.place(z, y, 0), 0, line[2].places};
+    const int64_t tiles = pieces(taps, kernel_.tile_rows);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t tap = taps * tile / tiles;
+      t.rows = taps * (tile + 1) / tiles - tap;
+      t.offset = offset + tap, t.c = sum + tap * 2 * kernel_.width;
+      kernel_.weight_tile(t);
+    }
+  }
+
+  const ConvShape& s_;
+  T* dw_;
+  const T *x_, *dy_;
+  const ConvKernel<T>& kernel_;
+  int64_t taps_each_, size_, places_, panels_;
+  int banded_;
+  bool threads_;
+  int64_t parts_, channels_, band_;
+};
+
+}  // namespace
+
+void Cpu::conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window, int64_t groups) {
+  if (dw.numel() == 0) return;
+  if (x.numel() == 0 || dy.numel() == 0) return fill(dw, 0);
+  const ConvShape s(x, dw, dy, window, groups);
+  dispatch_floating(x.dtype(), "conv_weight", [&](auto type) {
+    using T = decltype(type);
+    auto numbers = [](const Tensor& t) { return static_cast<T*>(t.impl()->storage->data()) + t.impl()->offset; };
+    WeightPlan<T>(s, numbers(dw), numbers(x), numbers(dy)).run();
+  });
+}
+
+}  // namespace cr::backend::cpu

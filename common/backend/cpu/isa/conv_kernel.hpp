@@ -1,0 +1,81 @@
+// # Inner loops of convolution, one set per instruction set
+//
+// `conv.cpp` tells the story: images are laid out on a **canvas**, on which each **tap** (an input channel and a place of
+// the kernel) is the same picture moved by an offset. The loops that fill the canvas and compute on it are here.
+#pragma once
+
+#include <cstdint>
+
+namespace cr::backend::cpu {
+
+// One plane of a canvas: rows × pitch numbers, of which [first_row, end_row) × [first, end) come from an image and the
+// rest is zero. Up to a vector more may be written behind it.
+template <class T> struct ConvPlane {
+  T* to;
+  int64_t rows, pitch, first_row, end_row, first, end;
+  const T* from;           // what comes to (first_row, first)
+  int64_t row_step, step;  // in the image, from row to row and within one
+};
+
+// A piece of a row: `count` places, of which the first lies at `from` on the canvas and comes to lane `to` of a panel.
+struct ConvRun {
+  int64_t from, to, count;
+};
+
+// A vector of places: the lanes of `mask`, in order, are places whose results lie side by side from `to` on. Lane 0 is at
+// `from` on the canvas or in the panel; the other lanes are computed, too, and dropped.
+struct ConvLanes {
+  int64_t from, to;
+  uint32_t mask;
+};
+
+// y(i, place) = bias(i) + sum over taps p of a(p, i) · b(offset(p) + place), for up to `tile_rows` rows.
+template <class T> struct ConvTile {
+  int64_t rows, vectors, taps;
+  const T* a;  // the rows' weights side by side, tap after tap
+  const T* b;
+  const int64_t* offset;
+  const ConvLanes* lanes;
+  T* y;
+  int64_t y_row;
+  const T* bias;          // or null
+  const int64_t* places;  // where each lane's result goes (-1: nowhere), or null: as `lanes` says
+};
+
+// c(i, j) += sum over places of x(offset(i) + place) · dy(place, j): i counts taps, at most `tile_rows`, and j output
+// channels, at most two vectors of them.
+template <class T> struct ConvWeightTile {
+  int64_t rows, columns;
+  const T* x;
+  const int64_t* offset;
+  const ConvRun* runs;
+  int64_t num_runs;
+  const T* dy;  // place after place, two vectors each
+  T* c;         // tap after tap, two vectors each
+};
+
+template <class T> struct ConvKernel {
+  int64_t width, tile_rows;
+  int64_t (*vectors)(int64_t rows);  // how many vectors a tile with this many rows takes
+  void (*fill)(const ConvPlane<T>&);
+  // Panel row p becomes what the runs see at offset(p). They come in order; up to a vector more is written behind it all.
+  void (*gather)(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
+                 int64_t num_runs);
+  void (*tile)(const ConvTile<T>&);
+  void (*weight_tile)(const ConvWeightTile<T>&);
+};
+
+namespace base {
+extern const ConvKernel<float> conv_float;
+extern const ConvKernel<double> conv_double;
+}  // namespace base
+namespace avx2 {
+extern const ConvKernel<float> conv_float;
+extern const ConvKernel<double> conv_double;
+}  // namespace avx2
+namespace avx512 {
+extern const ConvKernel<float> conv_float;
+extern const ConvKernel<double> conv_double;
+}  // namespace avx512
+
+}  // namespace cr::backend::cpu
