@@ -1,4 +1,4 @@
-// # A cache on paper
+// ## A cache on paper
 //
 // How often does a program miss the cache? The processor counts it, but not every machine lets us read the counter, and
 // other programs disturb it. So here is a cache of our own. It stores no data, only which **cache lines** it would hold,

@@ -1,4 +1,4 @@
-// # A fair race
+// ## A fair race
 //
 // How fast is a function? On a machine that others use too, the same call takes 10 ms now and 17 ms a minute later. Two
 // times that were taken one after the other cannot be compared. Three habits help:

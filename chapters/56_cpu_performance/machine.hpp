@@ -1,5 +1,3 @@
-// ## Measuring the machine
-//
 // Two numbers bound every program: how many operations a core can do in a second, and how many bytes it can fetch. Both
 // are measured here by loops that do nothing else.
 #pragma once

@@ -1,5 +1,3 @@
-// ## Rungs 1 to 4: loops
-//
 // The library describes a product by a struct, `Gemm`: sizes, pointers, and how far apart rows and columns lie. All our
 // rungs take that struct, as the library's kernel at the top of the ladder does, so that they can be exchanged for one
 // another. They read A and B row by row: `a_rs`, `b_rs` and `c_rs` say how many numbers lie between two rows.
@@ -63,8 +61,8 @@ inline void multiply_blocks(const Product& g, int64_t depth, int64_t width) {
       const int64_t columns = std::min(width, g.n - j);
       for (int64_t i = 0; i < g.m; ++i)
         for (int64_t p = p0; p < std::min(p0 + depth, g.k); ++p)
-          add_row(g.c + i * g.c_rs + j, g.a[i * g.a_rs + p],
-                  g.b + p * g.b_rs + j, columns);
+          add_row(g.c + i * g.c_rs + j, g.a[i * g.a_rs + p], g.b + p * g.b_rs + j,
+                  columns);
     }
   }
 }

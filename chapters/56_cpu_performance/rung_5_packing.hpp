@@ -1,7 +1,5 @@
-// ## Rung 5: packing
-//
-// A **tile** is a small rectangle of C, here 6 rows by 16 columns: small enough that all its sums are in work at the same
-// time. For each step of $p$ it takes 6 numbers of A and 16 of B and makes 96 multiply-adds of them.
+// **Rung 5, packing.** A **tile** is a small rectangle of C, here 6 rows by 16 columns, whose sums are all in work at the
+// same time. For each step of $p$ it takes 6 numbers of A and 16 of B and makes 96 multiply-adds of them.
 #pragma once
 
 #include <algorithm>
@@ -11,16 +9,16 @@
 #include "ops/create.hpp"
 #include "rung_1_loops.hpp"
 
-// What a tile multiplies: A's element $(i, p)$ is `a[i * a_row + p * a_step]`, B's row $p$ begins at `b + p * b_step`.
-// The result is added to C.
+// What a tile multiplies. A's numbers lie in the order in which they are needed: for each $p$ the few of all rows. B's row
+// $p$ begins at `b + p * b_step`. The result is added to C.
 struct Tile {
   int64_t k;
   const float* a;
-  int64_t a_row, a_step;
   const float* b;
   int64_t b_step;
   float* c;
   int64_t c_row;
+  int64_t rows;  // that lie inside C; the others may be computed for nothing
 };
 
 // A **kernel** is a function that multiplies one tile, and the tile's size.
@@ -35,7 +33,7 @@ inline void plain_tile(const Tile& t) {
   for (int64_t p = 0; p < t.k; ++p)
     for (int64_t i = 0; i < 6; ++i)
       for (int64_t j = 0; j < 16; ++j)
-        sum[i][j] += t.a[i * t.a_row + p * t.a_step] * t.b[p * t.b_step + j];
+        sum[i][j] += t.a[p * 6 + i] * t.b[p * t.b_step + j];
   for (int64_t i = 0; i < 6; ++i)
     for (int64_t j = 0; j < 16; ++j) t.c[i * t.c_row + j] += sum[i][j];
 }
@@ -64,10 +62,10 @@ inline void pack_b(float* panel, const float* b, int64_t b_rs, int64_t columns,
   }
 }
 
-// How large the blocks are, whether they are packed, and whether several threads work.
+// How large the blocks are, whether B's are packed (A's always are), and whether several threads work.
 struct Scheme {
   int64_t rows = 168, columns = 2048, depth = 256;
-  bool pack = true, threads = false;
+  bool pack_b = true, threads = false;
 };
 
 // Does `work(0)`, `work(1)`, …, one after the other or on all threads.
@@ -123,27 +121,23 @@ class FiveLoops {
     return packed_b_.mutable_data<float>() + k * kernel_.columns * depth_;
   }
 
-  // Without packing, only what does not fill a tile is copied.
-  bool packed_a(int64_t k) const {
-    return s_.pack || (k + 1) * kernel_.rows > rows_;
-  }
-  bool packed_b(int64_t k) const {
-    return s_.pack || (k + 1) * kernel_.columns > columns_;
+  // Without packing, only a last strip that does not fill a tile is copied.
+  bool is_packed(int64_t k) const {
+    return s_.pack_b || (k + 1) * kernel_.columns > columns_;
   }
 
   void pack_block_of_a(int64_t i, int64_t p) {
     for_each(s_.threads, pieces(rows_, kernel_.rows), [&](int64_t k) {
       const int64_t first = k * kernel_.rows;
-      if (packed_a(k))
-        pack_a(panel_of_a(k), g_.a + (i + first) * g_.a_rs + p, g_.a_rs,
-               std::min(kernel_.rows, rows_ - first), depth_, kernel_.rows);
+      pack_a(panel_of_a(k), g_.a + (i + first) * g_.a_rs + p, g_.a_rs,
+             std::min(kernel_.rows, rows_ - first), depth_, kernel_.rows);
     });
   }
 
   void pack_block_of_b(int64_t p, int64_t j) {
     for_each(s_.threads, pieces(columns_, kernel_.columns), [&](int64_t k) {
       const int64_t first = k * kernel_.columns;
-      if (packed_b(k))
+      if (is_packed(k))
         pack_b(panel_of_b(k), g_.b + p * g_.b_rs + j + first, g_.b_rs,
                std::min(kernel_.columns, columns_ - first), depth_,
                kernel_.columns);
@@ -162,10 +156,10 @@ class FiveLoops {
   void multiply_tile(int64_t a, int64_t b, int64_t i, int64_t j, int64_t p) {
     const int64_t rows = std::min(kernel_.rows, g_.m - i),
                   columns = std::min(kernel_.columns, g_.n - j);
-    Tile t = {depth_, g_.a + i * g_.a_rs + p, g_.a_rs, 1,
-              g_.b + p * g_.b_rs + j, g_.b_rs, g_.c + i * g_.c_rs + j, g_.c_rs};
-    if (packed_a(a)) t.a = panel_of_a(a), t.a_row = 1, t.a_step = kernel_.rows;
-    if (packed_b(b)) t.b = panel_of_b(b), t.b_step = kernel_.columns;
+    Tile t = {depth_,  panel_of_a(a),          g_.b + p * g_.b_rs + j,
+              g_.b_rs, g_.c + i * g_.c_rs + j, g_.c_rs,
+              rows};
+    if (is_packed(b)) t.b = panel_of_b(b), t.b_step = kernel_.columns;
     if (rows == kernel_.rows && columns == kernel_.columns)
       return kernel_.multiply(t);
     float beside[32 * 64] = {};

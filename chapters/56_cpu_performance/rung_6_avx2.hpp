@@ -1,6 +1,4 @@
-// ## Rung 6: the register tile
-//
-// AVX2 machines have sixteen registers of 256 bits, eight numbers each, and an instruction that multiplies and adds in one
+// **Rung 6, the register tile.** AVX2 machines have sixteen registers of 256 bits, eight numbers each, and an instruction that multiplies and adds in one
 // (**FMA**, *fused multiply-add*). Six rows of 16 numbers are twelve registers. Two more hold B's row and one holds
 // the number of A that meets it: fifteen of sixteen.
 //
@@ -16,18 +14,17 @@
 #if CHAINRULE_X86_DISPATCH
 #include <immintrin.h>
 
-template <int kRows>
-[[gnu::target("avx2,fma")]] void tile_avx2(const Tile& t) {
+template <int kRows> [[gnu::target("avx2,fma")]] void tile_avx2(const Tile& t) {
   __m256 sum[kRows][2];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm256_setzero_ps();
 
   const float *a = t.a, *b = t.b;
-  for (int64_t p = t.k; p > 0; --p, a += t.a_step, b += t.b_step) {
+  for (int64_t p = t.k; p > 0; --p, a += kRows, b += t.b_step) {
     const __m256 left = _mm256_loadu_ps(b), right = _mm256_loadu_ps(b + 8);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const __m256 x = _mm256_broadcast_ss(a + i * t.a_row);
+      const __m256 x = _mm256_broadcast_ss(a + i);
       sum[i][0] = _mm256_fmadd_ps(x, left, sum[i][0]);
       sum[i][1] = _mm256_fmadd_ps(x, right, sum[i][1]);
     }

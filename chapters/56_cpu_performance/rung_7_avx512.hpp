@@ -1,6 +1,4 @@
-// ## Rung 7: AVX-512
-//
-// Twice as wide, sixteen numbers, and twice as many registers, thirty-two. Fourteen rows of two registers are 28 sums,
+// **Rung 7, AVX-512.** Twice as wide, sixteen numbers, and twice as many registers, thirty-two. Fourteen rows of two registers are 28 sums,
 // with 2 for B and 1 for A: thirty-one of thirty-two. Otherwise line by line the same. It takes its number of rows as a
 // parameter, because we want to see what other heights do.
 #pragma once
@@ -14,11 +12,11 @@ template <int kRows> [[gnu::target("avx512f")]] void tile_avx512(const Tile& t) 
   for (int i = 0; i < kRows; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
 
   const float *a = t.a, *b = t.b;
-  for (int64_t p = t.k; p > 0; --p, a += t.a_step, b += t.b_step) {
+  for (int64_t p = t.k; p > 0; --p, a += kRows, b += t.b_step) {
     const __m512 left = _mm512_loadu_ps(b), right = _mm512_loadu_ps(b + 16);
 #pragma GCC unroll 32
     for (int i = 0; i < kRows; ++i) {
-      const __m512 x = _mm512_set1_ps(a[i * t.a_row]);
+      const __m512 x = _mm512_set1_ps(a[i]);
       sum[i][0] = _mm512_fmadd_ps(x, left, sum[i][0]);
       sum[i][1] = _mm512_fmadd_ps(x, right, sum[i][1]);
     }
