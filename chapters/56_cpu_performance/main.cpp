@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -163,10 +162,11 @@ static void peak(Chapter& chapter, Machine& machine) {
   // one program leaves gaps. It does not help a loop without any.
   const int count = backend::num_threads();
   const int64_t steps = 1'000'000;
-  const std::vector<double> times = race(
-      {[] { chains<12>(steps); },
-       [&] { backend::parallel_for(count, [](int64_t) { chains<12>(steps); }); }},
-      9);
+  auto alone = [] { chains<12>(steps); };
+  auto together = [&] {
+    backend::parallel_for(count, [](int64_t) { chains<12>(steps); });
+  };
+  const std::vector<double> times = race({{alone, true}, {together, true}}, 9);
   machine.peak_all = machine.peak * count * times[0] / times[1];
   chapter.say("Peak: one thread {:.0f} GFLOP/s, {} threads together {:.0f}.",
               machine.peak / 1e9, count, machine.peak_all / 1e9);
@@ -281,6 +281,7 @@ struct Contestant {
   std::string name;
   Rung multiply;
   int64_t part = 1;
+  bool threads = false;
   double input = 0;  // relative error of the inputs, if they are rounded first
 };
 
@@ -294,13 +295,14 @@ struct Ladder {
 
   std::vector<double> climb(Workbench& bench, std::vector<Contestant> rungs,
                             int rounds) {
-    std::vector<std::function<void()>> contestants;
+    std::vector<Racer> contestants;
     for (const Contestant& r : rungs) {
       r.multiply(odd.product());
       worst = std::max(worst, odd.error(1, r.input));
       r.multiply(bench.product(r.part));
       worst = std::max(worst, bench.error(r.part, r.input));
-      contestants.push_back([&bench, r] { r.multiply(bench.product(r.part)); });
+      contestants.push_back(
+          {[&bench, r] { r.multiply(bench.product(r.part)); }, r.threads});
     }
     std::vector<double> rates = race(contestants, rounds);
     for (size_t k = 0; k < rates.size(); ++k)
@@ -526,7 +528,7 @@ static void wider(Chapter& chapter, Ladder& ladder) {
 template <int... kRows>
 static std::vector<double> tile_rates([[maybe_unused]] bool wide) {
   Tensor memory = ones({128 * 64 + 32 * 32});
-  std::vector<std::function<void()>> tiles;
+  std::vector<Racer> tiles;
   std::vector<double> work;
   [[maybe_unused]] auto add = [&](const Kernel& kernel) {
     const float* a = memory.data<float>();
@@ -667,10 +669,10 @@ static void threads(Chapter& chapter, Ladder& ladder) {
   chapter.claim("same-bits", "numbers that differ between 1, 2, 3 and 8 threads",
                 different, exactly(0), identity);
   const Rung alone = [](const Product& g) { five_loops(g, best_kernel()); };
-  chapter.claim(
-      "threads", "all threads are so many times as fast as one",
-      ladder.step(chapter, {{"one thread", alone}, {"all threads", ::threads}}),
-      between(0.7, 1.1 * before), found);
+  chapter.claim("threads", "all threads are so many times as fast as one",
+                ladder.step(chapter, {{"one thread", alone, 1, true},
+                                      {"all threads", ::threads, 1, true}}),
+                between(0.7, 1.1 * before), found);
 }
 
 // That is {claim:threads} where the peak grew {claim:all-threads-peak} times. A small product has little to share out, and
@@ -709,13 +711,13 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
                                    {"packing", ::packing, 2}};
   if (has(Isa::avx2)) rungs.push_back({"register tile", ::register_tile});
   if (has(Isa::avx512)) rungs.push_back({"AVX-512", avx512});
-  rungs.push_back({"threads", ::threads});
+  rungs.push_back({"threads", ::threads, 1, true});
   const size_t ours = rungs.size();
   rungs.push_back({"library, 1 thread", library_alone});
-  rungs.push_back({"library", library_gemm});
+  rungs.push_back({"library", library_gemm, 1, true});
   const bool blas = OpenBlas().here();
   if (blas) rungs.push_back({"OpenBLAS, 1 thread", openblas<1>});
-  if (blas) rungs.push_back({"OpenBLAS", openblas<0>});
+  if (blas) rungs.push_back({"OpenBLAS", openblas<0>, 1, true});
   const std::vector<double> good = ladder.climb(ladder.square, rungs, 4),
                             bad = ladder.climb(ladder.power, rungs, 3);
 
@@ -724,7 +726,7 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
       {"rung", "GFLOP/s, n = 1000", "n = 1024", "% of peak", "% of OpenBLAS"});
   for (size_t k = 0; k < rungs.size(); ++k) {
     const std::string& name = rungs[k].name;
-    const bool all = name == "threads" || name == "library" || name == "OpenBLAS";
+    const bool all = rungs[k].threads;
     const double peak = all ? ladder.machine.peak_all : ladder.machine.peak;
     const size_t yardstick = rungs.size() - (all ? 1 : 2);
     table.row(name, good[k], bad[k], percent(1e9 * good[k] / peak),
@@ -802,7 +804,7 @@ static void skinny(Chapter& chapter, const Machine& machine,
   for (const Case& c : cases) {
     Workbench bench(c.m, c.n, c.k, random);
     const Product g = bench.product();
-    std::vector<std::function<void()>> contestants;
+    std::vector<Racer> contestants;
     for (Rung rung : {ours, Rung(library_alone), Rung(openblas<1>)}) {
       if (rung == Rung(openblas<1>) && !blas) continue;
       rung(g);
@@ -980,7 +982,7 @@ static void bf16(Chapter& chapter, Ladder& ladder) {
   double& worst = ladder.worst = 0;
   const std::vector<double> rates = ladder.climb(
       ladder.square,
-      {{"library", library_alone}, {"bf16 tiles", bf16_tiles, 1, input}}, 5);
+      {{"library", library_alone}, {"bf16 tiles", bf16_tiles, 1, false, input}}, 5);
   bf16_tiles(ladder.square.product());
   Tensor gap = ladder.square.result().to(DType::float64) - ladder.square.truth();
   const double error = std::sqrt(mean(square(gap)).item() /
@@ -1027,9 +1029,9 @@ static void sizes(Chapter& chapter) {
                        .b_cs = 1,
                        .c = c.mutable_data<float>(),
                        .c_rs = n};
-    std::vector<std::function<void()>> contestants = {[&] { ::threads(g); },
-                                                      [&] { library_gemm(g); }};
-    if (here) contestants.push_back([&] { openblas<0>(g); });
+    std::vector<Racer> contestants = {{[&] { ::threads(g); }, true},
+                                      {[&] { library_gemm(g); }, true}};
+    if (here) contestants.push_back({[&] { openblas<0>(g); }, true});
     const std::vector<double> times = race(contestants, 5);
     size.push_back(double(n));
     ours.push_back(gflops(g, times[0]));
