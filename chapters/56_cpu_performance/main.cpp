@@ -738,15 +738,22 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
                     [&](const Contestant& r) { return r.name == missing; });
     if (!there) table.row(missing, "not on this machine", "", "", "");
   }
+  // Two digits of each are enough.
   std::vector<std::string> names;
-  for (size_t k = 0; k < ours; ++k) names.push_back(rungs[k].name);
-  names.back() = "threads";
+  std::vector<double> blue, red;
+  auto two_digits = [](double x) {
+    const double unit = std::pow(10, std::floor(std::log10(x)) - 1);
+    return unit * std::round(x / unit);
+  };
+  for (size_t k = 0; k < ours; ++k) {
+    names.push_back(rungs[k].name);
+    blue.push_back(two_digits(good[k]));
+    red.push_back(two_digits(bad[k]));
+  }
   chapter.figure("ladder", "GFLOP/s of every rung, at a good size and at a bad one")
-      .size(760, 360)
-      .bar(names, std::vector<double>(good.begin(), good.begin() + ptrdiff_t(ours)),
-           "n = 1000")
-      .bar(names, std::vector<double>(bad.begin(), bad.begin() + ptrdiff_t(ours)),
-           "n = 1024");
+      .size(820, 380)
+      .bar(names, blue, "n = 1000")
+      .bar(names, red, "n = 1024");
   chapter.claim("right", "largest error of any rung, in units of its bound",
                 ladder.worst, at_most(1), identity);
   chapter.claim("ladder", "the library is so many times as fast as three loops",
@@ -779,6 +786,7 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
 struct Dot {
   std::string name;
   double intensity, gflops;
+  double lift = 1;  // moves its name up
 };
 
 static void skinny(Chapter& chapter, const Machine& machine,
@@ -928,7 +936,7 @@ static void convolution(Chapter& chapter, std::vector<Dot>& dots) {
                 times[0] / times[1], at_least(3), found);
   chapter.claim("conv", "the library is so many times as fast as im2col",
                 times[1] / times[2], at_least(0.7), found);
-  dots.push_back({"convolution", 1e9 * work / bytes, work / times[2]});
+  dots.push_back({"convolution", 1e9 * work / bytes, work / times[2], 1.2});
   dots.push_back({"seven loops", 1e9 * work / bytes, work / times[0]});
 }
 
@@ -951,13 +959,21 @@ static void roofline(Chapter& chapter, Ladder& ladder, std::vector<Dot> dots) {
       ladder.square, {{"three loops", three_loops, 8}, {"library", library_alone}},
       3);
   dots.push_back({"three loops", double(ladder.n) / 6, rates[0]});
-  dots.push_back({"library", double(ladder.n) / 6, rates[1]});
+  dots.push_back({"library", double(ladder.n) / 6, rates[1], 0.85});
   Figure figure = chapter.figure(
       "roofline", "what this machine allows, and what each program makes of it");
   figure.size(720, 420).line({1.0 / 16, ridge, 1000}, {bandwidth / 16, peak, peak});
-  for (const Dot& dot : dots)
-    figure.scatter({dot.intensity}, {dot.gflops}, dot.name);
-  figure.axes("operations per byte", "GFLOP/s").log_x().log_y();
+  std::vector<double> across, up;
+  for (const Dot& dot : dots) {
+    across.push_back(dot.intensity);
+    up.push_back(dot.gflops);
+    figure.note(1.2 * dot.intensity, dot.lift * dot.gflops, dot.name);
+  }
+  figure.scatter(across, up)
+      .axes("operations per byte", "GFLOP/s")
+      .xlim(1.0 / 16, 2000)
+      .log_x()
+      .log_y();
   chapter.say("The ridge lies at {:.1f} operations per byte.", ridge);
   chapter.claim("ridge", "operations per byte that keep the core busy", ridge,
                 between(0.5, 200), found);
