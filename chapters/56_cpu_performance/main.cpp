@@ -21,11 +21,12 @@ using namespace cr;
 // $$C_{ij} = \sum_{p} A_{ip}\, B_{pj} .$$
 //
 // Each of the million sums has a thousand terms: a billion multiplications and a billion additions, however we go about
-// it. The three loops that everybody writes first take about a second. The library takes about 15 ms. It does the same
-// billion multiply-adds, on the same processor, and gets the same result up to rounding.
+// it. The three loops that everybody writes first take most of a second. The library does the same billion
+// multiply-adds on the same processor, gets the same result up to rounding, and is {claim:ladder} times as fast.
 //
-// So a loop can waste 98 % of a processor and nobody notices. In this chapter we get it back, one rung at a time. We do it for
-// the matrix product, because most of what a network computes is one (chapter 5: *everything is a matrix product*),
+// So a loop can waste nearly all of a processor, and nobody notices. In this chapter we get it back, one rung of a ladder at
+// a time. We climb it for the matrix product, because most of what a network computes is one
+// ([everything is a matrix product](../05_neural_network/main.cpp#everything-is-a-matrix-product)),
 // and because every idea that we meet on the way is needed again for everything else.
 //
 // # By hand: sixteen numbers
@@ -109,8 +110,8 @@ static void by_hand(Chapter& chapter) {
 // the last is finished. But only if it can: `sum = sum * x + y` has to wait for the old `sum`.
 #include "clock.hpp"
 
-// Every measurement in this chapter is such a race. The contestants of the first: the same multiply-adds in one chain, in
-// two, in three …
+// Every measurement in this chapter is such a race. In the first one the same multiply-adds run in one chain, in two, in
+// three …
 #include "machine.hpp"
 
 // ? A multiply-add takes 4 cycles, and two can begin in each. How many chains must run side by side to keep everything busy?
@@ -144,13 +145,15 @@ static void peak(Chapter& chapter, Machine& machine) {
   machine.peak = *std::max_element(rates.begin(), rates.end());
   Table table = chapter.table({"chains", "GFLOP/s"});
   for (size_t k = 0; k < counts.size(); ++k) table.row(counts[k], rates[k] / 1e9);
-  chapter.figure("chains", "multiply-adds in so many chains side by side")
-      .line(counts, in_billions(rates), "measured")
-      .axes("chains", "GFLOP/s")
-      .ylim(0, 1.1e-9 * machine.peak);
+  if (!chapter.full())
+    chapter.figure("chains", "multiply-adds in so many chains side by side")
+        .line(counts, in_billions(rates), "measured")
+        .axes("chains", "GFLOP/s")
+        .ylim(0, 1.1e-9 * machine.peak);
 
-  // Twice the chains, twice the speed, until the assembly line is full. One chain, which is what `sum += a * b` compiles
-  // to, leaves most of it empty: that line alone costs a factor of {claim:chains}, and no cache is to blame. The highest
+  // Twice the chains, twice the speed, until the assembly line is full. (A little more than eight are needed in practice, since the processor
+  // does not plan perfectly.) One chain, which is what `sum += a * b` compiles
+  // to, leaves most of the line empty: it costs a factor of {claim:chains}, and no cache is to blame. The highest
   // point is this core's **peak**. It is measured in **FLOP/s**, floating-point operations per second; a multiply-add
   // counts as two, and a GFLOP is a billion.
   chapter.claim("chains", "many chains are so many times as fast as one",
@@ -180,8 +183,7 @@ static void peak(Chapter& chapter, Machine& machine) {
 // wanted. A larger set comes from the second cache (half a megabyte to two), from the third, which all cores share, and
 // at last from memory.
 static void bandwidth(Chapter& chapter, Machine& machine) {
-  const int64_t most =
-      chapter.pick(int64_t{1} << 22, int64_t{1} << 26, int64_t{1} << 28);
+  const int64_t most = int64_t{1} << chapter.pick(22, 25, 26);
   Tensor memory = zeros({3 * most});  // (3 n,)
   float* a = memory.mutable_data<float>();
   std::vector<double> size, rate;
@@ -196,11 +198,15 @@ static void bandwidth(Chapter& chapter, Machine& machine) {
       "Bandwidth: {:.0f} GB/s from the first cache, {:.0f} GB/s for "
       "arrays of 16 MB, {:.0f} GB/s for the largest.",
       rate[1], machine.bandwidth / 1e9, rate.back());
-  chapter.figure("staircase", "how fast numbers come, by how many there are")
-      .line(size, rate, "measured")
-      .axes("working set, KB", "GB/s")
-      .log_x()
-      .ylim(0, 1.1 * *std::max_element(rate.begin(), rate.end()));
+  if (!chapter.full()) {
+    Figure figure =
+        chapter.figure("staircase", "how fast numbers come, by how many there are");
+    figure.line(size, rate).axes("working set, KB", "GB/s").log_x();
+    figure.ylim(0, 1.15 * *std::max_element(rate.begin(), rate.end()));
+    for (int level : {1, 2})
+      if (const double bytes = double(cache_bytes(level)); bytes > 0)
+        figure.vline(bytes / 1e3, level == 1 ? "first cache" : "second cache");
+  }
   chapter.claim("staircase",
                 "a small working set comes so many times as fast as 48 MB",
                 rate[1] * 1e9 / machine.bandwidth, at_least(1.5), found);
@@ -276,7 +282,7 @@ static double gflops(const Product& g, double time) {
   return 2e-9 * double(g.m) * double(g.n) * double(g.k) / time;
 }
 
-// A contestant: a name, and how many parts of the rows it is spared. `null` for a rung that this machine cannot climb.
+// A contestant: a name, a function, and which part of the rows it has to do.
 struct Contestant {
   std::string name;
   Rung multiply;
@@ -285,15 +291,15 @@ struct Contestant {
   double input = 0;  // relative error of the inputs, if they are rounded first
 };
 
-// First it has to be right, at an odd size with something left over at every edge, and at the size of the race. Then it is
-// timed.
+// Before a rung is timed it has to be right: at an odd size, with something left over at every edge of every tile, and at
+// the size of the race.
 struct Ladder {
   const Machine& machine;
   int64_t n, trap;  // 1000 and 1024
   Workbench odd, square, power;
   double worst = 0;  // the largest error, in units of its bound
 
-  // The slowest do about 64 rows.
+  // The slowest do some 64 rows.
   int64_t spare() const { return std::max<int64_t>(1, n / 64); }
 
   std::vector<double> climb(Workbench& bench, std::vector<Contestant> rungs,
@@ -425,13 +431,14 @@ static void blocks_on_paper(Chapter& chapter) {
     counted.push_back(fetched(b));
     predicted.push_back(formula(double(b)));
   }
-  chapter.figure("blocks", "numbers fetched, by the side of the blocks")
-      .line(side, counted, "counted")
-      .dashed(side, predicted, "2n³/b + n²")
-      .vline(8, "4b² = M")
-      .axes("b", "fetched")
-      .log_x()
-      .log_y();
+  if (!chapter.full())
+    chapter.figure("blocks", "numbers fetched, by the side of the blocks")
+        .line(side, counted, "counted")
+        .dashed(side, predicted, "2n³/b + n²")
+        .vline(8, "4b² = M")
+        .axes("b", "fetched")
+        .log_x()
+        .log_y();
   const double eight = fetched(8);
   chapter.claim("block-traffic",
                 "b = 8: numbers fetched, over what the formula says",
@@ -470,6 +477,7 @@ static void cache_blocks(Chapter& chapter, Ladder& ladder) {
 // few with each of the others: $r$ of A and $c$ of B give $r \cdot c$ multiply-adds for $r + c$ loads.
 #include "rung_5_packing.hpp"
 
+// That was the longest program of this chapter. What does it bring?
 static void packing(Chapter& chapter, Ladder& ladder) {
   chapter.section("Packing");
   chapter.claim("packing", "five loops and packing are so many times as fast",
@@ -478,9 +486,9 @@ static void packing(Chapter& chapter, Ladder& ladder) {
                 between(0.2, 2.5), found);
 }
 
-// Slower, if anything! All of this, and nothing gained? The tile's loads are few and its panels lie ready. But what
-// the compiler makes of `sum[i][j]` is an array, in memory: it loads a sum, adds to it and stores it. The bottleneck
-// is the same as before.
+// A factor of {claim:packing}, for all of this? The tile's loads are few, and its panels lie ready. But what the compiler
+// makes of `sum[i][j]` is an array, in memory: it loads a sum, adds to it and stores it, as before. The bottleneck is where it
+// was.
 //
 // # The register tile
 //
@@ -488,6 +496,7 @@ static void packing(Chapter& chapter, Ladder& ladder) {
 // found by an address. We have to write each sum's register down: by hand, or by making the compiler unroll the loops.
 #include "rung_6_avx2.hpp"
 
+// Sixty lines ago this kernel was `plain_tile`. Everything around it is the same.
 static void register_tile(Chapter& chapter, Ladder& ladder) {
   if (!has(Isa::avx2)) {
     chapter.say("The register tile: not on this machine, which has no AVX2.");
@@ -500,13 +509,14 @@ static void register_tile(Chapter& chapter, Ladder& ladder) {
                 at_least(2), found);
 }
 
-// There it is. Nothing has changed since rung 5 but the kernel: same blocks, same packing, same order of additions.
+// There it is: {claim:tile} times. Same blocks, same packing, same order of additions; only the sums have stopped travelling.
 //
 // # AVX-512
 //
 // The next rung is bought, not earned: registers twice as wide, and twice as many.
 #include "rung_7_avx512.hpp"
 
+// Twice the width is not twice the speed, since what is not arithmetic stays as it was: packing, edges, and the way to memory.
 static void wider(Chapter& chapter, Ladder& ladder) {
   if (!has(Isa::avx512)) {
     chapter.say("AVX-512: not on this machine.");
@@ -561,16 +571,20 @@ static void tile_heights(Chapter& chapter) {
   auto rates = [](bool wide) {
     return tile_rates<1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18>(wide);
   };
-  const std::vector<double> narrow = rates(false);
-  Figure figure = chapter.figure("tiles", "speed of one tile, by its height");
-  figure.line(rows, narrow, "AVX2").axes("rows", "GFLOP/s");
+  const bool both = has(Isa::avx512);
+  const std::vector<double> narrow = rates(false),
+                            wide = both ? rates(true) : std::vector<double>();
+  if (!chapter.full()) {
+    Figure figure = chapter.figure("tiles", "speed of one tile, by its height");
+    figure.line(rows, narrow, "AVX2").axes("rows", "GFLOP/s");
+    if (both) figure.line(rows, wide, "AVX-512");
+  }
   chapter.claim("spill-avx2", "AVX2: six rows are so many times as fast as eight",
                 narrow[5] / narrow[7], at_least(1.02), found);
-  if (!has(Isa::avx512)) return;
-  const std::vector<double> wide = rates(true);
-  figure.line(rows, wide, "AVX-512");
-  chapter.claim("spill-avx512", "AVX-512: 14 rows are so many times as fast as 18",
-                wide[10] / wide[12], at_least(1.02), found);
+  if (both)
+    chapter.claim("spill-avx512",
+                  "AVX-512: 14 rows are so many times as fast as 18",
+                  wide[10] / wide[12], at_least(1.02), found);
 }
 
 // # 1024 is not 1000
@@ -693,6 +707,7 @@ static void threads(Chapter& chapter, Ladder& ladder) {
 // The other is the library that everybody measures against.
 #include "openblas.hpp"
 
+// All of them take the same struct.
 static void library_gemm(const Product& g) { backend::cpu::gemm(g); }
 
 template <int kThreads> static void openblas(const Product& g) {
@@ -755,10 +770,12 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
     blue.push_back(two_digits(good[k]));
     red.push_back(two_digits(bad[k]));
   }
-  chapter.figure("ladder", "GFLOP/s of every rung, at a good size and at a bad one")
-      .size(820, 380)
-      .bar(names, blue, "n = 1000")
-      .bar(names, red, "n = 1024");
+  if (!chapter.full())
+    chapter
+        .figure("ladder", "GFLOP/s of every rung, at a good size and at a bad one")
+        .size(820, 380)
+        .bar(names, blue, "n = 1000")
+        .bar(names, red, "n = 1024");
   chapter.claim("right", "largest error of any rung, in units of its bound",
                 ladder.worst, at_most(1), identity);
   chapter.claim("ladder", "the library is so many times as fast as three loops",
@@ -782,18 +799,17 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
 // makes $2 m n k$ operations on at least $4 (m k + k n + m n)$ bytes. For $m = n = k$ that is $n / 6$: the larger
 // the better. For $m = 1$ it is about $1/2$, whatever the size: each number of B is fetched, used once, and gone.
 //
-// ? One row times a 1000 × 1000 matrix. What share of the peak can the best program reach?
-// - [ ] all of it: there are a thousand independent sums, so chains are no problem; but each needs its own thousand numbers of B
-// - [ ] a thousandth, since there is one row instead of a thousand: the work shrinks as well
-// - [x] less than a tenth: half an operation per byte, and the bytes come from beyond the second cache
-//
-// A dot of the picture that we are about to draw: how much is done with each byte, and how fast.
+// For a picture at the end of the chapter we keep both numbers of a program: what it does with each byte, and how fast it is.
 struct Dot {
   std::string name;
   double intensity, gflops;
   double lift = 1;  // moves its name up
 };
 
+// ? One row times a 1000 × 1000 matrix. What share of the peak can the best program reach?
+// - [ ] all of it: there are a thousand independent sums, so chains are no problem; but each needs its own thousand numbers of B
+// - [ ] a thousandth, since there is one row instead of a thousand: the work shrinks as well
+// - [x] less than a tenth: half an operation per byte, and the bytes come from beyond the second cache
 static void skinny(Chapter& chapter, const Machine& machine,
                    std::vector<Dot>& dots) {
   chapter.section("Small and skinny");
@@ -966,20 +982,20 @@ static void roofline(Chapter& chapter, Ladder& ladder, std::vector<Dot> dots) {
       3);
   dots.push_back({"three loops", double(ladder.n) / 6, rates[0]});
   dots.push_back({"library", double(ladder.n) / 6, rates[1], 0.85});
-  Figure figure = chapter.figure(
-      "roofline", "what this machine allows, and what each program makes of it");
-  figure.size(720, 420).line({1.0 / 16, ridge, 1000}, {bandwidth / 16, peak, peak});
-  std::vector<double> across, up;
-  for (const Dot& dot : dots) {
-    across.push_back(dot.intensity);
-    up.push_back(dot.gflops);
-    figure.note(1.2 * dot.intensity, dot.lift * dot.gflops, dot.name);
+  if (!chapter.full()) {
+    Figure figure = chapter.figure(
+        "roofline", "what this machine allows, and what each program makes of it");
+    figure.size(720, 420);
+    figure.line({1.0 / 16, ridge, 1000}, {bandwidth / 16, peak, peak});
+    std::vector<double> across, up;
+    for (const Dot& dot : dots) {
+      across.push_back(dot.intensity);
+      up.push_back(dot.gflops);
+      figure.note(1.2 * dot.intensity, dot.lift * dot.gflops, dot.name);
+    }
+    figure.scatter(across, up).axes("operations per byte", "GFLOP/s");
+    figure.xlim(1.0 / 16, 2000).log_x().log_y();
   }
-  figure.scatter(across, up)
-      .axes("operations per byte", "GFLOP/s")
-      .xlim(1.0 / 16, 2000)
-      .log_x()
-      .log_y();
   chapter.say("The ridge lies at {:.1f} operations per byte.", ridge);
   chapter.claim("ridge", "operations per byte that keep the core busy", ridge,
                 between(0.5, 200), found);
@@ -994,6 +1010,7 @@ static void roofline(Chapter& chapter, Ladder& ladder, std::vector<Dot> dots) {
 // need 24 bits?
 #include "rung_9_bf16.hpp"
 
+// Its error bound has to allow for the inputs' rounding.
 static void bf16(Chapter& chapter, Ladder& ladder) {
   if (!has_tiles()) {
     chapter.say("bfloat16 tiles: not on this machine, which has no AMX.");
@@ -1243,9 +1260,10 @@ int main(int argc, char** argv) {
       {.number = 56,
        .name = "cpu_performance",
        .title = "CPU performance",
-       .question = "Three loops multiply two matrices in a second, the library in "
-                   "fifteen milliseconds. Same arithmetic, same processor: where "
-                   "does the time go?",
+       .question =
+           "Three loops multiply two matrices in most of a second, the library in "
+           "a few milliseconds. Same arithmetic, same processor: where does "
+           "the time go?",
        .full =
            "matrices of 2000 x 2000, and a comparison for 15 sizes up to 4096: two minutes",
        .options = {{"n", book::PerSize{200, 1000, 2000},
