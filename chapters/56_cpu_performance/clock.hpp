@@ -1,13 +1,15 @@
 // ## A fair race
 //
-// How fast is a function? On a machine that others use too, the same call takes 10 ms now and 17 ms a minute later. Two
-// times that were taken one after the other cannot be compared. Four habits help:
+// How fast is a function? On a machine that others use too, the same call takes 10 ms now
+// and 17 ms a minute later. Two times that were taken one after the other cannot be
+// compared. Four habits help:
 //
 // - **in turns**: all contestants run once in each round, so that a slow minute slows them all;
 // - **the shortest time counts**: whatever disturbs a run makes it longer, never shorter;
 // - **long enough**: what takes microseconds is repeated until the clock has something to measure;
 // - **our own time**: the system counts how long a thread has been running. While another program has its turn, that clock
-//   stands still. It knows only one thread, though; who uses several is measured by the clock on the wall.
+// stands still. It knows only one thread, though; who uses several is measured by the clock
+// on the wall.
 #pragma once
 
 #include <time.h>
@@ -37,8 +39,8 @@ inline double seconds(const Racer& racer, int calls) {
   return now(racer.threads) - start;
 }
 
-// The shortest time of one call of each racer, in seconds. A first round warms up caches, memory and clocks; it also says
-// how often each must be called to fill `at_least` seconds.
+// The shortest time of one call of each racer, in seconds. A first round warms up caches,
+// memory and clocks; it also says how often each must be called to fill `at_least` seconds.
 inline std::vector<double> race(const std::vector<Racer>& racers, int rounds,
                                 double at_least = 0.005) {
   std::vector<double> best(racers.size(), INFINITY);

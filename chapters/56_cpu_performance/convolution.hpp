@@ -1,4 +1,5 @@
-// A **convolution** slides a small window of weights over an image. For output channel $o$ at place $(y, x)$
+// A **convolution** slides a small window of weights over an image. For output channel $o$
+// at place $(y, x)$
 //
 // $$\mathrm{out}_{o,y,x} = \sum_{c} \sum_{r=0}^{2} \sum_{s=0}^{2} w_{o,c,r,s}\; \mathrm{in}_{c,\,y+r-1,\,x+s-1},$$
 //
@@ -40,9 +41,10 @@ inline cr::Tensor convolve_with_loops(const cr::Tensor& images,
   return result;
 }
 
-// The triple sum over $(c, r, s)$ is a sum over one long index, and so the whole is a matrix product: the weights, $o$ rows
-// of $9c$ numbers, times a matrix that has for each place a column with the $9c$ numbers under its window. Building that
-// matrix is called **im2col**. It holds every pixel nine times.
+// The triple sum over $(c, r, s)$ is a sum over one long index, and so the whole is a
+// matrix product: the weights, $o$ rows of $9c$ numbers, times a matrix that has for each
+// place a column with the $9c$ numbers under its window. Building that matrix is called
+// **im2col**. It holds every pixel nine times.
 inline cr::Tensor im2col(const cr::Tensor& images, int64_t image, const Images& d) {
   cr::Tensor columns = cr::zeros({d.c * 9, d.size * d.size});
   const float* in = images.data<float>() + image * d.c * d.size * d.size;

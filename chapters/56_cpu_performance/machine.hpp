@@ -1,5 +1,5 @@
-// Two numbers bound every program: how many operations a core can do in a second, and how many bytes it can fetch. Both
-// are measured here by loops that do nothing else.
+// Two numbers bound every program: how many operations a core can do in a second, and how
+// many bytes it can fetch. Both are measured here by loops that do nothing else.
 #pragma once
 
 #include <unistd.h>
@@ -13,14 +13,16 @@
 #include <immintrin.h>
 #endif
 
-// The widest instructions that we may use: asked of the processor when the program runs. `CHAINRULE_ISA=avx2 ./run 56` pretends that there is no AVX-512.
+// The widest instructions that we may use: asked of the processor when the program runs.
+// `CHAINRULE_ISA=avx2 ./run 56` pretends that there is no AVX-512.
 using cr::backend::cpu::Isa;
 inline bool has(Isa isa) { return cr::backend::cpu::isa() >= isa; }
 
-// **The peak.** A multiply-add takes some cycles from start to end, its **latency**; a new one can begin before the last is finished.
-// A **chain** is a row of multiply-adds in which each waits for the one before. `kChains` of them run side by side, all in
-// registers. The result says how many operations were made (two for each number in each vector), and `sink` keeps the
-// compiler from leaving the work out.
+// **The peak.** A multiply-add takes some cycles from start to end, its **latency**; a new
+// one can begin before the last is finished. A **chain** is a row of multiply-adds in which
+// each waits for the one before. `kChains` of them run side by side, all in registers. The
+// result says how many operations were made (two for each number in each vector), and
+// `sink` keeps the compiler from leaving the work out.
 inline volatile float sink;
 
 template <int kChains> double chains_plain(int64_t steps) {
@@ -80,8 +82,9 @@ template <int kChains> double chains(int64_t steps) {
   return chains_plain<kChains>(steps);
 }
 
-// **The bandwidth.** McCalpin's triad, $a_i = b_i + s\,c_i$: two operations for two numbers read and one written. What is counted is 12
-// bytes; the cache may fetch the old $a$ as well before it is overwritten, and then 16 are moved.
+// **The bandwidth.** McCalpin's triad, $a_i = b_i + s\,c_i$: two operations for two numbers
+// read and one written. What is counted is 12 bytes; the cache may fetch the old $a$ as
+// well before it is overwritten, and then 16 are moved.
 inline void triad(float* __restrict a, const float* __restrict b,
                   const float* __restrict c, int64_t n) {
   constexpr int64_t kStrip = 64;

@@ -1,7 +1,8 @@
-// **BLAS** (*basic linear algebra subprograms*) is what such functions have been called since 1979, and OpenBLAS is the
-// one that most Linux systems have. It is in our program where the library's linear algebra uses it; then its functions
-// are found by name. Fortran's `sgemm` reads columns where we read rows, so it sees every matrix transposed; and since
-// $C^\top = B^\top A^\top$, A and B change places.
+// **BLAS** (*basic linear algebra subprograms*) is what such functions have been called
+// since 1979, and OpenBLAS is the one that most Linux systems have. It is in our program
+// where the library's linear algebra uses it; then its functions are found by name.
+// Fortran's `sgemm` reads columns where we read rows, so it sees every matrix transposed;
+// and since $C^\top = B^\top A^\top$, A and B change places.
 #pragma once
 
 #include <dlfcn.h>

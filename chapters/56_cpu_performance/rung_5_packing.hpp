@@ -1,5 +1,6 @@
-// **Rung 5, packing.** A **tile** is a small rectangle of C, here 6 rows by 16 columns, whose sums are all in work at the
-// same time. For each step of $p$ it takes 6 numbers of A and 16 of B and makes 96 multiply-adds of them.
+// **Rung 5, packing.** A **tile** is a small rectangle of C, here 6 rows by 16 columns,
+// whose sums are all in work at the same time. For each step of $p$ it takes 6 numbers of A
+// and 16 of B and makes 96 multiply-adds of them.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +10,9 @@
 #include "ops/create.hpp"
 #include "rung_1_loops.hpp"
 
-// What a tile multiplies. A's numbers lie in the order in which they are needed: for each $p$ the few of all rows. B's row
-// $p$ begins at `b + p * b_step`. The result is added to C.
+// What a tile multiplies. A's numbers lie in the order in which they are needed: for each
+// $p$ the few of all rows. B's row $p$ begins at `b + p * b_step`. The result is added to
+// C.
 struct Tile {
   int64_t k;
   const float* a;
@@ -27,7 +29,8 @@ struct Kernel {
   void (*multiply)(const Tile&);
 };
 
-// The plain kernel. The compiler turns the loop over 16 columns into four vector instructions.
+// The plain kernel. The compiler turns the loop over 16 columns into four vector
+// instructions.
 inline void plain_tile(const Tile& t) {
   float sum[6][16] = {};
   for (int64_t p = 0; p < t.k; ++p)
@@ -39,14 +42,21 @@ inline void plain_tile(const Tile& t) {
 }
 inline constexpr Kernel kPlain = {6, 16, plain_tile};
 
-// A tile walks down a strip of B that is 16 numbers wide, one row of B after the other: 64 bytes here, the next 64 bytes
-// 4000 bytes further on. **Packing** copies the strip once into a **panel**, in the order in which the tile will read it:
+// A tile walks down a strip of B that is 16 numbers wide, one row of B after the other: 64
+// bytes here, the next 64 bytes 4000 bytes further on. **Packing** copies the strip once
+// into a **panel**, in the order in which the tile will read it:
 //
 //     B  b00 … b0,15 | b0,16 …        panel 0   b00 … b0,15 b10 … b1,15 b20 …
 //        b10 … b1,15 | b1,16 …        panel 1   b0,16 …
 //
-// A panel of A holds 6 rows, and turns them: the 6 numbers of one step lie side by side. What is missing at an edge
-// becomes zero, so that every tile is a whole one.
+// It helps twice. The tile then reads its panel from front to back, so every line is used
+// whole and prefetched. And it touches fewer pages: memory comes in **pages** of 4 KB, and
+// where a page lies the processor has to look up in a table, whose last few dozen answers
+// it keeps (the **TLB**, *translation lookaside buffer*). 256 rows of a strip lie on 256
+// pages, 256 rows of a panel on four.
+//
+// A panel of A holds 6 rows, and turns them: the 6 numbers of one step lie side by side.
+// What is missing at an edge becomes zero, so that every tile is a whole one.
 inline void pack_a(float* panel, const float* a, int64_t a_rs, int64_t rows,
                    int64_t depth, int64_t tile_rows) {
   for (int64_t i = 0; i < tile_rows; ++i)
@@ -62,7 +72,8 @@ inline void pack_b(float* panel, const float* b, int64_t b_rs, int64_t columns,
   }
 }
 
-// How large the blocks are, whether B's are packed (A's always are), and whether several threads work.
+// How large the blocks are, whether B's are packed (A's always are), and whether several
+// threads work.
 struct Scheme {
   int64_t rows = 168, columns = 2048, depth = 256;
   bool pack_b = true, threads = false;
@@ -74,8 +85,9 @@ template <class F> void for_each(bool threads, int64_t count, const F& work) {
   for (int64_t k = 0; k < count; ++k) work(k);
 }
 
-// The whole scheme is Goto's and van de Geijn's of 2008: five loops around a kernel. From the outside in, each level of
-// memory gets the block that it can hold:
+// The whole scheme is Goto's and van de Geijn's of 2008: five loops around a kernel. From
+// the outside in, each level of memory gets the block that it can hold, with room to spare
+// for what passes by:
 //
 // - 256 rows by 2048 columns of B, packed, 2 MB, for the third cache;
 // - 168 rows by 256 of A, packed, 172 KB, for the second;
@@ -144,7 +156,8 @@ class FiveLoops {
     });
   }
 
-  // The two innermost loops: one panel of B stays in the first cache while all panels of A in the block pass by.
+  // The two innermost loops: one panel of B stays in the first cache while all panels of A
+  // in the block pass by.
   void multiply_block(int64_t i, int64_t j, int64_t p) {
     for_each(s_.threads, pieces(columns_, kernel_.columns), [&](int64_t b) {
       for (int64_t a = 0; a < pieces(rows_, kernel_.rows); ++a)
@@ -152,7 +165,8 @@ class FiveLoops {
     });
   }
 
-  // A tile that hangs over the edge of C is computed beside it, and what belongs to C is copied.
+  // A tile that hangs over the edge of C is computed beside it, and what belongs to C is
+  // copied.
   void multiply_tile(int64_t a, int64_t b, int64_t i, int64_t j, int64_t p) {
     const int64_t rows = std::min(kernel_.rows, g_.m - i),
                   columns = std::min(kernel_.columns, g_.n - j);

@@ -1,12 +1,18 @@
-// **Rung 6, the register tile.** AVX2 machines have sixteen registers of 256 bits, eight numbers each, and an instruction that multiplies and adds in one
-// (**FMA**, *fused multiply-add*). Six rows of 16 numbers are twelve registers. Two more hold B's row and one holds
-// the number of A that meets it: fifteen of sixteen.
+// **Rung 6, the register tile.** AVX2 machines have sixteen registers of 256 bits, eight
+// numbers each, and an instruction that multiplies and adds in one (**FMA**, *fused
+// multiply-add*). Six rows of 16 numbers are twelve registers. Two more hold B's row and
+// one holds the number of A that meets it: fifteen of sixteen.
 //
-// Per step: 2 loads of B, 6 of A, 12 multiply-adds, and nothing is written. Rung 4 needed 2 loads and a store for each
-// single one.
+// Per step: 2 loads of B, 6 of A, 12 multiply-adds, and nothing is written. Rung 4 needed 2
+// loads and a store for each single one.
 //
-// The loops over `i` have a constant length and are **unrolled**, so that each `sum[i][j]` is a name and not a place in
-// memory. This is no nicety; leave it out and see: `./run 56 --break stack-array`.
+// `target` compiles this one function for AVX2; the rest of the program does without, and
+// asks the processor before it calls it. The names that begin with `_mm256` are
+// **intrinsics**: each is one instruction.
+//
+// The loops over `i` have a constant length and are **unrolled**, so that each `sum[i][j]`
+// is a name and not a place in memory. This is no nicety; leave it out and see: `./run 56
+// --break stack-array`.
 #pragma once
 
 #include "rung_5_packing.hpp"

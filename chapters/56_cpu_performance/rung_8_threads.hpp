@@ -1,5 +1,6 @@
-// **Rung 8, threads.** The loops that `for_each` runs have no order: a panel may be packed before or after another, and two tiles of C never
-// meet. So any thread may take any of them. `parallel_for` hands them out, and waits at the end until all are done.
+// **Rung 8, threads.** The loops that `for_each` runs have no order: a panel may be packed
+// before or after another, and two tiles of C never meet. So any thread may take any of
+// them. `parallel_for` hands them out, and waits at the end until all are done.
 #pragma once
 
 #include "machine.hpp"
@@ -14,8 +15,9 @@ inline void threads(const Product& g) {
   five_loops(g, best_kernel(), {.threads = true});
 }
 
-// And the same with a mistake, for `--break cut-by-threads`. It looks natural: as many slices of $p$ as there are threads, each thread sums up its own slice, and in the end the slices
-// are added.
+// And the same with a mistake, for `--break cut-by-threads`. It looks natural: as many
+// slices of $p$ as there are threads, each thread sums up its own slice, and in the end the
+// slices are added.
 inline void cut_by_threads(const Product& g, int count) {
   cr::Tensor parts = cr::empty({count, g.m, g.n});
   float* part = parts.mutable_data<float>();

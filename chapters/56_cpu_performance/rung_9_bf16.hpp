@@ -1,8 +1,14 @@
-// **Rung 9, bfloat16 tiles.** A **bfloat16** is the upper half of a float32: sign, the same 8 bits of exponent, 7 bits of fraction. Rounding to it
-// changes a number by at most one part in 256. Two of them fit where one float did.
+// **Rung 9, bfloat16 tiles.** A **bfloat16** is the upper half of a float32: sign, the same
+// 8 bits of exponent, 7 bits of fraction. Rounding to it changes a number by at most one
+// part in 256. Two of them fit where one float did.
 //
-// **AMX** (*advanced matrix extensions*) has eight registers that are matrices: 16 rows of 64 bytes. One instruction
-// multiplies 16 × 32 bfloat16 by 32 × 16 and adds the products, in float32, to a tile of 16 × 16: 8192 multiply-adds.
+// What do we gain? Half the bytes to fetch, and a multiplier for 8 digits takes a tenth of
+// the room of one for 24: its size grows with the square. So the makers of processors put
+// in many.
+//
+// **AMX** (*advanced matrix extensions*) has eight registers that are matrices: 16 rows of
+// 64 bytes. One instruction multiplies 16 × 32 bfloat16 by 32 × 16 and adds the products,
+// in float32, to a tile of 16 × 16: 8192 multiply-adds.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +20,8 @@
 #include "machine.hpp"
 #include "rung_1_loops.hpp"
 
-// A float32 rounded to the nearest bfloat16, to an even last bit where two are as near. (Of finite numbers only.)
+// A float32 rounded to the nearest bfloat16, to an even last bit where two are as near. (Of
+// finite numbers only.)
 [[gnu::always_inline]] inline uint32_t to_bfloat16(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
@@ -25,8 +32,9 @@ inline float from_bfloat16(uint32_t x) { return std::bit_cast<float>(x << 16); }
 #include <cpuid.h>
 #include <sys/syscall.h>
 
-// The system keeps a thread's registers when another thread has its turn. Eight matrices are 8 KB more, so a process has
-// to ask for them first; Linux knows the request by the number 0x1023, and the tiles as feature 18.
+// The system keeps a thread's registers when another thread has its turn. Eight matrices
+// are 8 KB more, so a process has to ask for them first; Linux knows the request by the
+// number 0x1023, and the tiles as feature 18.
 inline bool ask_for_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
@@ -48,8 +56,8 @@ struct alignas(64) TileShapes {
 };
 inline constexpr TileShapes kTileShapes;
 
-// A row of such a register, on a cache line of its own. (Were it to lie across two lines, each load would fetch both: we
-// measured a third of the speed.)
+// A row of such a register, on a cache line of its own. (Were it to lie across two lines,
+// each load would fetch both: we measured a third of the speed.)
 struct alignas(64) TileRow {
   uint16_t x[32];
 };
@@ -63,7 +71,8 @@ struct Next {
   }
 };
 
-// The instruction wants A as it is: 16 rows of 32 numbers are a tile, and the next 32 steps of $p$ are the next tile.
+// The instruction wants A as it is: 16 rows of 32 numbers are a tile, and the next 32 steps
+// of $p$ are the next tile.
 [[gnu::target("avx512f,avx512bw")]] inline void pack_tiles_a(TileRow* to,
                                                              const Product& g,
                                                              int64_t i0) {
@@ -75,8 +84,9 @@ struct Next {
   }
 }
 
-// Of B it wants **pairs**: the numbers of rows $p$ and $p + 1$ that stand one above the other lie side by side, 16 pairs
-// in a row of the register. 32 columns make two tiles, `left` and `right`.
+// Of B it wants **pairs**: the numbers of rows $p$ and $p + 1$ that stand one above the
+// other lie side by side, 16 pairs in a row of the register. 32 columns make two tiles,
+// `left` and `right`.
 [[gnu::target("avx512f,avx512bw")]] inline void pack_tiles_b(TileRow* left,
                                                              TileRow* right,
                                                              const Product& g,
@@ -93,7 +103,8 @@ struct Next {
   }
 }
 
-// Two tiles of A by two of B make four of C, 32 rows by 32 columns. So each tile that is loaded is used twice.
+// Two tiles of A by two of B make four of C, 32 rows by 32 columns. So each tile that is
+// loaded is used twice.
 [[gnu::target("amx-tile,amx-bf16")]] inline void multiply_tiles(
     int64_t steps, const TileRow* a0, const TileRow* a1, const TileRow* b0,
     const TileRow* b1, float* c) {
@@ -122,8 +133,8 @@ struct Next {
 }
 [[gnu::target("amx-tile")]] inline void end_tiles() { _tile_release(); }
 
-// Everything is packed at once, since a bfloat16 takes half the room: A and B of a thousand rows are 2 MB each. Blocks of
-// 256 rows of A stay in the second cache while B passes by.
+// Everything is packed at once, since a bfloat16 takes half the room: A and B of a thousand
+// rows are 2 MB each. Blocks of 256 rows of A stay in the second cache while B passes by.
 inline void bf16_tiles(const Product& g) {
   const int64_t m = (g.m + 31) / 32 * 32, n = (g.n + 31) / 32 * 32;
   const int64_t steps = (g.k + 31) / 32, panel = 16 * steps;  // in rows of tiles

@@ -120,17 +120,7 @@ TEST_CASE("misuse") {
 static Tensor product_by(void (*rung)(const Product&), const Tensor& a,
                          const Tensor& b) {
   Tensor c = full({a.size(0), b.size(1)}, 77);
-  rung({.m = a.size(0),
-        .n = b.size(1),
-        .k = a.size(1),
-        .a = a.data<float>(),
-        .a_rs = a.size(1),
-        .a_cs = 1,
-        .b = b.data<float>(),
-        .b_rs = b.size(1),
-        .b_cs = 1,
-        .c = c.mutable_data<float>(),
-        .c_rs = b.size(1)});
+  rung(product_of(a, b, c));
   return c;
 }
 

@@ -45,17 +45,7 @@ static bool try_it() {
   const Kernel ours = {4, 24, tile_4x24};
   Generator random(1);
   Tensor a = randn({m, k}, random), b = randn({k, n}, random), c = empty({m, n});
-  const Product g = {.m = m,
-                     .n = n,
-                     .k = k,
-                     .a = a.data<float>(),
-                     .a_rs = k,
-                     .a_cs = 1,
-                     .b = b.data<float>(),
-                     .b_rs = n,
-                     .b_cs = 1,
-                     .c = c.mutable_data<float>(),
-                     .c_rs = n};
+  const Product g = product_of(a, b, c);
   five_loops(g, ours);
   const double gap = amax(abs(c - matmul(a, b))).item();
   const std::vector<double> times =
