@@ -70,9 +70,18 @@ def chapter(site, folder, number, page, sources):
     for k, lines in enumerate(before or [[]]):
         out.append(rows.row(rows.text(site, lines, readme, page, 0), CONTENTS if k == beside else ""))
         page.remember(" ".join(t for _, t in lines))
-    for source in sources:
-        out.append(f'<p class="file" id="{_file_anchor(page, source)}">{source.name.rsplit("/", 1)[-1]}</p>')
-        out.append(rows.weave(site, source, page, results))
+    waiting = {s.name.rsplit("/", 1)[-1]: s for s in sources}
+
+    def woven(short):
+        """A source under its name; a header that main.cpp includes in the middle of the story stands there."""
+        source = waiting.pop(short)
+        label = f'<p class="file" id="{_file_anchor(page, source)}">{short}</p>'
+        return label + rows.weave(site, source, page, results, lambda name: name in waiting and (
+            woven(name) + f'<p class="file">{short}, continued</p>') or "")
+
+    for short in list(waiting):
+        if short in waiting:
+            out.append(woven(short))
     if test := site.sources.get(f"{name}/test.cpp"):
         out.append(_fold(site, page, test, "test.cpp: what the test asserts"))
     wide(site, after, readme, page)

@@ -20,8 +20,9 @@ def text(site, lines, file, page, shift=1):
     return prose.render("\n".join(t for _, t in lines), place)
 
 
-def weave(site, source, page, results=None):
-    """All of a source, in order. With results its claims and figures show what a run found; without, they are code."""
+def weave(site, source, page, results=None, included=None):
+    """All of a source, in order. With results its claims and figures show what a run found; without, they are code. What
+    `included` gives for a header's name stands where an `#include` of it is all the code under its comment."""
     calls = []
     try:
         calls = source.calls() if results is not None else []
@@ -65,6 +66,8 @@ def weave(site, source, page, results=None):
                 left.append(box)
             html.append(row("".join(left), card))
             left = []
+        alone = [name.strip('"') for line, name in source.includes if block.code == [line]]
+        html += [included(name) for name in alone if included and block.prose]
     return "".join(html)
 
 

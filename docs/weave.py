@@ -345,7 +345,7 @@ spellcheck="false" aria-label="Search words, names, code"><ol class="hits" hidde
             for s in source.symbols if source.name.startswith("common/") and source.header else []:
                 name = "::".join([*s.scope, s.name]).removeprefix("cr::")
                 page = self.pages[source.name]
-                entries.setdefault((page, name) if "" in s.scope else name,        # overloads: the first stands for all
+                entries.setdefault((page.path, name) if "" in s.scope else name,        # overloads: the first stands for all
                                    [s.kind, name, f"{page.path}#L{s.line}", page.title, source.lines[s.line - 1].strip()])
         for words, sentence, place, _, anchor in self.terms.values():
             url = f"{place.page.path}#{anchor}"

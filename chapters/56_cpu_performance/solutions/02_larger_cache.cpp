@@ -1,0 +1,37 @@
+// Blocks of side $b$ need $4 b^2$ numbers and fetch $2 n^3 / b + n^2$. A cache four times as large has blocks twice as wide,
+// and half the traffic. To quarter the traffic it must be *sixteen* times as large: traffic falls with the root of the
+// cache. So a processor that gets four times as fast, with the same memory, needs sixteen times the cache to stay busy.
+// That is why caches have grown as they have.
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+
+#include "cache.hpp"
+
+// The numbers that a product of n × n fetches, in blocks of b × b, with a cache for `room` numbers.
+static double fetched(int64_t n, int64_t b, int64_t room) {
+  PaperCache cache(1, room, 1);
+  for (int64_t i0 = 0; i0 < n; i0 += b)
+    for (int64_t j0 = 0; j0 < n; j0 += b)
+      for (int64_t p0 = 0; p0 < n; p0 += b)
+        for (int64_t i = i0; i < i0 + b; ++i)
+          for (int64_t p = p0; p < p0 + b; ++p)
+            for (int64_t j = j0; j < j0 + b; ++j) {
+              cache.touch(i * n + p);
+              cache.touch((n + p) * n + j);
+              cache.touch((2 * n + i) * n + j);
+            }
+  return double(cache.misses);
+}
+
+// Leave out the $n^2$ that are fetched in any case.
+int main() {
+  const int64_t n = 96;
+  const double small = fetched(n, 4, 64) - n * n, four = fetched(n, 8, 256) - n * n,
+               sixteen = fetched(n, 16, 1024) - n * n;
+  std::printf("4 times the cache: 1 / %.3f; 16 times: 1 / %.3f\n", small / four,
+              small / sixteen);
+  return std::abs(small / four - 2) < 0.01 && std::abs(small / sixteen - 4) < 0.01
+             ? 0
+             : 1;
+}
