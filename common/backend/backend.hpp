@@ -209,8 +209,8 @@ class Backend {
   // but for conv_weight.
   virtual void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                     int64_t groups) = 0;
-  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias,
-                          const Window& window, int64_t groups) = 0;
+  virtual void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias, const Window& window,
+                          int64_t groups) = 0;
   virtual void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window,
                            int64_t groups) = 0;
 
