@@ -242,7 +242,10 @@ TEST_CASE("convolutions of nothing", "[ops][conv]") {
   CHECK(difference(w.grad(), zeros({4, 3, 3, 3})) == "");
   CHECK(difference(b.grad(), zeros({4})) == "");
   CHECK(x.grad().shape() == x.shape());
-  // Without input channels only the bias is left.
+  // Without input channels only the bias is left; so it is where a transposed convolution's kernel does not reach.
+  Tensor apart =
+      conv_transpose1d(ones({1, 1, 2}), ones({1, 2, 1}), tensor({1.0, 2.0}), {.stride = 3, .output_padding = 1});
+  CHECK(difference(apart, tensor({{{2.0, 1.0, 1.0, 2.0, 1.0}, {3.0, 2.0, 2.0, 3.0, 2.0}}})) == "");
   CHECK(difference(conv2d(zeros({1, 0, 4, 4}), zeros({2, 0, 3, 3}), tensor({1.0, 2.0}))[{0, 1}], full({2, 2}, 2)) ==
         "");
 }

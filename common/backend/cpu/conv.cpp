@@ -15,8 +15,6 @@
 namespace cr::backend::cpu {
 namespace {
 
-int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
-
 // ## A plan
 //
 // What is the same for every image: how rows and places are cut, where the taps are, in which vectors places come.
@@ -34,9 +32,7 @@ template <class T> class ConvPlan {
         vectors_(kernel_.vectors(tile_rows_)),
         taps_(c.channels * c.taps()),
         tap_blocks_(std::max<int64_t>(pieces(taps_, kTapBlock), 1)),
-        banded_(c.lines[0].places > 1   ? 0
-                : c.lines[1].places > 1 ? 1
-                                        : 2),
+        banded_(first_long(c.lines)),
         bands_(count_bands()),
         band_(pieces(c.lines[banded_].places, bands_)),
         canvas_(band_lines(), c.channels, bands_ > 1 ? banded_ : -1, kernel_.width),
@@ -118,14 +114,15 @@ template <class T> class ConvPlan {
     const int64_t tasks = pieces(c_.images * c_.groups * bands_, 8);
     auto vectors = [&](int64_t images) { return pieces(images * places, W) * 8 / images; };
     if (bands_ == 1)
-      for (int64_t n = 2; n <= std::min<int64_t>({8, tasks, kConvCanvas<T> / canvas_.size()}); ++n)
+      for (int64_t n = 2; n <= std::min<int64_t>({8, tasks, kConvCanvas<T> / std::max<int64_t>(canvas_.size(), 1)});
+           ++n)
         if (vectors(n) * 50 < vectors(together_) * 49) together_ = n;
     const int64_t copies = runs * pieces(run, W);
-    gathered_ = 2 * lost * c_.rows > 5 * copies;
+    gathered_ = lost * c_.rows > 6 * copies;
     if (!gathered_) together_ = 1;
   }
 
-  // Calls f(from, to, mask, count) for the vectors that cover the places of `lines` on the canvas.
+  // Calls f(lanes) for the vectors that cover the places of `lines` on the canvas.
   template <class F> void for_each_lanes(const ConvLine (&line)[3], F&& f) const {
     const int64_t W = kernel_.width, pitch = canvas_.pitch(), n = line[2].places;
     int64_t to = 0;
@@ -152,14 +149,22 @@ template <class T> class ConvPlan {
     return count;
   }
 
-  int64_t y_place(int64_t z, int64_t y, int64_t x) const {
-    return z * c_.y_place[0] + y * c_.y_place[1] + x * c_.y_place[2];
-  }
-  // Place number i of a band that begins at `first`.
-  int64_t y_place(int64_t i, int64_t first, const ConvLine (&line)[3]) const {
-    int64_t at[3] = {i / line[2].places / line[1].places, i / line[2].places % line[1].places, i % line[2].places};
-    at[banded_] += first;
-    return y_place(at[0], at[1], at[2]);
+  // Walks over the places of a band, row by row and, where there are several, image by image.
+  struct Cursor {
+    const ConvLine (&line)[3];
+    int64_t image = 0, z = 0, y = 0, x = 0;
+    int64_t in_row() const { return line[2].places - x; }
+    void move(int64_t along_row) {
+      x += along_row;
+      if (x == line[2].places) x = 0, ++y;
+      if (y == line[1].places) y = 0, ++z;
+      if (z == line[0].places) z = 0, ++image;
+    }
+  };
+  // Where the results of a place go. `first` is the band's.
+  int64_t y_of(const Cursor& at, int64_t first) const {
+    return at.image * c_.groups * c_.rows * c_.y_row + at.z * c_.y_place[0] + at.y * c_.y_place[1] +
+           at.x * c_.y_place[2] + first * c_.y_place[banded_];
   }
   bool side_by_side() const {
     return c_.y_place[2] == 1 && c_.y_place[1] == c_.lines[2].places &&
@@ -177,7 +182,7 @@ template <class T> class ConvPlan {
     return b;
   }
 
-  T* y_of(int64_t image, int64_t group) const { return c_.y + (image * c_.groups + group) * c_.rows * c_.y_row; }
+  T* results(int64_t image, int64_t group) const { return c_.y + (image * c_.groups + group) * c_.rows * c_.y_row; }
   void fill(T* canvas, int64_t image, int64_t group, int64_t first) const {
     canvas_.fill(canvas, c_.x + (image * c_.groups + group) * c_.channels * c_.x_channel(), banded_, first);
   }
@@ -213,21 +218,26 @@ template <class T> class ConvPlan {
     ConvLanes lanes[kMost];
     int64_t places[kMost * 16], have = 0;
     const bool simple = side_by_side();
-    T* y = y_of(image, group);
-    const int64_t start = simple ? y_place(0, b.first, b.line) : 0;
+    T* y = results(image, group);
+    Cursor at{b.line};
+    const int64_t start = simple ? y_of(at, b.first) : 0;
+    int64_t num_places = 0;
     auto flush = [&] {
       if (have == 0) return;
       ConvTile<T> t{};
       t.vectors = have, t.lanes = lanes, t.b = canvas.data();
-      t.places = simple ? nullptr : places;
+      t.places = simple ? nullptr : places, t.num_places = num_places;
       rows(t, group, y + start, weights, partial.data(), [&](int64_t tap, int64_t) { return offset_.data() + tap; });
       have = 0;
     };
     for_each_lanes(b.line, [&](const ConvLanes& l) {
       lanes[have] = l;
       if (!simple) {
-        int64_t place = l.to;
-        for (int64_t i = 0; i < W; ++i) places[have * W + i] = l.mask >> i & 1 ? y_place(place++, b.first, b.line) : -1;
+        // What is dropped goes where the next place's result will be written over it.
+        for (int64_t i = 0; i < W; ++i) {
+          places[have * W + i] = y_of(at, b.first);
+          if (l.mask >> i & 1) at.move(1), num_places = have * W + i + 1;
+        }
       }
       if (++have == vectors_) flush();
     });
@@ -244,36 +254,31 @@ template <class T> class ConvPlan {
     ConvLanes lanes[kMost];
     ConvRun runs[kMost];
     int64_t places[kMost];
-    T* y = y_of(image, group);
-    const int64_t y_image = c_.groups * c_.rows * c_.y_row;
-    int64_t image_now = 0, z_now = 0, y_now = 0, x_now = 0;  // the next place
+    T* y = results(image, group);
+    Cursor at{b.line};
     for (int64_t p = 0; p < total; p += width) {
       // The places of this panel, row by row.
       const int64_t count = std::min(width, total - p);
+      const int64_t start = y_of(at, b.first), image_before = at.image;
       int64_t num_runs = 0;
       for (int64_t done = 0; done < count;) {
-        const int64_t here = std::min(b.line[2].places - x_now, count - done);
-        runs[num_runs++] = {image_now * canvas_.size() + canvas_.place(z_now, y_now, x_now), done, here};
-        done += here, x_now += here;
-        if (x_now == b.line[2].places) x_now = 0, ++y_now;
-        if (y_now == b.line[1].places) y_now = 0, ++z_now;
-        if (z_now == b.line[0].places) z_now = 0, ++image_now;
+        const int64_t here = std::min(at.in_row(), count - done), to = y_of(at, b.first);
+        runs[num_runs++] = {at.image * canvas_.size() + canvas_.place(at.z, at.y, at.x), done, here};
+        for (int64_t i = 0; i < here; ++i) places[done + i] = to + i * c_.y_place[2];
+        done += here;
+        at.move(here);
       }
+      const bool one_image = at.image == image_before || p + count == (image_before + 1) * b.places;
+      const bool simple = side_by_side() && one_image;
 
-      const bool simple = side_by_side() && p / b.places == (p + count - 1) / b.places;
-      const int64_t start = simple ? p / b.places * y_image + y_place(p % b.places, b.first, b.line) : 0;
       ConvTile<T> t{};
       t.vectors = pieces(count, W), t.lanes = lanes, t.b = panel.data();
       for (int64_t j = 0; j < t.vectors; ++j) {
         const int64_t lanes_here = std::min(W, count - j * W);
         lanes[j] = {j * W, j * W, static_cast<uint32_t>((uint64_t{1} << lanes_here) - 1)};
       }
-      if (!simple) {
-        for (int64_t i = 0; i < t.vectors * W; ++i)
-          places[i] = i < count ? (p + i) / b.places * y_image + y_place((p + i) % b.places, b.first, b.line) : -1;
-        t.places = places;
-      }
-      rows(t, group, y + start, weights, partial.data(), [&](int64_t tap, int64_t taps) {
+      t.places = simple ? nullptr : places, t.num_places = count;
+      rows(t, group, simple ? y + start : y, weights, partial.data(), [&](int64_t tap, int64_t taps) {
         kernel_.gather(panel.data(), width, taps, offset_.data() + tap, canvas.data(), runs, num_runs);
         return row_offset_.data();
       });
@@ -321,19 +326,25 @@ void run_plain(const Convolution<int64_t>& c) {
       }
 }
 
-template <class T> void run(Convolution<T> c) {
+template <class T> void run(const Convolution<T>& c) {
   if (c.images == 0 || c.groups == 0 || c.rows == 0 || c.places() == 0) return;
-  // Without taps, all that is left is the bias.
-  if (c.taps() == 0) {
-    c.channels = 0;
-    for (ConvLine& line : c.lines) line.taps = 1;
-  }
   if constexpr (std::is_same_v<T, int64_t>) run_plain(c);
   else ConvPlan<T>(c).run();
 }
 
 template <class T> T* numbers(const Tensor& x) {
   return x.defined() ? static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset : nullptr;
+}
+
+// dx = bias, channel by channel.
+template <class T> void fill_channels(T* dx, const ConvShape& s, const T* bias) {
+  const int64_t places = s.lines[0].size * s.lines[1].size * s.lines[2].size, channels = s.groups * s.channels;
+  parallel_for(s.images, [&](int64_t image) {
+    for (int64_t c = 0; c < channels; ++c) {
+      T* row = dx + (image * channels + c) * places;
+      std::fill(row, row + places, bias ? bias[c] : T{0});
+    }
+  });
 }
 
 template <class F> void dispatch(const Tensor& x, const char* op, F&& f) {
@@ -406,10 +417,17 @@ void Cpu::conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const 
   };
   dispatch(dx, "conv_input", [&](auto type) {
     using T = decltype(type);
+    // Numbers that no window sees have their bias only.
+    bool unseen = false;
+    for (int d = 0; d < 3; ++d)
+      for (int64_t r = 0; r < std::min(s.lines[d].stride, s.lines[d].size); ++r)
+        unseen = unseen || residue(d, r).line.taps == 0;
+    if (unseen) fill_channels(numbers<T>(dx), s, numbers<T>(bias));
     for (int64_t z = 0; z < std::min(s.lines[0].stride, s.lines[0].size); ++z)
       for (int64_t y = 0; y < std::min(s.lines[1].stride, s.lines[1].size); ++y)
         for (int64_t x = 0; x < std::min(s.lines[2].stride, s.lines[2].size); ++x) {
           const Residue residues[3] = {residue(0, z), residue(1, y), residue(2, x)};
+          if (residues[0].line.taps * residues[1].line.taps * residues[2].line.taps == 0) continue;
           Convolution<T> c;
           c.images = s.images, c.groups = groups, c.channels = s.rows, c.rows = s.channels;
           c.x = numbers<T>(dy), c.w = numbers<T>(w), c.bias = numbers<T>(bias), c.y = numbers<T>(dx);

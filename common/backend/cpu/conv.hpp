@@ -36,6 +36,11 @@ constexpr double kConvWorthThreads = 1e6;
 // Numbers on a thread's canvas at one time, unless one row of places needs more: half of a core's second cache.
 template <class T> constexpr int64_t kConvCanvas = (512 << 10) / static_cast<int64_t>(sizeof(T));
 
+inline int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
+
+// The dimension along which an image is cut into bands, whose places then lie side by side.
+inline int first_long(const ConvLine (&lines)[3]) { return lines[0].places > 1 ? 0 : lines[1].places > 1 ? 1 : 2; }
+
 // One to three dimensions of places as three: the missing ones, in front, have one place.
 struct ConvShape {
   int64_t images, groups, channels, rows;  // channels in and out of one group

@@ -14,8 +14,6 @@
 namespace cr::backend::cpu {
 namespace {
 
-int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
-
 // Transposes: `lanes` rows, `k` long each, become k groups of two vectors.
 template <class T> auto pack_of() {
   if constexpr (sizeof(T) == sizeof(float)) {
@@ -53,9 +51,7 @@ template <class T> class WeightPlan {
         size_(s.groups * s.rows * s.channels * taps_each_),
         places_(s.lines[0].places * s.lines[1].places * s.lines[2].places),
         panels_(pieces(s.rows, 2 * kernel_.width)),
-        banded_(s.lines[0].places > 1   ? 0
-                : s.lines[1].places > 1 ? 1
-                                        : 2) {
+        banded_(first_long(s.lines)) {
     const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
     threads_ = work >= kConvWorthThreads;
     // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.

@@ -165,14 +165,16 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<
   // Results that do not lie side by side go one by one.
   if (t.places) {
     const int64_t* places = t.places + (lanes - t.lanes) * W;
+    const int64_t count = t.num_places - (lanes - t.lanes) * W;
     T part[R][V * W];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 16
       for (int j = 0; j < V; ++j) store(part[i] + j * W, sum[i][j]);
-    for (int i = 0; i < R; ++i)
-      for (int j = 0; j < V * W; ++j)
-        if (places[j] >= 0) t.y[i * t.y_row + places[j]] = part[i][j];
+    for (int i = 0; i < R; ++i) {
+      T* y = t.y + i * t.y_row;
+      for (int64_t j = 0; j < V * W && j < count; ++j) y[places[j]] = part[i][j];
+    }
     return;
   }
 #pragma GCC unroll 16

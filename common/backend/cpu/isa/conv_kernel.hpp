@@ -43,7 +43,8 @@ template <class T> struct ConvTile {
   T* y;
   int64_t y_row;
   const T* bias;          // or null
-  const int64_t* places;  // where each lane's result goes (-1: nowhere), or null: as `lanes` says
+  const int64_t* places;  // where each lane's result goes, one after another; or null: as `lanes` says
+  int64_t num_places;
 };
 
 // c(i, j) += sum over places p of x(p, offset(i)) · dy(p, j): i counts taps, at most `tile_rows`, and j output channels, at
