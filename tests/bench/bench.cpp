@@ -43,10 +43,12 @@ static std::vector<Workload> choose(const std::vector<Workload>& all, const std:
 }
 
 static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, const std::string& out) {
-  if (!out.empty()) io::write_file(out, "{}\n");  // better to fail now than after eight minutes
+  if (!out.empty()) io::write_file(out, "{}\n");  // better to fail now than after the first minute
   std::unique_ptr<TorchWorker> torch = only_ours ? nullptr : TorchWorker::start();
   const std::string version = torch ? torch->version : "";
-  const double minutes = static_cast<double>(chosen.size()) * plan.rounds * plan.seconds * (torch ? 2.8 : 1.4) / 60;
+  // A turn begins with setting the stage and two steps to warm up.
+  const double turns = static_cast<double>(chosen.size()) * plan.rounds * (torch ? 2 : 1);
+  const double minutes = turns * (plan.seconds + 0.1) / 60;
   fmt::print("{} threads, {}{}; {} rounds of {} s a side, about {:.0f} minute{} in all\n\n{}", plan.threads,
              backend::cpu::isa_name(backend::cpu::isa()),
              torch       ? ", PyTorch " + version

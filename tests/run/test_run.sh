@@ -72,6 +72,7 @@ try 0 '^\./run NN' "$run"
 try 0 '^\./run NN' "$run" help
 try 0 '^05  Neural network$' "$run" list
 try 0 'g\+\+ +installed' "$run" doctor
+try 0 '^\./run bench \[NAME' "$run" bench --help
 try 0 '^05  ' "a tree/run" list
 try 0 '^mnist .* -  ' "$run" data
 
