@@ -209,6 +209,15 @@ class Page(Book):
         self.assertNotIn("./run 05</code></pre>", page)                      # "Run it" is the chips under the title
         self.assertIn("4 s, no data, no GPU", page)
 
+    def test_a_header_included_alone_is_read_there(self):
+        self.edit(f"{CHAPTER}/main.cpp", '#include "losses.hpp"\n', "")
+        self.edit(f"{CHAPTER}/main.cpp", "  // Differentiate both", '  // The losses first.\n#include "losses.hpp"\n\n  // Differentiate both')
+        page = self.woven()
+        order = ["The losses first.", ">losses.hpp</p>", "Two losses</h3>", "main.cpp, continued", "Differentiate both losses"]
+        places = [page.index(part) for part in order]
+        self.assertEqual(places, sorted(places))
+        self.assertEqual(page.count("Two losses</h3>"), 1)
+
     def test_formulas_are_typeset(self):
         page = self.woven()
         self.assertGreaterEqual(page.count('class="katex"'), 9)
