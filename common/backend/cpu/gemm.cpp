@@ -4,8 +4,8 @@
 
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/cpu/isa/gemm_kernel.hpp"
+#include "backend/cpu/workspace.hpp"
 #include "backend/parallel.hpp"
-#include "tensor/allocator.hpp"
 
 #ifndef CHAINRULE_X86_DISPATCH
 #define CHAINRULE_X86_DISPATCH 0
@@ -32,23 +32,6 @@ template <> const GemmKernel<double>& kernel_in_use() {
 #endif
   return base::gemm_double;
 }
-
-// Memory for packed panels. The caching allocator hands the same block out again in the next step of a training loop.
-template <class T> class Workspace {
- public:
-  explicit Workspace(int64_t count)
-      : bytes_(count * static_cast<int64_t>(sizeof(T))), data_(bytes_ ? allocator::allocate(bytes_) : nullptr) {}
-  ~Workspace() {
-    if (data_) allocator::free(data_, bytes_);
-  }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* data() const { return static_cast<T*>(data_); }
-
- private:
-  int64_t bytes_;
-  void* data_;
-};
 
 int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
 

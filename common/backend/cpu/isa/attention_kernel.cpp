@@ -2,75 +2,14 @@
 
 #include <math.h>
 
+#include "backend/cpu/isa/vectors.hpp"
 #include "backend/shared_math.hpp"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 namespace cr::backend::cpu::CR_ISA {
 namespace {
 
-// ## Vectors
-//
-// As in the matrix product's kernel: a vector is a type, and only multiplying and adding in one rounding needs to be told
-// apart. Three kinds of numbers are taken together: float, double, and the bits of a float.
-#if defined(__AVX512F__)
-constexpr int kBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kBytes = 32;
-#else
-constexpr int kBytes = 16;
-#endif
-
-typedef float FloatVector __attribute__((vector_size(kBytes)));
-typedef double DoubleVector __attribute__((vector_size(kBytes)));
-typedef uint32_t BitVector __attribute__((vector_size(kBytes)));
-template <class T> struct VectorOf;
-template <> struct VectorOf<float> { using type = FloatVector; };
-template <> struct VectorOf<double> { using type = DoubleVector; };
-template <class T> using Vector = typename VectorOf<T>::type;
-template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
+typedef uint32_t BitVector __attribute__((vector_size(kBytes)));  // the bits of a FloatVector
 template <class T> constexpr int64_t kLanes = AttentionKernel<T>::kLanes;
-
-#if defined(__AVX512F__)
-[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm512_set1_ps(x); }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm512_set1_pd(x); }
-[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
-  return _mm512_fmadd_ps(a, b, c);
-}
-[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
-  return _mm512_fmadd_pd(a, b, c);
-}
-#elif defined(__AVX2__)
-[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm256_set1_ps(x); }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm256_set1_pd(x); }
-[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
-  return _mm256_fmadd_pd(a, b, c);
-}
-#else
-[[gnu::always_inline]] inline FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return DoubleVector{x, x}; }
-template <class V> [[gnu::always_inline]] inline V fma(V a, V b, V c) { return a * b + c; }
-#endif
-
-template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from) {
-  Vector<T> v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
-template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) { __builtin_memcpy(to, &v, sizeof v); }
-
-// The first `count` numbers only, where that is less than a vector: the rest is 0 and not read.
-template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from, int64_t count) {
-  if (count >= kWidth<T>) return load(from);
-  T part[kWidth<T>] = {};
-  for (int64_t i = 0; i < count; ++i) part[i] = from[i];
-  return load(part);
-}
 
 // 0, 1, 2, …
 template <class T> [[gnu::always_inline]] inline Vector<T> places() {

@@ -2,126 +2,12 @@
 //
 // Everything here is compiled once per instruction set, into the namespace that `CR_ISA` names. No header with
 // templates or inline functions of its own may be included: a copy of one compiled for AVX-512 could be the copy the
-// linker keeps for everybody, and an older machine would stop at an illegal instruction.
+// linker keeps for everybody, and an older machine would stop at an illegal instruction. (`vectors.hpp` is made for this.)
 #include "backend/cpu/isa/gemm_kernel.hpp"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "backend/cpu/isa/vectors.hpp"
 
 namespace cr::backend::cpu::CR_ISA {
 namespace {
-
-// ## Vectors
-//
-// g++ and clang know vectors as types: `+` adds all elements at once, and `v[i]` is one of them. How wide they are is
-// the first thing in which instruction sets differ.
-#if defined(__AVX512F__)
-constexpr int kBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kBytes = 32;
-#else
-constexpr int kBytes = 16;
-#endif
-
-typedef float FloatVector __attribute__((vector_size(kBytes)));
-typedef double DoubleVector __attribute__((vector_size(kBytes)));
-template <class T> struct VectorOf;
-template <> struct VectorOf<float> { using type = FloatVector; };
-template <> struct VectorOf<double> { using type = DoubleVector; };
-template <class T> using Vector = typename VectorOf<T>::type;
-template <class T> constexpr int kWidth = kBytes / static_cast<int>(sizeof(T));
-
-// Numbers in memory are aligned to themselves only. `memcpy` says so, and becomes one unaligned load.
-template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* from) {
-  Vector<T> v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
-
-template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) { __builtin_memcpy(to, &v, sizeof v); }
-
-// The second difference: multiply and add with one rounding, and loads and stores of the first `count` elements only
-// (any count from 0; the rest reads as zero). Masked instructions never touch memory beyond the count, so the end of an
-// array needs no loop of its own. They are free in AVX-512; the others take the plain instruction where they can.
-#if defined(__AVX512F__)
-
-[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm512_set1_ps(x); }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm512_set1_pd(x); }
-[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
-  return _mm512_fmadd_ps(a, b, c);
-}
-[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
-  return _mm512_fmadd_pd(a, b, c);
-}
-
-[[gnu::always_inline]] inline __mmask16 mask16(int64_t count) {
-  return count < 16 ? static_cast<__mmask16>((1u << count) - 1) : 0xffff;
-}
-[[gnu::always_inline]] inline __mmask8 mask8(int64_t count) {
-  return count < 8 ? static_cast<__mmask8>((1u << count) - 1) : 0xff;
-}
-[[gnu::always_inline]] inline FloatVector load(const float* p, int64_t count) {
-  return _mm512_maskz_loadu_ps(mask16(count), p);
-}
-[[gnu::always_inline]] inline DoubleVector load(const double* p, int64_t count) {
-  return _mm512_maskz_loadu_pd(mask8(count), p);
-}
-[[gnu::always_inline]] inline void store(float* p, FloatVector v, int64_t count) {
-  _mm512_mask_storeu_ps(p, mask16(count), v);
-}
-[[gnu::always_inline]] inline void store(double* p, DoubleVector v, int64_t count) {
-  _mm512_mask_storeu_pd(p, mask8(count), v);
-}
-
-#elif defined(__AVX2__)
-
-[[gnu::always_inline]] inline FloatVector splat(float x) { return _mm256_set1_ps(x); }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return _mm256_set1_pd(x); }
-[[gnu::always_inline]] inline FloatVector fma(FloatVector a, FloatVector b, FloatVector c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-[[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
-  return _mm256_fmadd_pd(a, b, c);
-}
-
-[[gnu::always_inline]] inline __m256i mask8(int64_t count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-[[gnu::always_inline]] inline __m256i mask4(int64_t count) {
-  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
-}
-[[gnu::always_inline]] inline FloatVector load(const float* p, int64_t count) {
-  return count < 8 ? FloatVector(_mm256_maskload_ps(p, mask8(count))) : load(p);
-}
-[[gnu::always_inline]] inline DoubleVector load(const double* p, int64_t count) {
-  return count < 4 ? DoubleVector(_mm256_maskload_pd(p, mask4(count))) : load(p);
-}
-[[gnu::always_inline]] inline void store(float* p, FloatVector v, int64_t count) {
-  count < 8 ? _mm256_maskstore_ps(p, mask8(count), v) : store(p, v);
-}
-[[gnu::always_inline]] inline void store(double* p, DoubleVector v, int64_t count) {
-  count < 4 ? _mm256_maskstore_pd(p, mask4(count), v) : store(p, v);
-}
-
-#else
-
-[[gnu::always_inline]] inline FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
-[[gnu::always_inline]] inline DoubleVector splat(double x) { return DoubleVector{x, x}; }
-template <class V> [[gnu::always_inline]] inline V fma(V a, V b, V c) { return a * b + c; }
-
-template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* p, int64_t count) {
-  if (count >= kWidth<T>) return load(p);
-  Vector<T> v = splat(T{0});
-  for (int i = 0; i < count; ++i) v[i] = p[i];
-  return v;
-}
-template <class T> [[gnu::always_inline]] inline void store(T* p, Vector<T> v, int64_t count) {
-  if (count >= kWidth<T>) return store(p, v);
-  for (int i = 0; i < count; ++i) p[i] = v[i];
-}
-
-#endif
 
 // The shape of the register tile. Each step along $k$ loads R elements of A and V vectors of B and does R × V vector
 // multiply-adds: the larger the tile, the less is loaded per multiplication. It must fit in the registers, with V

@@ -137,5 +137,21 @@ template <class V, class T> [[gnu::always_inline]] inline void store_chosen(T* p
 
 #endif
 
+// The first `count` elements only, any count from 0; the rest reads as zero. Memory beyond the count is never touched, so
+// the end of an array needs no loop of its own. Masks are free in AVX-512; the others take the plain instruction where they
+// can.
+template <class T> [[gnu::always_inline]] inline Vector<T> load(const T* p, int64_t count) {
+#if !defined(__AVX512F__)
+  if (count >= kWidth<T>) return load(p);
+#endif
+  return load_between(p, 0, count);
+}
+template <class T> [[gnu::always_inline]] inline void store(T* p, Vector<T> v, int64_t count) {
+#if !defined(__AVX512F__)
+  if (count >= kWidth<T>) return store(p, v);
+#endif
+  store_below(p, v, count);
+}
+
 }  // namespace
 }  // namespace cr::backend::cpu::CR_ISA
