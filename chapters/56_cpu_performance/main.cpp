@@ -251,6 +251,8 @@ static void bandwidth(Chapter& chapter, Machine& machine) {
 // the size. (Usually far below, because rounding errors go up as often as down.)
 #include "rung_1_loops.hpp"
 
+// A rung is a function of that struct, and the workbench makes such structs and looks at
+// the results.
 using Rung = void (*)(const Product&);
 
 class Workbench {
@@ -479,10 +481,10 @@ static void blocks_on_paper(Chapter& chapter) {
 // while all rows of A pass by. B comes once from far away instead of a thousand times. (In
 // exchange each row of C comes 16 times, once for each block above it.)
 //
-// ? And the time? Rung 4 against rung 3.
-// - [ ] a tenth: so it would be if rung 3 had done nothing but wait for B
-// - [ ] a third: that is what the order of the loops gained on paper for 4 × 4
-// - [x] not even half: rung 3 did not wait for B; it walks along rows, the processor sees that and fetches them ahead of time
+// ? And the time? How much of rung 3's does rung 4 take?
+// - [ ] a tenth of it: so it would be if rung 3 had done nothing but wait for B
+// - [ ] a third of it: that is what the order of the loops gained on paper for 4 × 4
+// - [x] nearly all of it: rung 3 did not wait for B; it walks along rows, the processor sees that and fetches them ahead of time
 static void cache_blocks(Chapter& chapter, Ladder& ladder) {
   chapter.section("Cache blocks, measured");
   chapter.claim("blocks", "with blocks it is so many times as fast",
@@ -491,13 +493,13 @@ static void cache_blocks(Chapter& chapter, Ladder& ladder) {
                 between(0.6, 2), found);
 }
 
-// {claim:blocks}, for a plan that looked so good on paper. That is worth a minute. We
-// removed nearly all misses of the second cache, and the speed barely moved; so they were
-// not what we waited for. Look at the innermost line instead: `c[j] += x * b[j]`. For one
-// vector multiply-add the processor loads a vector of C and a vector of B, and stores one.
-// It can do two loads and a store in a cycle, at best, and in the same cycle two
-// multiply-adds: so at best half of them are used. And each sum goes out to the cache and
-// comes back a thousand times, once for every $p$.
+// So {claim:blocks} is the factor, for a plan that looked so good on paper. That is worth a
+// minute. We removed nearly all misses of the second cache, and the speed barely moved; so
+// they were not what we waited for. Look at the innermost line instead: `c[j] += x * b[j]`.
+// For one vector multiply-add the processor loads a vector of C and a vector of B, and
+// stores one. It can do two loads and a store in a cycle, at best, and in the same cycle
+// two multiply-adds: so at best half of them are used. And each sum goes out to the cache
+// and comes back a thousand times, once for every $p$.
 //
 // A bottleneck hides all others. Making anything else faster shows nothing, however right
 // it is. (Amdahl said so in 1967 of programs that are parallel only in part.) The blocks
