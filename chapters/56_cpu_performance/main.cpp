@@ -141,9 +141,9 @@ static std::vector<double> in_billions(std::vector<double> rates) {
 }
 
 // How many operations per second each number of chains reaches.
-template <int... kCounts> static std::vector<double> chain_rates() {
+template <int... kCounts> static std::vector<double> chain_rates(int rounds) {
   const int64_t steps = 300'000;
-  std::vector<double> rates = race({[] { chains<kCounts>(steps); }...}, 7);
+  std::vector<double> rates = race({[] { chains<kCounts>(steps); }...}, rounds);
   const double operations[] = {chains<kCounts>(1)...};
   for (size_t k = 0; k < rates.size(); ++k)
     rates[k] = operations[k] * double(steps) / rates[k];
@@ -153,7 +153,8 @@ template <int... kCounts> static std::vector<double> chain_rates() {
 static void peak(Chapter& chapter, Machine& machine) {
   chapter.section("How fast could it be?");
   const std::vector<int> counts = {1, 2, 3, 4, 6, 8, 10, 12, 16};
-  const std::vector<double> rates = chain_rates<1, 2, 3, 4, 6, 8, 10, 12, 16>();
+  const std::vector<double> rates =
+      chain_rates<1, 2, 3, 4, 6, 8, 10, 12, 16>(chapter.pick(2, 7, 7));
   machine.peak = *std::max_element(rates.begin(), rates.end());
   Table table = chapter.table({"chains", "GFLOP/s"});
   for (size_t k = 0; k < counts.size(); ++k) table.row(counts[k], rates[k] / 1e9);
@@ -183,13 +184,14 @@ static void peak(Chapter& chapter, Machine& machine) {
   auto together = [&] {
     backend::parallel_for(count, [](int64_t) { chains<12>(steps); });
   };
-  const std::vector<double> times = race({{alone, true}, {together, true}}, 9);
+  const std::vector<double> times =
+      race({{alone, true}, {together, true}}, 25, 0.002);
   machine.peak_all = machine.peak * count * times[0] / times[1];
   chapter.say("Peak: one thread {:.0f} GFLOP/s, {} threads together {:.0f}.",
               machine.peak / 1e9, count, machine.peak_all / 1e9);
   chapter.claim("all-threads-peak",
                 "all threads together reach so many times the peak of one",
-                machine.peak_all / machine.peak, between(0.5, 1.2 * count), found);
+                machine.peak_all / machine.peak, between(0.25, 1.2 * count), found);
 }
 
 // The other bound is memory. A loop that does next to nothing with its numbers shows how
@@ -250,6 +252,8 @@ static void bandwidth(Chapter& chapter, Machine& machine) {
 // the size. (Usually far below, because rounding errors go up as often as down.)
 #include "rung_1_loops.hpp"
 
+// A rung is a function of that struct, and the workbench makes such structs and looks at
+// the results.
 using Rung = void (*)(const Product&);
 
 class Workbench {
@@ -432,7 +436,7 @@ static void loop_order(Chapter& chapter, Ladder& ladder) {
 // - [x] four times the traffic of 8: the block of B alone fills the cache, so it is gone each time before its first row is needed again
 static void blocks_on_paper(Chapter& chapter) {
   chapter.section("Cache blocks, on paper");
-  const int64_t n = chapter.pick(72, 96, 96), numbers = 256;
+  const int64_t n = chapter.pick(48, 96, 96), numbers = 256;
   const Layout at = {n, 1};
   auto fetched = [&](int64_t b) {
     PaperCache cache(1, numbers, 1);
@@ -452,8 +456,7 @@ static void blocks_on_paper(Chapter& chapter) {
     return 2 * std::pow(double(n), 3) / b + double(n * n);
   };
   std::vector<double> side, counted, predicted;
-  for (int64_t b : {2, 3, 4, 6, 8, 12, 18, 24, 36}) {
-    if (n % b != 0) continue;
+  for (int64_t b : {2, 3, 4, 6, 8, 12, 16, 24}) {
     side.push_back(double(b));
     counted.push_back(fetched(b));
     predicted.push_back(formula(double(b)));
@@ -471,17 +474,17 @@ static void blocks_on_paper(Chapter& chapter) {
                 "b = 8: numbers fetched, over what the formula says",
                 eight / formula(8), exactly(1), identity);
   chapter.claim("block-cliff", "twice that side fetches so many times as much",
-                fetched(n == 96 ? 16 : 18) / eight, between(3, 6), identity);
+                fetched(16) / eight, between(3, 6), identity);
 }
 
 // On the real machine: blocks of B of 64 by 256 numbers, 64 KB, stay in the second cache
 // while all rows of A pass by. B comes once from far away instead of a thousand times. (In
 // exchange each row of C comes 16 times, once for each block above it.)
 //
-// ? And the time? Rung 4 against rung 3.
-// - [ ] a tenth: so it would be if rung 3 had done nothing but wait for B
-// - [ ] a third: that is what the order of the loops gained on paper for 4 × 4
-// - [x] not even half: rung 3 did not wait for B; it walks along rows, the processor sees that and fetches them ahead of time
+// ? And the time? How much of rung 3's does rung 4 take?
+// - [ ] a tenth of it: so it would be if rung 3 had done nothing but wait for B
+// - [ ] a third of it: that is what the order of the loops gained on paper for 4 × 4
+// - [x] nearly all of it: rung 3 did not wait for B; it walks along rows, the processor sees that and fetches them ahead of time
 static void cache_blocks(Chapter& chapter, Ladder& ladder) {
   chapter.section("Cache blocks, measured");
   chapter.claim("blocks", "with blocks it is so many times as fast",
@@ -490,13 +493,13 @@ static void cache_blocks(Chapter& chapter, Ladder& ladder) {
                 between(0.6, 2), found);
 }
 
-// {claim:blocks}, for a plan that looked so good on paper. That is worth a minute. We
-// removed nearly all misses of the second cache, and the speed barely moved; so they were
-// not what we waited for. Look at the innermost line instead: `c[j] += x * b[j]`. For one
-// vector multiply-add the processor loads a vector of C and a vector of B, and stores one.
-// It can do two loads and a store in a cycle, at best, and in the same cycle two
-// multiply-adds: so at best half of them are used. And each sum goes out to the cache and
-// comes back a thousand times, once for every $p$.
+// So {claim:blocks} is the factor, for a plan that looked so good on paper. That is worth a
+// minute. We removed nearly all misses of the second cache, and the speed barely moved; so
+// they were not what we waited for. Look at the innermost line instead: `c[j] += x * b[j]`.
+// For one vector multiply-add the processor loads a vector of C and a vector of B, and
+// stores one. It can do two loads and a store in a cycle, at best, and in the same cycle
+// two multiply-adds: so at best half of them are used. And each sum goes out to the cache
+// and comes back a thousand times, once for every $p$.
 //
 // A bottleneck hides all others. Making anything else faster shows nothing, however right
 // it is. (Amdahl said so in 1967 of programs that are parallel only in part.) The blocks
@@ -742,7 +745,7 @@ static void threads(Chapter& chapter, Ladder& ladder) {
   chapter.claim("threads", "all threads are so many times as fast as one",
                 ladder.step(chapter, {{"one thread", alone, 1, true},
                                       {"all threads", ::threads, 1, true}}),
-                between(0.7, 1.1 * before), found);
+                between(0.4, 1.2 * before), found);
 }
 
 // That is {claim:threads} where the peak grew {claim:all-threads-peak} times. What is lost:
@@ -792,8 +795,10 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
   const bool blas = OpenBlas().here();
   if (blas) rungs.push_back({"OpenBLAS, 1 thread", openblas<1>});
   if (blas) rungs.push_back({"OpenBLAS", openblas<0>, 1, true});
-  const std::vector<double> good = ladder.climb(ladder.square, rungs, 4),
-                            bad = ladder.climb(ladder.power, rungs, 3);
+  const std::vector<double> good = ladder.climb(ladder.square, rungs,
+                                                chapter.pick(1, 4, 4)),
+                            bad = ladder.climb(ladder.power, rungs,
+                                               chapter.pick(1, 3, 3));
 
   // Whoever runs on one thread is held against the peak and the OpenBLAS of one thread.
   Table table = chapter.table(
@@ -835,9 +840,9 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
   chapter.claim("ladder", "the library is so many times as fast as three loops",
                 good[ours + 1] / good[0], at_least(8), found);
   chapter.claim("library", "the library is so many times as fast as our last rung",
-                good[ours + 1] / good[ours - 1], between(0.5, 3), found);
+                good[ours + 1] / good[ours - 1], between(0.4, 4), found);
   chapter.claim("peak-share", "so much of its peak one thread of the library uses",
-                1e9 * good[ours] / ladder.machine.peak, between(0.2, 1.2), found,
+                1e9 * good[ours] / ladder.machine.peak, between(0.2, 1.1), found,
                 {.unit = "%"});
   if (blas)
     chapter.claim("openblas", "the library is so many times as fast as OpenBLAS",
@@ -1283,7 +1288,7 @@ static void story(Chapter& chapter) {
                    Workbench(n, n, n, random),
                    Workbench(trap, trap, trap, random)};
   if (chapter.broken("stack-array")) {
-    machine.peak = chain_rates<12>()[0];
+    machine.peak = chain_rates<12>(7)[0];
     return stack_array(chapter, ladder);
   }
   if (chapter.broken("cut-by-threads")) return cut(chapter, ladder);
