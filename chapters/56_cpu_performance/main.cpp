@@ -757,9 +757,10 @@ static void threads(Chapter& chapter, Ladder& ladder) {
 // Now all rungs in one race, at both sizes, and two more contestants. One is `gemm`, the
 // very function of [the library](../../common/backend/cpu/gemm.cpp) that every `matmul` and
 // every `Linear` of this book calls: not copied, included. It has what we built, and some
-// more: it packs A by transposing squares in registers, makes all blocks equally large,
-// leaves in place what is read only once, and adds bias and ReLU while the sums are still
-// in registers.
+// more: it reads A where it lies, and B too where few tiles would share a panel, asking for
+// each row some steps ahead; it packs only what would be slow to read, makes all blocks
+// equally large, gives no two threads the same rows, and adds bias and ReLU while the sums
+// are still in registers.
 //
 // The other is the library that everybody measures against.
 #include "openblas.hpp"
