@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "backend/backend.hpp"
 #include "backend/cpu/conv_canvas.hpp"
 
@@ -7,28 +9,48 @@ namespace cr::backend::cpu {
 
 // # A convolution as the loops see it
 //
-// x (images, groups, channels, size₀, size₁, size₂) → y (images, groups, rows, places₀, places₁, places₂):
+// x (images, groups, channels, x's places) → y (images, groups, rows, y's places):
 //
 // y(place) of a row = bias + Σ over channels and taps of w · x(place · stride + tap).
 //
-// Weights and results may lie anywhere: from one row, channel, tap or place to the next it is always the same distance.
+// The adjoint of a convolution with stride s is one, too, but for one thing: which taps a place sees depends on its
+// coordinates modulo s. The places of y fall into **classes**, which have their own taps and look at the same x. Place p of
+// a class is place p · step + residue of y.
+struct ConvTap {
+  int64_t seen[3];  // which of the numbers that a place can see
+  int64_t w;        // where its weight is, from the channel's first on
+};
+struct ConvClass {
+  int64_t residue[3] = {};
+  int64_t first_tap = 0, taps = 0;
+};
+
+// Weights may lie anywhere: from one row or channel to the next it is always the same distance.
 template <class T> struct Convolution {
-  ConvLine lines[3];
+  ConvLine lines[3];             // from a class's places to what they see
+  std::vector<int64_t> seen[3];  // these taps of `lines`
   int64_t images = 1, groups = 1, channels = 1, rows = 1;
   const T* x = nullptr;
   const T* w = nullptr;
-  int64_t w_group = 0, w_row = 0, w_channel = 0, w_tap[3] = {};
+  int64_t w_group = 0, w_row = 0, w_channel = 0;
+  std::vector<ConvTap> taps;  // of all classes, one after another
+  std::vector<ConvClass> classes;
   const T* bias = nullptr;
   T* y = nullptr;
-  int64_t y_row = 0, y_place[3] = {};
+  int64_t size[3] = {1, 1, 1}, step[3] = {1, 1, 1};  // of y
 
-  int64_t taps() const { return lines[0].taps * lines[1].taps * lines[2].taps; }
   int64_t places() const { return lines[0].places * lines[1].places * lines[2].places; }
   int64_t x_channel() const { return lines[0].size * lines[1].size * lines[2].size; }
+  int64_t y_row() const { return size[0] * size[1] * size[2]; }
+  int64_t num_taps() const { return static_cast<int64_t>(taps.size()); }
+  int64_t num_classes() const { return static_cast<int64_t>(classes.size()); }
   double work() const {
-    return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * taps());
+    return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * num_taps());
   }
 };
+
+void convolve(const Convolution<float>& c);
+void convolve(const Convolution<double>& c);
 
 // Work is cut in two or more from here on: 10⁶ multiply-adds take ten times as long as waking a thread.
 constexpr double kConvWorthThreads = 1e6;

@@ -162,21 +162,6 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<
     return;
   }
 
-  // Results that do not lie side by side go one by one.
-  if (t.places) {
-    const int64_t* places = t.places + (lanes - t.lanes) * W;
-    const int64_t count = t.num_places - (lanes - t.lanes) * W;
-    T part[R][V * W];
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 16
-      for (int j = 0; j < V; ++j) store(part[i] + j * W, sum[i][j]);
-    for (int i = 0; i < R; ++i) {
-      T* y = t.y + i * t.y_row;
-      for (int64_t j = 0; j < V * W && j < count; ++j) y[places[j]] = part[i][j];
-    }
-    return;
-  }
 #pragma GCC unroll 16
   for (int j = 0; j < V; ++j) {
     const uint32_t mask = lanes[j].mask;
@@ -200,6 +185,39 @@ template <class T, int R = kRows> void tile(const ConvTile<T>& t) {
   if (t.vectors == kOwn) return multiply<T, R, kOwn>(t, t.lanes);
   if (t.vectors == kShared) return multiply<T, R, kShared>(t, t.lanes);
   for (int64_t j = 0; j < t.vectors; ++j) multiply<T, R, 1>(t, t.lanes + j);
+}
+
+// Classes of places, if there are two of them, are shuffled together like two halves of a pack of cards.
+template <class V, int W> [[gnu::always_inline]] inline V shuffled(V a, V b, bool upper) {
+  if constexpr (W == 2) return upper ? __builtin_shufflevector(a, b, 1, 3) : __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4)
+    return upper ? __builtin_shufflevector(a, b, 2, 6, 3, 7) : __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  if constexpr (W == 8)
+    return upper ? __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+                 : __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  if constexpr (W == 16)
+    return upper ? __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+                 : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+template <class T> void spread(const ConvSpread<T>& s) {
+  constexpr int W = kWidth<T>;
+  T* y = s.y;
+  const T* sums = s.sums;
+  for (int64_t row = 0; row < s.rows; ++row, y += s.y_row, sums += s.sums_row) {
+    if (s.step == 1) {
+      for (int64_t i = 0; i < s.count; i += W) store_below(y + i, load(sums + i), s.count - i);
+    } else if (s.step == 2 && s.classes == 2) {
+      for (int64_t i = 0; i < s.count; i += 2 * W) {
+        const Vector<T> a = load(sums + i / 2), b = load(sums + s.sums_class + i / 2);
+        store_below(y + i, shuffled<Vector<T>, W>(a, b, false), s.count - i);
+        store_below(y + i + W, shuffled<Vector<T>, W>(a, b, true), s.count - i - W);
+      }
+    } else {
+      for (int64_t k = 0; k < s.classes; ++k)
+        for (int64_t i = k, j = 0; i < s.count; i += s.step, ++j) y[i] = sums[k * s.sums_class + j];
+    }
+  }
 }
 
 // ## Output channels in vectors
@@ -247,7 +265,7 @@ template <class T, int R = kRows> void weight_tile(const ConvWeightTile<T>& t) {
 int64_t vectors(int64_t rows) { return vectors_for(static_cast<int>(rows)); }
 
 template <class T> constexpr ConvKernel<T> table() {
-  return {kWidth<T>, kRows, vectors, fill<T>, gather<T>, tile<T>, weight_tile<T>};
+  return {kWidth<T>, kRows, vectors, fill<T>, gather<T>, tile<T>, spread<T>, weight_tile<T>};
 }
 
 }  // namespace

@@ -42,9 +42,15 @@ template <class T> struct ConvTile {
   const ConvLanes* lanes;
   T* y;
   int64_t y_row;
-  const T* bias;          // or null
-  const int64_t* places;  // where each lane's result goes, one after another; or null: as `lanes` says
-  int64_t num_places;
+  const T* bias;  // or null
+};
+
+// y(row, i step + k) = sums(k, row, i) for k < classes, as long as that is before `count`.
+template <class T> struct ConvSpread {
+  T* y;
+  int64_t rows, y_row, count, step;
+  const T* sums;
+  int64_t classes, sums_class, sums_row;
 };
 
 // c(i, j) += sum over places p of x(p, offset(i)) · dy(p, j): i counts taps, at most `tile_rows`, and j output channels, at
@@ -66,6 +72,7 @@ template <class T> struct ConvKernel {
   void (*gather)(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
                  int64_t num_runs);
   void (*tile)(const ConvTile<T>&);
+  void (*spread)(const ConvSpread<T>&);
   void (*weight_tile)(const ConvWeightTile<T>&);
 };
 
