@@ -25,28 +25,34 @@ template <> struct Element<5> { using T = BFloat16; };
 // ## Elementwise
 //
 // Inputs without gaps get a loop that vectorises, the rest takes strides. A number in place of an input is spread over a
-// block first, so that one loop serves for both. Some functors are `fast` where their arguments fit: then a block is looked
-// over before it is computed.
-constexpr int64_t kBlock = 1024;
+// block first, so that one loop serves for both.
+//
+// Some functors are `fast` where their arguments `fits`: then a few vectors are looked over before they are computed. The
+// functor itself chooses in the same way, so that a number's bits do not depend on its neighbours.
+constexpr int64_t kBlock = 1024, kLook = 64;
 
 template <class F, class T, class... X>
 concept HasFastPath = __is_same(T, float) && requires(X... x) {
   F::fits(x...);
 };
 
+template <class F, class R, class... X> [[gnu::always_inline]] inline void map_look(int64_t n, R* out, const X*... in) {
+  int misfits = 0;
+  for (int64_t i = 0; i < n; ++i) misfits |= !F::fits(in[i]...);
+  if (misfits) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = F{}(in[i]...);
+  } else {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = F::fast(in[i]...);
+  }
+}
+
 template <class F, class T, class R, class... X> void map_run(int64_t n, R* out, const X*... in) {
   if constexpr (HasFastPath<F, T, X...>) {
-    for (int64_t begin = 0; begin < n; begin += kBlock) {
-      int64_t end = n - begin < kBlock ? n : begin + kBlock;
-      int misfits = 0;
-      for (int64_t i = begin; i < end; ++i) misfits |= !F::fits(in[i]...);
-      if (misfits) {
-        for (int64_t i = begin; i < end; ++i) out[i] = F{}(in[i]...);
-      } else {
-        CR_INDEPENDENT
-        for (int64_t i = begin; i < end; ++i) out[i] = F::fast(in[i]...);
-      }
-    }
+    int64_t i = 0;
+    for (; i + kLook <= n; i += kLook) map_look<F>(kLook, out + i, (in + i)...);
+    map_look<F>(n - i, out + i, (in + i)...);
   } else {
     CR_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) out[i] = F{}(in[i]...);
@@ -256,30 +262,51 @@ template <class T> T largest(int64_t n, const T* x) {
   return static_cast<T>(top);
 }
 
-// The same where a NaN may be missed, because the sum will have it.
-template <class T> T largest_number(int64_t n, const T* x) {
-  constexpr int kLanes = 64;
-  T lane[kLanes];
-  for (int j = 0; j < kLanes; ++j) lane[j] = static_cast<T>(-__builtin_inf());
-  int64_t i = 0;
+// The smallest and the largest of a row. A NaN may be missed, because the sum will have it.
+template <class T> struct Range { T least, most; };
+template <class T> Range<T> range_of(int64_t n, const T* x) {
+  constexpr int kLanes = 32;
+  T least[kLanes], most[kLanes];
+  for (int j = 0; j < kLanes; ++j) least[j] = most[j] = x[j < n ? j : 0];
+  int64_t i = kLanes;
   for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (int j = 0; j < kLanes; ++j) least[j] = x[i + j] < least[j] ? x[i + j] : least[j];
+    for (int j = 0; j < kLanes; ++j) most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
   }
-  for (; i < n; ++i) lane[i % kLanes] = x[i] > lane[i % kLanes] ? x[i] : lane[i % kLanes];
+  // The last numbers, some of them for the second time.
+  if (n > kLanes) {
+    for (int j = 0; j < kLanes; ++j) least[j] = x[n - kLanes + j] < least[j] ? x[n - kLanes + j] : least[j];
+    for (int j = 0; j < kLanes; ++j) most[j] = x[n - kLanes + j] > most[j] ? x[n - kLanes + j] : most[j];
+  }
   for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+    for (int j = 0; j < width; ++j) least[j] = least[j + width] < least[j] ? least[j + width] : least[j];
+    for (int j = 0; j < width; ++j) most[j] = most[j + width] > most[j] ? most[j + width] : most[j];
   }
-  return lane[0];
+  return {least[0], most[0]};
+}
+
+// $e^{x - m}$ of a row whose largest number is m
+template <class T> void exp_below(int64_t n, T* out, const T* x, Range<T> range) {
+  if constexpr (__is_same(T, float)) {
+    if (functor::exp_fits(range.least - range.most)) {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) out[i] = functor::exp_inside(x[i] - range.most);
+      return;
+    }
+  }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - range.most);
 }
 
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   auto* x = static_cast<const T*>(bytes);
-  T top = largest_number(n, x), part[kBlock];
+  Range<T> range = range_of(n, x);
+  T top = range.most, part[kBlock];
   if (!(top > -__builtin_inf()) || top == __builtin_inf()) return largest(n, x);  // or NaN
   double sum = 0;
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     int64_t count = n - begin < kBlock ? n - begin : kBlock;
-    for (int64_t i = 0; i < count; ++i) part[i] = functor::vexp(x[begin + i] - top);
+    exp_below(count, part, x + begin, range);
     reduce_kernel<functor::Sum, T>(count, part, 1, &sum);
   }
   if constexpr (__is_same(T, float)) return top + functor::wide_log(sum);
@@ -302,9 +329,8 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  T top = largest_number(n, x);
   double sum = 0;
-  for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
+  exp_below(n, out, x, range_of(n, x));
   reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
   T scale = static_cast<T>(1 / sum);
   for (int64_t i = 0; i < n; ++i) out[i] *= scale;
