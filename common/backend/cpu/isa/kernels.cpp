@@ -262,53 +262,72 @@ template <class T> T largest(int64_t n, const T* x) {
   return static_cast<T>(top);
 }
 
-// The smallest and the largest of a row. A NaN may be missed, because the sum will have it.
+// The smallest and the largest number of a row. A NaN may be missed, because the sum will have it. The lanes meet in loops of
+// known length, which stay in registers.
 template <class T> struct Range { T least, most; };
+template <int lanes, class T> [[gnu::always_inline]] inline Range<T> range_of_lanes(T* least, T* most) {
+  if constexpr (lanes == 1) {
+    return {least[0], most[0]};
+  } else {
+    constexpr int kHalf = lanes / 2;
+    for (int j = 0; j < kHalf; ++j) least[j] = least[j + kHalf] < least[j] ? least[j + kHalf] : least[j];
+    for (int j = 0; j < kHalf; ++j) most[j] = most[j + kHalf] > most[j] ? most[j + kHalf] : most[j];
+    return range_of_lanes<kHalf>(least, most);
+  }
+}
 template <class T> Range<T> range_of(int64_t n, const T* x) {
   constexpr int kLanes = 32;
+  if (n < kLanes) {
+    Range<T> r{x[0], x[0]};
+    for (int64_t i = 1; i < n; ++i) r = {x[i] < r.least ? x[i] : r.least, x[i] > r.most ? x[i] : r.most};
+    return r;
+  }
   T least[kLanes], most[kLanes];
-  for (int j = 0; j < kLanes; ++j) least[j] = most[j] = x[j < n ? j : 0];
-  int64_t i = kLanes;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) least[j] = x[i + j] < least[j] ? x[i + j] : least[j];
-    for (int j = 0; j < kLanes; ++j) most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
+  for (int j = 0; j < kLanes; ++j) least[j] = most[j] = x[j];
+  // The last step may take some numbers for the second time.
+  for (int64_t i = kLanes; i < n; i += kLanes) {
+    const T* step = x + (i + kLanes <= n ? i : n - kLanes);
+    for (int j = 0; j < kLanes; ++j) least[j] = step[j] < least[j] ? step[j] : least[j];
+    for (int j = 0; j < kLanes; ++j) most[j] = step[j] > most[j] ? step[j] : most[j];
   }
-  // The last numbers, some of them for the second time.
-  if (n > kLanes) {
-    for (int j = 0; j < kLanes; ++j) least[j] = x[n - kLanes + j] < least[j] ? x[n - kLanes + j] : least[j];
-    for (int j = 0; j < kLanes; ++j) most[j] = x[n - kLanes + j] > most[j] ? x[n - kLanes + j] : most[j];
-  }
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) least[j] = least[j + width] < least[j] ? least[j + width] : least[j];
-    for (int j = 0; j < width; ++j) most[j] = most[j + width] > most[j] ? most[j + width] : most[j];
-  }
-  return {least[0], most[0]};
+  return range_of_lanes<kLanes>(least, most);
 }
 
-// $e^{x - m}$ of a row whose largest number is m
-template <class T> void exp_below(int64_t n, T* out, const T* x, Range<T> range) {
+// out = $e^{x - m}$ of a row whose largest number is m (no `out`: nothing is written), and the sum of it all.
+template <class T, class Exp> double exp_below(int64_t n, T* out, const T* x, T m, const Exp& e) {
+  constexpr int kLanes = 128 / sizeof(T);
+  double sum = 0;
+  for (int64_t begin = 0; begin < n; begin += 4096) {
+    int64_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
+    T lane[kLanes] = {}, y[kLanes];
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) y[j] = e(x[i + j] - m);
+      for (int j = 0; j < kLanes; ++j) lane[j] += y[j];
+      if (!out) continue;
+      for (int j = 0; j < kLanes; ++j) out[i + j] = y[j];
+    }
+    for (int64_t j = 0; j < end - i; ++j) y[j] = e(x[i + j] - m);
+    for (int64_t j = 0; j < end - i; ++j) lane[j] += y[j];
+    for (int64_t j = 0; out && j < end - i; ++j) out[i + j] = y[j];
+    sum += joined<functor::Sum, double>(lane);
+  }
+  return sum;
+}
+template <class T> double exp_below(int64_t n, T* out, const T* x, Range<T> range) {
   if constexpr (__is_same(T, float)) {
     if (functor::exp_fits(range.least - range.most)) {
-      CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) out[i] = functor::exp_inside(x[i] - range.most);
-      return;
+      return exp_below(n, out, x, range.most, [](T d) { return functor::exp_inside(d); });
     }
   }
-  CR_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - range.most);
+  return exp_below(n, out, x, range.most, [](T d) { return functor::vexp(d); });
 }
 
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   auto* x = static_cast<const T*>(bytes);
   Range<T> range = range_of(n, x);
-  T top = range.most, part[kBlock];
+  T top = range.most;
   if (!(top > -__builtin_inf()) || top == __builtin_inf()) return largest(n, x);  // or NaN
-  double sum = 0;
-  for (int64_t begin = 0; begin < n; begin += kBlock) {
-    int64_t count = n - begin < kBlock ? n - begin : kBlock;
-    exp_below(count, part, x + begin, range);
-    reduce_kernel<functor::Sum, T>(count, part, 1, &sum);
-  }
+  double sum = exp_below<T>(n, nullptr, x, range);
   if constexpr (__is_same(T, float)) return top + functor::wide_log(sum);
   else return top + functor::vlog(sum);
 }
@@ -329,10 +348,7 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  double sum = 0;
-  exp_below(n, out, x, range_of(n, x));
-  reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
-  T scale = static_cast<T>(1 / sum);
+  T scale = static_cast<T>(1 / exp_below(n, out, x, range_of(n, x)));
   for (int64_t i = 0; i < n; ++i) out[i] *= scale;
 }
 
