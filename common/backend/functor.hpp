@@ -56,6 +56,8 @@ struct Relu : Elementwise<1, kNumbers> {
 };
 struct Exp : Elementwise<1, kFloating> {
   static constexpr const char* kName = "exp";
+  static constexpr bool fits(float x) { return exp_fits(x); }
+  static constexpr float fast(float x) { return exp_inside(x); }
   template <class T> constexpr T operator()(T x) const { return vexp(x); }
 };
 struct Log : Elementwise<1, kFloating> {

@@ -25,28 +25,34 @@ template <> struct Element<5> { using T = BFloat16; };
 // ## Elementwise
 //
 // Inputs without gaps get a loop that vectorises, the rest takes strides. A number in place of an input is spread over a
-// block first, so that one loop serves for both. Some functors are `fast` where their arguments fit: then a block is looked
-// over before it is computed.
-constexpr int64_t kBlock = 1024;
+// block first, so that one loop serves for both.
+//
+// Some functors are `fast` where their arguments `fits`: then a few vectors are looked over before they are computed. The
+// functor itself chooses in the same way, so that a number's bits do not depend on its neighbours.
+constexpr int64_t kBlock = 1024, kLook = 64;
 
 template <class F, class T, class... X>
 concept HasFastPath = __is_same(T, float) && requires(X... x) {
   F::fits(x...);
 };
 
+template <class F, class R, class... X> [[gnu::always_inline]] inline void map_look(int64_t n, R* out, const X*... in) {
+  int misfits = 0;
+  for (int64_t i = 0; i < n; ++i) misfits |= !F::fits(in[i]...);
+  if (misfits) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = F{}(in[i]...);
+  } else {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) out[i] = F::fast(in[i]...);
+  }
+}
+
 template <class F, class T, class R, class... X> void map_run(int64_t n, R* out, const X*... in) {
   if constexpr (HasFastPath<F, T, X...>) {
-    for (int64_t begin = 0; begin < n; begin += kBlock) {
-      int64_t end = n - begin < kBlock ? n : begin + kBlock;
-      int misfits = 0;
-      for (int64_t i = begin; i < end; ++i) misfits |= !F::fits(in[i]...);
-      if (misfits) {
-        for (int64_t i = begin; i < end; ++i) out[i] = F{}(in[i]...);
-      } else {
-        CR_INDEPENDENT
-        for (int64_t i = begin; i < end; ++i) out[i] = F::fast(in[i]...);
-      }
-    }
+    int64_t i = 0;
+    for (; i + kLook <= n; i += kLook) map_look<F>(kLook, out + i, (in + i)...);
+    map_look<F>(n - i, out + i, (in + i)...);
   } else {
     CR_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) out[i] = F{}(in[i]...);
@@ -256,32 +262,72 @@ template <class T> T largest(int64_t n, const T* x) {
   return static_cast<T>(top);
 }
 
-// The same where a NaN may be missed, because the sum will have it.
-template <class T> T largest_number(int64_t n, const T* x) {
-  constexpr int kLanes = 64;
-  T lane[kLanes];
-  for (int j = 0; j < kLanes; ++j) lane[j] = static_cast<T>(-__builtin_inf());
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+// The smallest and the largest number of a row. A NaN may be missed, because the sum will have it. The lanes meet in loops of
+// known length, which stay in registers.
+template <class T> struct Range { T least, most; };
+template <int lanes, class T> [[gnu::always_inline]] inline Range<T> range_of_lanes(T* least, T* most) {
+  if constexpr (lanes == 1) {
+    return {least[0], most[0]};
+  } else {
+    constexpr int kHalf = lanes / 2;
+    for (int j = 0; j < kHalf; ++j) least[j] = least[j + kHalf] < least[j] ? least[j + kHalf] : least[j];
+    for (int j = 0; j < kHalf; ++j) most[j] = most[j + kHalf] > most[j] ? most[j + kHalf] : most[j];
+    return range_of_lanes<kHalf>(least, most);
   }
-  for (; i < n; ++i) lane[i % kLanes] = x[i] > lane[i % kLanes] ? x[i] : lane[i % kLanes];
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+}
+template <class T> Range<T> range_of(int64_t n, const T* x) {
+  constexpr int kLanes = 32;
+  if (n < kLanes) {
+    Range<T> r{x[0], x[0]};
+    for (int64_t i = 1; i < n; ++i) r = {x[i] < r.least ? x[i] : r.least, x[i] > r.most ? x[i] : r.most};
+    return r;
   }
-  return lane[0];
+  T least[kLanes], most[kLanes];
+  for (int j = 0; j < kLanes; ++j) least[j] = most[j] = x[j];
+  // The last step may take some numbers for the second time.
+  for (int64_t i = kLanes; i < n; i += kLanes) {
+    const T* step = x + (i + kLanes <= n ? i : n - kLanes);
+    for (int j = 0; j < kLanes; ++j) least[j] = step[j] < least[j] ? step[j] : least[j];
+    for (int j = 0; j < kLanes; ++j) most[j] = step[j] > most[j] ? step[j] : most[j];
+  }
+  return range_of_lanes<kLanes>(least, most);
+}
+
+// out = $e^{x - m}$ of a row whose largest number is m (no `out`: nothing is written), and the sum of it all.
+template <class T, class Exp> double exp_below(int64_t n, T* out, const T* x, T m, const Exp& e) {
+  constexpr int kLanes = 128 / sizeof(T);
+  double sum = 0;
+  for (int64_t begin = 0; begin < n; begin += 4096) {
+    int64_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
+    T lane[kLanes] = {}, y[kLanes];
+    for (; i + kLanes <= end; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) y[j] = e(x[i + j] - m);
+      for (int j = 0; j < kLanes; ++j) lane[j] += y[j];
+      if (!out) continue;
+      for (int j = 0; j < kLanes; ++j) out[i + j] = y[j];
+    }
+    for (int64_t j = 0; j < end - i; ++j) y[j] = e(x[i + j] - m);
+    for (int64_t j = 0; j < end - i; ++j) lane[j] += y[j];
+    for (int64_t j = 0; out && j < end - i; ++j) out[i + j] = y[j];
+    sum += joined<functor::Sum, double>(lane);
+  }
+  return sum;
+}
+template <class T> double exp_below(int64_t n, T* out, const T* x, Range<T> range) {
+  if constexpr (__is_same(T, float)) {
+    if (functor::exp_fits(range.least - range.most)) {
+      return exp_below(n, out, x, range.most, [](T d) { return functor::exp_inside(d); });
+    }
+  }
+  return exp_below(n, out, x, range.most, [](T d) { return functor::vexp(d); });
 }
 
 template <class T> double logsumexp_kernel(int64_t n, const void* bytes) {
   auto* x = static_cast<const T*>(bytes);
-  T top = largest_number(n, x), part[kBlock];
+  Range<T> range = range_of(n, x);
+  T top = range.most;
   if (!(top > -__builtin_inf()) || top == __builtin_inf()) return largest(n, x);  // or NaN
-  double sum = 0;
-  for (int64_t begin = 0; begin < n; begin += kBlock) {
-    int64_t count = n - begin < kBlock ? n - begin : kBlock;
-    for (int64_t i = 0; i < count; ++i) part[i] = functor::vexp(x[begin + i] - top);
-    reduce_kernel<functor::Sum, T>(count, part, 1, &sum);
-  }
+  double sum = exp_below<T>(n, nullptr, x, range);
   if constexpr (__is_same(T, float)) return top + functor::wide_log(sum);
   else return top + functor::vlog(sum);
 }
@@ -302,11 +348,7 @@ template <class T> void softmax_kernel(int64_t n, void* out_bytes, const void* b
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - high) - low;
     return;
   }
-  T top = largest_number(n, x);
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) out[i] = functor::vexp(x[i] - top);
-  reduce_kernel<functor::Sum, T>(n, out, 1, &sum);
-  T scale = static_cast<T>(1 / sum);
+  T scale = static_cast<T>(1 / exp_below(n, out, x, range_of(n, x)));
   for (int64_t i = 0; i < n; ++i) out[i] *= scale;
 }
 
