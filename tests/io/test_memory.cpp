@@ -92,9 +92,15 @@ std::string safetensors_of(const std::string& header, uint64_t length) {
 
 }  // namespace
 
+// clang leaves out a string that nobody looks at, and the memory with it.
+void fill(size_t bytes) {
+  const std::string text(bytes, 'x');
+  [[maybe_unused]] volatile char last = *static_cast<const volatile char*>(&text.back());
+}
+
 TEST_CASE("the limit on memory is one", "[io]") {
-  CHECK(outcome(64 * kMegabyte, [] { std::string(32 * kMegabyte, 'x'); }) == kRead);
-  CHECK(outcome(64 * kMegabyte, [] { std::string(128 * kMegabyte, 'x'); }) == kOutOfMemory);
+  CHECK(outcome(64 * kMegabyte, [] { fill(32 * kMegabyte); }) == kRead);
+  CHECK(outcome(64 * kMegabyte, [] { fill(128 * kMegabyte); }) == kOutOfMemory);
   CHECK(outcome(64 * kMegabyte, [] { empty({int64_t{1} << 30}); }) == kOutOfMemory);
 }
 
