@@ -55,12 +55,12 @@ template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
 // blocks, and each block is sized for the cache it is to stay in (the scheme of Goto and van de Geijn, *Anatomy of
 // high-performance matrix multiplication*, 2008):
 //
-// - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 28 kB, and a panel of B 64 kB;
+// - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 45 kB, and a panel of B 100 kB;
 // - `kBlockColumns` bounds what is packed of B at one time, and so the workspace: 4 MB;
-// - a group of panels of A, up to `kGroupRows` rows or 130 kB, stays in a core's second cache while that core multiplies it
+// - a group of panels of A, up to `kGroupRows` rows or 180 kB, stays in a core's second cache while that core multiplies it
 //   by one panel of B after another. The core packs it there itself, just before: packed by another, or long before, it
 //   would have to be fetched once more.
-template <class T> constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
+template <class T> constexpr int64_t kDepth = 3200 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kBlockColumns = 2048;
 constexpr int64_t kGroupRows = 64, kGroups = 16;  // most rows in a group; fewest groups
 
