@@ -55,12 +55,14 @@ template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
 // blocks, and each block is sized for the cache it is to stay in (the scheme of Goto and van de Geijn, *Anatomy of
 // high-performance matrix multiplication*, 2008):
 //
-// - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 28 kB, and a panel of B 64 kB;
-// - `kGroup` panels of A, 230 kB, stay in a core's second cache while it multiplies them by one panel of B after another;
-// - `kBlockRows` and `kBlockColumns` bound what is packed at one time, and so the workspace: 2 MB for A, 4 MB for B.
-template <class T> constexpr int64_t kDepth = 2048 / static_cast<int64_t>(sizeof(T));
-constexpr int64_t kBlockRows = 1024, kBlockColumns = 2048;
-constexpr int64_t kGroup = 8, kGroups = 16;  // most panels of A in a group; fewest groups
+// - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 45 kB, and a panel of B 100 kB;
+// - `kBlockColumns` bounds what is packed of B at one time, and so the workspace: 4 MB;
+// - a group of panels of A, up to `kGroupRows` rows or 180 kB, stays in a core's second cache while that core multiplies it
+//   by one panel of B after another. The core packs it there itself, just before: packed by another, or long before, it
+//   would have to be fetched once more.
+template <class T> constexpr int64_t kDepth = 3200 / static_cast<int64_t>(sizeof(T));
+constexpr int64_t kBlockColumns = 2048;
+constexpr int64_t kGroupRows = 64, kGroups = 16;  // most rows in a group; fewest groups
 
 // Blocks are made equally large, so that none is a thin rest: 520 is 2 × 260, not 512 + 8.
 int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
@@ -100,21 +102,21 @@ template <class T> class PackedProduct {
         kernel_(kernel),
         threads_(work(g) >= kWorthThreads),
         depth_(std::max<int64_t>(even_block(g.k, kDepth<T>, 1), 1)),
-        rows_(even_block(g.m, kBlockRows, kernel.tile_rows)),
+        a_panels_(pieces(g.m, kernel.tile_rows)),
+        by_rows_(a_panels_ >= kGroups),
+        group_(by_rows_ ? std::clamp<int64_t>(kGroupRows / kernel.tile_rows, 1, a_panels_ / kGroups) : a_panels_),
         columns_(even_block(g.n, kBlockColumns, kernel.tile_columns)),
         a_in_place_(reads_a_in_place(g, kernel)),
         b_in_place_(reads_b_in_place(g, kernel)),
         a_panel_(panel_size(kernel.tile_rows)),
         b_panel_(panel_size(kernel.tile_columns)),
-        packed_a_(a_in_place_ ? 0 : a_panel_ * pieces(rows_, kernel.tile_rows)),
+        packed_a_(a_in_place_ || by_rows_ ? 0 : a_panel_ * a_panels_),
         packed_b_(b_panel_ * (b_in_place_ ? 1 : pieces(columns_, kernel.tile_columns))) {}
 
-  // Every sum runs along k in the same order, block after block: the loop over k lies outside the one over rows, and
-  // each block adds to what the blocks before it left in C.
+  // Every sum runs along k in the same order, block after block: each block adds to what the blocks before it left in C.
   void run() {
     for (int64_t j = 0; j < g_.n; j += columns_)
-      for (int64_t p = 0; p == 0 || p < g_.k; p += depth_)
-        for (int64_t i = 0; i < g_.m; i += rows_) block(i, j, p);
+      for (int64_t p = 0; p == 0 || p < g_.k; p += depth_) block(j, p);
   }
 
  private:
@@ -122,44 +124,43 @@ template <class T> class PackedProduct {
   int64_t panel_size(int64_t lanes) const { return pieces(lanes * depth_, 64) * 64; }
 
   // Packs and multiplies one block. First all threads pack; when all panels are there, all threads multiply.
-  void block(int64_t i0, int64_t j0, int64_t p0) {
-    const int64_t rows = std::min(rows_, g_.m - i0), columns = std::min(columns_, g_.n - j0);
-    const int64_t depth = std::min(depth_, g_.k - p0);
-    const int64_t a_panels = pieces(rows, kernel_.tile_rows), b_panels = pieces(columns, kernel_.tile_columns);
-
-    // What stays in place is not packed, and the rows below use the panels of B that are there already.
-    const int64_t a_to_pack = a_in_place_ ? 0 : a_panels;
-    const int64_t b_first = b_in_place_ ? columns / kernel_.tile_columns : 0;
-    const int64_t b_to_pack = i0 > 0 ? 0 : b_panels - b_first;
+  //
+  // A tile of work is a group of panels of A times all panels of B, so that no two threads share rows of A or C. (Cut
+  // along B as well, the threads take neighbouring columns in turn, and the same product scales by 1.5 instead of 1.9.)
+  // With too few rows for that, it is one panel of B times all of A, which is packed beforehand.
+  void block(int64_t j0, int64_t p0) {
+    const int64_t columns = std::min(columns_, g_.n - j0), depth = std::min(depth_, g_.k - p0);
+    const int64_t b_panels = pieces(columns, kernel_.tile_columns);
+    const int64_t a_to_pack = a_in_place_ || by_rows_ ? 0 : a_panels_;
+    const int64_t b_first = b_in_place_ ? columns / kernel_.tile_columns : 0, b_to_pack = b_panels - b_first;
     const int64_t a_bundle = bundle_of(a_to_pack), b_bundle = bundle_of(b_to_pack);
     const int64_t a_bundles = pieces(a_to_pack, a_bundle), b_bundles = pieces(b_to_pack, b_bundle);
     for_tiles(threads_, a_bundles + b_bundles, [&](int64_t bundle) {
       if (bundle < a_bundles) {
         const int64_t first = bundle * a_bundle;
-        in_strips(g_.a_rs == 1, depth, first, std::min(first + a_bundle, a_panels),
-                  [&](int64_t panel, int64_t p, int64_t steps) { pack_a(panel, i0, p0, p, steps); });
+        pack_a(packed_a_.data() + first * a_panel_, first, std::min(first + a_bundle, a_panels_), p0, depth);
       } else {
         const int64_t first = b_first + (bundle - a_bundles) * b_bundle;
-        in_strips(g_.b_cs == 1, depth, first, std::min(first + b_bundle, b_panels),
-                  [&](int64_t panel, int64_t p, int64_t steps) { pack_b(panel, j0, p0, p, steps); });
+        pack_b(first, std::min(first + b_bundle, b_panels), j0, p0, depth);
       }
     });
 
-    // A tile of work is a group of panels of A times all panels of B, so that no two threads share rows of A or C. (Cut
-    // along B as well, the threads take neighbouring columns in turn, and the same product scales by 1.5 instead of 1.9.)
-    // With too few rows for that, it is one panel of B times all of A.
-    const bool by_rows = a_panels >= kGroups;
-    const int64_t group = by_rows ? std::min(a_panels / kGroups, kGroup) : a_panels, range = by_rows ? b_panels : 1;
-    const int64_t ranges = pieces(b_panels, range);
-    for_tiles(threads_, pieces(a_panels, group) * ranges, [&](int64_t number) {
-      const int64_t a_first = number / ranges * group, b_first = number % ranges * range;
-      for (int64_t b = b_first; b < b_first + range; ++b)
-        for (int64_t a = a_first; a < std::min(a_first + group, a_panels); ++a) tile(a, b, i0, j0, p0, depth);
+    if (!by_rows_) {
+      for_tiles(threads_, b_panels,
+                [&](int64_t b) { multiply(packed_a_.data(), 0, a_panels_, b, b + 1, j0, p0, depth); });
+      return;
+    }
+    for_tiles(threads_, pieces(a_panels_, group_), [&](int64_t number) {
+      const int64_t first = number * group_, end = std::min(first + group_, a_panels_);
+      Workspace<T> group(a_in_place_ ? 0 : group_ * a_panel_);
+      if (!a_in_place_) pack_a(group.data(), first, end, p0, depth);
+      multiply(group.data(), first, end, 0, b_panels, j0, p0, depth);
     });
   }
 
-  // Neighbouring panels are packed together, up to four, but in eight bundles or more, for the threads. Where lanes lie side by side (`across`), a row of the matrix
-  // runs through all of them: 16 rows at a time, then, so that what comes from memory comes in longer pieces.
+  // Neighbouring panels are packed together, up to four, but in eight bundles or more, for the threads. Where lanes lie side
+  // by side (`across`), a row of the matrix runs through all of them: 16 rows at a time, then, so that what comes from
+  // memory comes in longer pieces.
   static int64_t bundle_of(int64_t panels) { return std::clamp<int64_t>(panels / 8, 1, 4); }
   template <class F> static void in_strips(bool across, int64_t depth, int64_t first, int64_t end, F&& pack) {
     const int64_t strip = across ? 16 : depth;
@@ -167,33 +168,45 @@ template <class T> class PackedProduct {
       for (int64_t panel = first; panel < end; ++panel) pack(panel, p, std::min(strip, depth - p));
   }
 
-  // Steps p … p + steps - 1 of the block that begins at p0.
-  void pack_a(int64_t panel, int64_t i0, int64_t p0, int64_t p, int64_t steps) {
-    const int64_t i = i0 + panel * kernel_.tile_rows;
-    kernel_.pack_a(packed_a_.data() + panel * a_panel_ + p * kernel_.tile_rows, std::min(kernel_.tile_rows, g_.m - i),
-                   steps, g_.a + i * g_.a_rs + (p0 + p) * g_.a_cs, g_.a_rs, g_.a_cs);
+  // Panels first … end − 1 of A, `depth` steps from p0 on, to `to`.
+  void pack_a(T* to, int64_t first, int64_t end, int64_t p0, int64_t depth) {
+    in_strips(g_.a_rs == 1, depth, first, end, [&](int64_t panel, int64_t p, int64_t steps) {
+      const int64_t i = panel * kernel_.tile_rows;
+      kernel_.pack_a(to + (panel - first) * a_panel_ + p * kernel_.tile_rows, std::min(kernel_.tile_rows, g_.m - i),
+                     steps, g_.a + i * g_.a_rs + (p0 + p) * g_.a_cs, g_.a_rs, g_.a_cs);
+    });
   }
 
   bool in_place(int64_t j) const { return b_in_place_ && j + kernel_.tile_columns <= g_.n; }
+  T* packed_b(int64_t panel) const { return packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_); }
 
-  void pack_b(int64_t panel, int64_t j0, int64_t p0, int64_t p, int64_t steps) {
-    const int64_t j = j0 + panel * kernel_.tile_columns;
-    kernel_.pack_b(packed_b_.data() + (b_in_place_ ? 0 : panel * b_panel_) + p * kernel_.tile_columns,
-                   std::min(kernel_.tile_columns, g_.n - j), steps, g_.b + (p0 + p) * g_.b_rs + j * g_.b_cs, g_.b_cs,
-                   g_.b_rs);
+  void pack_b(int64_t first, int64_t end, int64_t j0, int64_t p0, int64_t depth) {
+    in_strips(g_.b_cs == 1, depth, first, end, [&](int64_t panel, int64_t p, int64_t steps) {
+      const int64_t j = j0 + panel * kernel_.tile_columns;
+      kernel_.pack_b(packed_b(panel) + p * kernel_.tile_columns, std::min(kernel_.tile_columns, g_.n - j), steps,
+                     g_.b + (p0 + p) * g_.b_rs + j * g_.b_cs, g_.b_cs, g_.b_rs);
+    });
   }
 
-  void tile(int64_t a_panel, int64_t b_panel, int64_t i0, int64_t j0, int64_t p0, int64_t depth) {
-    const int64_t i = i0 + a_panel * kernel_.tile_rows, j = j0 + b_panel * kernel_.tile_columns;
+  // Panels a_first … a_end − 1 of A, which are at `packed` unless they stay in place, times those of B.
+  void multiply(const T* packed, int64_t a_first, int64_t a_end, int64_t b_first, int64_t b_end, int64_t j0, int64_t p0,
+                int64_t depth) {
+    for (int64_t b = b_first; b < b_end; ++b)
+      for (int64_t a = a_first; a < a_end; ++a)
+        tile(packed + (a_in_place_ ? 0 : (a - a_first) * a_panel_), a, b, j0, p0, depth);
+  }
+
+  void tile(const T* packed, int64_t a_panel, int64_t b_panel, int64_t j0, int64_t p0, int64_t depth) {
+    const int64_t i = a_panel * kernel_.tile_rows, j = j0 + b_panel * kernel_.tile_columns;
     const bool first = p0 == 0, last = p0 + depth >= g_.k;
     GemmTile<T> t{};
     t.rows = std::min(kernel_.tile_rows, g_.m - i);
     t.columns = std::min(kernel_.tile_columns, g_.n - j);
     t.k = depth;
-    t.a = a_in_place_ ? g_.a + i * g_.a_rs + p0 * g_.a_cs : packed_a_.data() + a_panel * a_panel_;
+    t.a = a_in_place_ ? g_.a + i * g_.a_rs + p0 * g_.a_cs : packed;
     t.a_row = a_in_place_ ? g_.a_rs : 1;
     t.a_step = a_in_place_ ? g_.a_cs : kernel_.tile_rows;
-    t.b = in_place(j) ? g_.b + p0 * g_.b_rs + j : packed_b_.data() + (b_in_place_ ? 0 : b_panel * b_panel_);
+    t.b = in_place(j) ? g_.b + p0 * g_.b_rs + j : packed_b(b_panel);
     t.b_step = in_place(j) ? g_.b_rs : kernel_.tile_columns;
     t.c = g_.c + i * g_.c_rs + j;
     t.c_step = g_.c_rs;
@@ -206,7 +219,9 @@ template <class T> class PackedProduct {
   const Gemm<T>& g_;
   const GemmKernel<T>& kernel_;
   bool threads_;
-  int64_t depth_, rows_, columns_;
+  int64_t depth_, a_panels_;
+  bool by_rows_;
+  int64_t group_, columns_;
   bool a_in_place_, b_in_place_;
   int64_t a_panel_, b_panel_;
   Workspace<T> packed_a_, packed_b_;
