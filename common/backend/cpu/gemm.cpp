@@ -34,6 +34,7 @@ template <> const GemmKernel<double>& kernel_in_use() {
 }
 
 int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
+int64_t multiple(int64_t total, int64_t of) { return pieces(total, of) * of; }
 
 // To hand work to another thread takes half a microsecond while it is awake, and many when it sleeps. A core does some
 // 100 000 multiply-adds in a microsecond, a tenth of that when all of B comes from far away for one row. Smaller
@@ -62,12 +63,12 @@ template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
 //   would have to be fetched once more.
 template <class T> constexpr int64_t kDepth = 3200 / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kBlockColumns = 2048;
-constexpr int64_t kGroupRows = 64, kGroups = 16;  // most rows in a group; fewest groups
+constexpr int64_t kGroupRows = 64;
 
 // Blocks are made equally large, so that none is a thin rest: 520 is 2 × 260, not 512 + 8.
 int64_t even_block(int64_t total, int64_t most, int64_t multiple_of) {
   if (total <= most) return total;
-  return pieces(pieces(total, pieces(total, most)), multiple_of) * multiple_of;
+  return multiple(pieces(total, pieces(total, most)), multiple_of);
 }
 
 // Packing costs a pass over the matrix. It pays when each panel is then read many times, or when the matrix would be
@@ -102,9 +103,10 @@ template <class T> class PackedProduct {
         kernel_(kernel),
         threads_(work(g) >= kWorthThreads),
         depth_(std::max<int64_t>(even_block(g.k, kDepth<T>, 1), 1)),
-        a_panels_(pieces(g.m, kernel.tile_rows)),
-        by_rows_(a_panels_ >= kGroups),
-        group_(by_rows_ ? std::clamp<int64_t>(kGroupRows / kernel.tile_rows, 1, a_panels_ / kGroups) : a_panels_),
+        share_(threads_ ? num_threads() : 1),
+        by_rows_(pieces(g.m, kernel.tile_rows) >= 8 * share_),
+        group_(std::clamp<int64_t>(g.m / kernel.tile_rows / (8 * share_), 1, kGroupRows / kernel.tile_rows)),
+        a_panels_(multiple(pieces(g.m, kernel.tile_rows), by_rows_ ? share_ * group_ : 1)),
         columns_(even_block(g.n, kBlockColumns, kernel.tile_columns)),
         a_in_place_(reads_a_in_place(g, kernel)),
         b_in_place_(reads_b_in_place(g, kernel)),
@@ -120,14 +122,23 @@ template <class T> class PackedProduct {
   }
 
  private:
+  // The first row of a panel of A.
+  int64_t row(int64_t panel) const {
+    return by_rows_ ? g_.m * panel / a_panels_ : std::min(panel * kernel_.tile_rows, g_.m);
+  }
+
   // Panels begin on a cache line.
-  int64_t panel_size(int64_t lanes) const { return pieces(lanes * depth_, 64) * 64; }
+  int64_t panel_size(int64_t lanes) const { return multiple(lanes * depth_, 64); }
 
   // Packs and multiplies one block. First all threads pack; when all panels are there, all threads multiply.
   //
   // A tile of work is a group of panels of A times all panels of B, so that no two threads share rows of A or C. (Cut
   // along B as well, the threads take neighbouring columns in turn, and the same product scales by 1.5 instead of 1.9.)
   // With too few rows for that, it is one panel of B times all of A, which is packed beforehand.
+  //
+  // Every thread is to get equally many groups, equally large: 512 rows are 40 panels of 12 or 13 rather than 36 of 14 and
+  // one of 8, at the end of which one of two threads would wait. The number of threads decides where rows are cut, then,
+  // but not how any number of C comes about.
   void block(int64_t j0, int64_t p0) {
     const int64_t columns = std::min(columns_, g_.n - j0), depth = std::min(depth_, g_.k - p0);
     const int64_t b_panels = pieces(columns, kernel_.tile_columns);
@@ -150,8 +161,8 @@ template <class T> class PackedProduct {
                 [&](int64_t b) { multiply(packed_a_.data(), 0, a_panels_, b, b + 1, j0, p0, depth); });
       return;
     }
-    for_tiles(threads_, pieces(a_panels_, group_), [&](int64_t number) {
-      const int64_t first = number * group_, end = std::min(first + group_, a_panels_);
+    for_tiles(threads_, a_panels_ / group_, [&](int64_t number) {
+      const int64_t first = number * group_, end = first + group_;
       Workspace<T> group(a_in_place_ ? 0 : group_ * a_panel_);
       if (!a_in_place_) pack_a(group.data(), first, end, p0, depth);
       multiply(group.data(), first, end, 0, b_panels, j0, p0, depth);
@@ -171,7 +182,7 @@ template <class T> class PackedProduct {
   // Panels first … end − 1 of A, `depth` steps from p0 on, to `to`.
   void pack_a(T* to, int64_t first, int64_t end, int64_t p0, int64_t depth) {
     in_strips(g_.a_rs == 1, depth, first, end, [&](int64_t panel, int64_t p, int64_t steps) {
-      const int64_t i = panel * kernel_.tile_rows;
+      const int64_t i = row(panel);
       kernel_.pack_a(to + (panel - first) * a_panel_ + p * kernel_.tile_rows, std::min(kernel_.tile_rows, g_.m - i),
                      steps, g_.a + i * g_.a_rs + (p0 + p) * g_.a_cs, g_.a_rs, g_.a_cs);
     });
@@ -197,10 +208,10 @@ template <class T> class PackedProduct {
   }
 
   void tile(const T* packed, int64_t a_panel, int64_t b_panel, int64_t j0, int64_t p0, int64_t depth) {
-    const int64_t i = a_panel * kernel_.tile_rows, j = j0 + b_panel * kernel_.tile_columns;
+    const int64_t i = row(a_panel), j = j0 + b_panel * kernel_.tile_columns;
     const bool first = p0 == 0, last = p0 + depth >= g_.k;
     GemmTile<T> t{};
-    t.rows = std::min(kernel_.tile_rows, g_.m - i);
+    t.rows = row(a_panel + 1) - i;
     t.columns = std::min(kernel_.tile_columns, g_.n - j);
     t.k = depth;
     t.a = a_in_place_ ? g_.a + i * g_.a_rs + p0 * g_.a_cs : packed;
@@ -219,9 +230,10 @@ template <class T> class PackedProduct {
   const Gemm<T>& g_;
   const GemmKernel<T>& kernel_;
   bool threads_;
-  int64_t depth_, a_panels_;
+  int64_t depth_, share_;  // steps at a time; threads
   bool by_rows_;
-  int64_t group_, columns_;
+  int64_t group_, a_panels_;  // panels of A in a group, and in all
+  int64_t columns_;
   bool a_in_place_, b_in_place_;
   int64_t a_panel_, b_panel_;
   Workspace<T> packed_a_, packed_b_;
@@ -251,7 +263,7 @@ void multiply_rows(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots, int
   // A tile of work is 16 rows by as many columns as make 64 kB of B.
   constexpr int64_t kRows = 16;
   const int64_t line = dots ? 4 : 128;
-  const int64_t columns = pieces(std::max<int64_t>(65536 / static_cast<int64_t>(sizeof(T)) / g.k, 1), line) * line;
+  const int64_t columns = multiple(std::max<int64_t>(65536 / static_cast<int64_t>(sizeof(T)) / g.k, 1), line);
   const int64_t across = pieces(g.n, columns);
   const bool threads = work(g) >= kRowsWorthThreads;
   for_tiles(threads, pieces(g.m, kRows) * across, [&](int64_t tile) {

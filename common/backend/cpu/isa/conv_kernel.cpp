@@ -143,6 +143,7 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<
   const int64_t* offset = t.offset;
   for (int64_t p = t.taps; p > 0; --p, a += R, ++offset) {
     const int64_t at = *offset;
+    __builtin_prefetch(a + 16 * R);
     Vector<T> places[V];
 #pragma GCC unroll 16
     for (int j = 0; j < V; ++j) places[j] = load(b[j] + at);

@@ -185,7 +185,12 @@ void reduce_columns_kernel(int64_t rows, int64_t columns, const void* bytes, int
       for (int64_t top = 0; top < rows; top += 128) {
         int64_t bottom = rows < top + 128 ? rows : top + 128;
         for (int64_t j = 0; j < width; ++j) partial[j] = identity<F, T>();
-        for (int64_t i = top; i < bottom; ++i) {
+        int64_t i = top;
+        for (; i + 4 <= bottom; i += 4) {
+          const T *a = x + i * stride + left, *b = a + stride, *c = b + stride, *d = c + stride;
+          for (int64_t j = 0; j < width; ++j) partial[j] = f(f(f(f(partial[j], a[j]), b[j]), c[j]), d[j]);
+        }
+        for (; i < bottom; ++i) {
           const T* row = x + i * stride + left;
           for (int64_t j = 0; j < width; ++j) partial[j] = f(partial[j], row[j]);
         }
