@@ -188,19 +188,7 @@ template <class T, int R = kRows> void tile(const ConvTile<T>& t) {
   for (int64_t j = 0; j < t.vectors; ++j) multiply<T, R, 1>(t, t.lanes + j);
 }
 
-// Classes of places, if there are two of them, are shuffled together like two halves of a pack of cards.
-template <class V, int W> [[gnu::always_inline]] inline V shuffled(V a, V b, bool upper) {
-  if constexpr (W == 2) return upper ? __builtin_shufflevector(a, b, 1, 3) : __builtin_shufflevector(a, b, 0, 2);
-  if constexpr (W == 4)
-    return upper ? __builtin_shufflevector(a, b, 2, 6, 3, 7) : __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  if constexpr (W == 8)
-    return upper ? __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-                 : __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-  if constexpr (W == 16)
-    return upper ? __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-                 : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
+// The sums of two classes of places are zipped.
 template <class T> void spread(const ConvSpread<T>& s) {
   constexpr int W = kWidth<T>;
   T* y = s.y;
@@ -211,8 +199,8 @@ template <class T> void spread(const ConvSpread<T>& s) {
     } else if (s.step == 2 && s.classes == 2) {
       for (int64_t i = 0; i < s.count; i += 2 * W) {
         const Vector<T> a = load(sums + i / 2), b = load(sums + s.sums_class + i / 2);
-        store_below(y + i, shuffled<Vector<T>, W>(a, b, false), s.count - i);
-        store_below(y + i + W, shuffled<Vector<T>, W>(a, b, true), s.count - i - W);
+        store_below(y + i, zip_low(a, b), s.count - i);
+        store_below(y + i + W, zip_high(a, b), s.count - i - W);
       }
     } else {
       for (int64_t k = 0; k < s.classes; ++k)

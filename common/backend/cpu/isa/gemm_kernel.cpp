@@ -118,23 +118,7 @@ template <class T> void tile(const GemmTile<T>& t) { multiply_rows<T, kRows>(t);
 
 // ## Transposing in registers
 //
-// Interleaving like a perfect shuffle of cards: `zip(a, b)` is a0 b0 a1 b1 …, the lower halves first.
-template <class V, int W> [[gnu::always_inline]] inline V zip_low(V a, V b) {
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-  if constexpr (W == 16) return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-
-template <class V, int W> [[gnu::always_inline]] inline V zip_high(V a, V b) {
-  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
-  if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-  if constexpr (W == 16)
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
-// Zipping the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
+// To zip the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
 // the column's. After log2(W) rounds all bits have changed sides: row and column are swapped.
 template <class T> [[gnu::always_inline]] inline void transpose(Vector<T> (&rows)[kWidth<T>]) {
   constexpr int W = kWidth<T>;
@@ -143,8 +127,8 @@ template <class T> [[gnu::always_inline]] inline void transpose(Vector<T> (&rows
     Vector<T> next[W];
 #pragma GCC unroll 16
     for (int i = 0; i < W / 2; ++i) {
-      next[2 * i] = zip_low<Vector<T>, W>(rows[i], rows[i + W / 2]);
-      next[2 * i + 1] = zip_high<Vector<T>, W>(rows[i], rows[i + W / 2]);
+      next[2 * i] = zip_low(rows[i], rows[i + W / 2]);
+      next[2 * i + 1] = zip_high(rows[i], rows[i + W / 2]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < W; ++i) rows[i] = next[i];

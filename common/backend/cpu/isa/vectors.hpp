@@ -153,5 +153,22 @@ template <class T> [[gnu::always_inline]] inline void store(T* p, Vector<T> v, i
   store_below(p, v, count);
 }
 
+// Interleaving like a perfect shuffle of cards, a0 b0 a1 b1 …: `zip_low` is the first half of that, `zip_high` the second.
+template <class V> [[gnu::always_inline]] inline V zip_low(V a, V b) {
+  constexpr int W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+  if constexpr (W == 16) return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+template <class V> [[gnu::always_inline]] inline V zip_high(V a, V b) {
+  constexpr int W = sizeof(V) / sizeof(a[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
+  if constexpr (W == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  if constexpr (W == 8) return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+  if constexpr (W == 16)
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
 }  // namespace
 }  // namespace cr::backend::cpu::CR_ISA
