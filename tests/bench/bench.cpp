@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -42,19 +44,39 @@ static std::vector<Workload> choose(const std::vector<Workload>& all, const std:
   return chosen;
 }
 
+// A file's results; whatever is wrong with it can be mended by naming another.
+static std::string page_of(const std::string& file) try {
+  const auto results = nlohmann::ordered_json::parse(io::read_file(file), nullptr, false);
+  return markdown(results);
+} catch (const IoError& e) {
+  throw UsageError(e.what());
+} catch (const Error& e) {
+  throw UsageError(fmt::format("{}: {}", file, e.what()));
+}
+
+// What is done stays: a result file is written anew, whole, after each line.
+static void stopped(int) {
+  const char line[] = "\nbench: stopped\n";
+  [[maybe_unused]] ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+  _exit(130);
+}
+
 static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, const std::string& out) {
-  if (!out.empty()) io::write_file(out, "{}\n");  // better to fail now than after the first minute
   std::unique_ptr<TorchWorker> torch = only_ours ? nullptr : TorchWorker::start();
   const std::string version = torch ? torch->version : "";
   // A turn begins with setting the stage and two steps to warm up.
   const double turns = static_cast<double>(chosen.size()) * plan.rounds * (torch ? 2 : 1);
-  const double minutes = turns * (plan.seconds + 0.1) / 60;
-  fmt::print("{} threads, {}{}; {} rounds of {} s a side, about {:.0f} minute{} in all\n\n{}", plan.threads,
+  const double seconds = turns * (plan.seconds + 0.1);
+  fmt::print("{} threads, {}{}; {} round{} of {} s a side, about {:.0f} {} in all\n\n{}", plan.threads,
              backend::cpu::isa_name(backend::cpu::isa()),
              torch       ? ", PyTorch " + version
              : only_ours ? ""
                          : ", no PyTorch: Python cannot import torch (--help says how to get it)",
-             plan.rounds, plan.seconds, std::max(1.0, minutes), minutes < 1.5 ? "" : "s", table_head(plan.memory));
+             plan.rounds, plan.rounds == 1 ? "" : "s", plan.seconds, std::ceil(seconds < 120 ? seconds : seconds / 60),
+             seconds <= 1    ? "second"
+             : seconds < 120 ? "seconds"
+                             : "minutes",
+             table_head(plan.memory));
 
   std::vector<Row> rows;
   for (const Workload& w : chosen) {
@@ -71,7 +93,18 @@ static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, 
   fmt::print("\n{}", summary(rows));
 }
 
+// Better to fail now than after the first minute: CHAINRULE_THREADS and CHAINRULE_ISA are read here, and a file can be begun.
+static void set_up(Plan& plan, bool threads_given, const std::string& out) try {
+  if (threads_given) backend::set_num_threads(plan.threads);
+  plan.threads = backend::num_threads();
+  backend::cpu::isa();
+  if (!out.empty()) io::AtomicFile probe(out);
+} catch (const Error& e) {
+  throw UsageError(e.what());
+}
+
 int main(int argc, char** argv) try {
+  std::signal(SIGINT, stopped);
   std::vector<Workload> all = workloads();
   for (Workload& w : kernels()) all.push_back(std::move(w));
   std::vector<std::string> known;
@@ -84,7 +117,7 @@ int main(int argc, char** argv) try {
   CLI::App app;
   app.set_help_flag();  // the page is in usage.txt, where ./run finds it before anything is built
   app.add_flag("-h,--help", help);
-  app.add_option("NAME", names)->check(CLI::IsMember(known));
+  app.add_option("NAME", names);
   app.add_option("--groups", groups)->check(CLI::IsMember({"training", "kernels", "more"}));
   app.add_option("--rounds", plan.rounds)->check(CLI::Range(1, 1000));
   app.add_option("--seconds", plan.seconds)->check(CLI::Range(0.001, 600.0));
@@ -100,16 +133,21 @@ int main(int argc, char** argv) try {
   } catch (const CLI::ParseError& e) {
     throw UsageError(fmt::format("{} (./run bench --help)", e.what()));
   }
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw UsageError(fmt::format("there is no {} to time (./run bench --list)", name));
+  }
+  if (!std::isfinite(plan.seconds)) throw UsageError("--seconds: not a number (./run bench --help)");
 
   if (help) {
     fmt::print("{}", io::read_file(kSource + "/tests/bench/usage.txt"));
   } else if (list) {
     for (const Workload& w : all) fmt::print("{:<9} {:<16} {}\n", w.group, w.name, w.what);
   } else if (!readme.empty()) {
-    put_between_markers(kSource + "/README.md", markdown(nlohmann::ordered_json::parse(io::read_file(readme))));
+    if (!names.empty()) throw UsageError("--readme measures nothing, and takes no names (./run bench --help)");
+    put_between_markers(kSource + "/README.md", page_of(readme));
   } else {
-    backend::set_num_threads(plan.threads);
-    plan.threads = backend::num_threads();
+    set_up(plan, app.count("--threads") > 0, out);
     if (!memory_of.empty()) {
       for (const Workload& w : choose(all, {memory_of}, {})) fmt::print("{}\n", measure_memory(w));
     } else {

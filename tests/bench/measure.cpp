@@ -23,7 +23,7 @@ Timing summarize(std::vector<double> samples, int64_t operations = 1) {
   if (samples.empty()) return {};
   std::sort(samples.begin(), samples.end());
   auto each = static_cast<double>(operations);
-  return {samples[samples.size() / 2] / each, samples[0] / each, static_cast<int64_t>(samples.size())};
+  return {median(samples) / each, samples[0] / each, static_cast<int64_t>(samples.size())};
 }
 
 double milliseconds(std::chrono::steady_clock::duration d) {
@@ -50,6 +50,11 @@ const char* python() {
 }
 
 }  // namespace
+
+double median(const std::vector<double>& sorted) {
+  const size_t n = sorted.size();
+  return n == 0 ? 0 : (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
 
 std::unique_ptr<TorchWorker> TorchWorker::start() {
   int to[2], from[2];

@@ -19,6 +19,9 @@ struct Timing {
   int64_t n = 0;              // samples; 0 if there is no timing
 };
 
+// Of sorted numbers: the one in the middle, or the mean of the two; 0 of none.
+double median(const std::vector<double>& sorted);
+
 // ## The other side
 //
 // `torch_worker.py`, running in a process of its own.
@@ -54,7 +57,7 @@ struct Row {
   double others = 0;                     // what share of the processors other programs had meanwhile
   int64_t bytes = -1, torch_bytes = -1;  // peak memory; -1 if it was not measured
 
-  double ratio() const { return ratios.empty() ? 0 : ratios[ratios.size() / 2]; }
+  double ratio() const { return median(ratios); }
 };
 
 struct Plan {

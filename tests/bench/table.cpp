@@ -81,16 +81,17 @@ std::string summary(const std::vector<Row>& rows) {
   std::string text;
   if (Verdict v = judge(rows, "training"); v.count > 0) {
     text +=
-        fmt::format("{} training steps: {:.2f} times as fast as PyTorch in the geometric mean, {:.2f} at least ({})",
-                    v.count, v.mean, v.least->ratio(), v.least->name);
+        fmt::format("{} training step{}: {:.2f} times as fast as PyTorch in the geometric mean, {:.2f} at least ({})",
+                    v.count, v.count == 1 ? "" : "s", v.mean, v.least->ratio(), v.least->name);
     if (v.count == kTraining)
       text += fmt::format("; {} and {} are to be reached: {}", kMean, kLeast,
                           reached(v.mean >= kMean && v.least->ratio() >= kLeast));
     text += ".\n";
   }
   if (Verdict v = judge(rows, "kernels"); v.count > 0)
-    text += fmt::format("{} kernels: {:.2f} in the mean, {:.2f} at least ({}); {} is to be reached: {}.\n", v.count,
-                        v.mean, v.least->ratio(), v.least->name, kKernel, reached(v.least->ratio() >= kKernel));
+    text += fmt::format("{} kernel{}: {:.2f} in the mean, {:.2f} at least ({}); {} is to be reached: {}.\n", v.count,
+                        v.count == 1 ? "" : "s", v.mean, v.least->ratio(), v.least->name, kKernel,
+                        reached(v.least->ratio() >= kKernel));
   for (const Row& row : rows) {
     if (row.name == "tiny_op")
       text += fmt::format("One operation on a tiny tensor, recorded: {:.2f} µs; {} is to be reached: {}.\n",
@@ -147,7 +148,7 @@ json to_json(const std::vector<Row>& rows, const Plan& plan, const std::string& 
   return results;
 }
 
-std::vector<Row> from_json(const json& results) {
+std::vector<Row> from_json(const json& results) try {
   std::vector<Row> rows;
   for (const json& line : results.at("rows")) {
     Row row;
@@ -163,11 +164,15 @@ std::vector<Row> from_json(const json& results) {
     rows.push_back(row);
   }
   return rows;
+} catch (const json::exception&) {
+  throw Error("these are no results of ./run bench --out");
 }
 
 // ## On a page
 std::string markdown(const json& results) {
   const std::vector<Row> rows = from_json(results);
+  if (judge(rows, "training").count != kTraining)
+    throw Error(fmt::format("a page wants all {} training steps, beside PyTorch's", kTraining));
   std::string text = fmt::format(
       "`./run bench --memory`, {}: {}, {}, {} threads, {}; PyTorch {}. Median of {} rounds [lowest, highest]; memory is what "
       "a few steps add to the resident set at its largest.\n",

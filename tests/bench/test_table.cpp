@@ -49,14 +49,19 @@ TEST_CASE("results come back from their file as they were") {
   std::vector<Row> rows = training(1.3);
   rows[2].unit = "GFLOP/s", rows[2].rate = 123, rows[2].torch_rate = 99;
   rows[4].bytes = 5000000, rows[4].torch_bytes = 7000000, rows[4].others = 0.5;
-  rows[6].ratios.clear(), rows[6].theirs = {};  // without PyTorch
+  rows.push_back(row("ours_alone", "kernels", 1, 1));
+  rows.back().ratios.clear(), rows.back().theirs = {};
   nlohmann::ordered_json results = to_json(rows, {.rounds = 3, .threads = 2}, "2.15.0");
   std::vector<Row> back = from_json(nlohmann::ordered_json::parse(results.dump()));
   REQUIRE(back.size() == rows.size());
   CHECK(summary(back) == summary(rows));
   for (size_t i = 0; i < rows.size(); ++i) CHECK(table_line(back[i], true) == table_line(rows[i], true));
   CHECK_THAT(markdown(results), ContainsSubstring("| step_4 | 2.00 | 4.40 | **2.20** [1.10, 4.40] | 5.00 | 7.00 |"));
-  CHECK_THAT(markdown(results), ContainsSubstring("PyTorch 2.15.0") && !ContainsSubstring("step_6"));
+  CHECK_THAT(markdown(results), ContainsSubstring("PyTorch 2.15.0") && !ContainsSubstring("ours_alone"));
+  rows.erase(rows.begin());
+  CHECK_THROWS_AS(markdown(to_json(rows, {}, "2.15.0")), Error);  // a page wants all fourteen
+  for (const char* other : {"null", "[1]", "{}", R"({"rows": 1})", R"({"rows": [1]})", R"({"rows": [{"name": 1}]})"})
+    CHECK_THROWS_AS(markdown(nlohmann::ordered_json::parse(other)), Error);
 }
 
 TEST_CASE("the table replaces what stands between its markers, and nothing else") {

@@ -7,6 +7,7 @@ torch_worker.py --memory NAME THREADS  prints how many bytes a few steps of NAME
 """
 import ctypes
 import re
+import statistics
 import sys
 import time
 
@@ -41,8 +42,8 @@ def answer_requests():
             print("made", flush=True)
         else:
             results = [samples(step, float(arguments[0]) / len(steps)) for step in steps]
-            best = min(results, key=lambda r: r[len(r) // 2])
-            print(best[len(best) // 2], best[0], len(best), flush=True)
+            best = min(results, key=statistics.median)
+            print(statistics.median(best), best[0], len(best), flush=True)
 
 
 def resident(what):
