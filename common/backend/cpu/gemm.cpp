@@ -57,7 +57,7 @@ template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
 // high-performance matrix multiplication*, 2008):
 //
 // - `kDepth` steps of k at once: a panel of A, 14 numbers a step, then fills 45 kB, and a panel of B 100 kB;
-// - `kBlockColumns` bounds what is packed of B at one time, and so the workspace: 4 MB;
+// - `kBlockColumns` bounds what is packed of B at one time, and so the workspace: 7 MB;
 // - a group of panels of A, up to `kGroupRows` rows or 180 kB, stays in a core's second cache while that core multiplies it
 //   by one panel of B after another. The core packs it there itself, just before: packed by another, or long before, it
 //   would have to be fetched once more.
@@ -265,25 +265,29 @@ void multiply_rows(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots, int
   const int64_t line = dots ? 4 : 128;
   const int64_t columns = multiple(std::max<int64_t>(65536 / static_cast<int64_t>(sizeof(T)) / g.k, 1), line);
   const int64_t across = pieces(g.n, columns);
+  // A dot product has many sums for one number. By rows there is one, and a long one loses digits: it is cut as in blocks.
+  const int64_t depth = dots ? g.k : kDepth<T>;
   const bool threads = work(g) >= kRowsWorthThreads;
   for_tiles(threads, pieces(g.m, kRows) * across, [&](int64_t tile) {
     const int64_t first = tile / across * kRows, j = tile % across * columns;
-    for (int64_t i = first; i < std::min(first + kRows, g.m); ++i) {
-      GemmRow<T> row{};
-      row.columns = std::min(columns, g.n - j);
-      row.k = g.k;
-      row.x = x + i * x_row;
-      row.x_step = x_step;
-      row.b = g.b + j * g.b_cs;
-      row.b_step = dots ? g.b_cs : g.b_rs;
-      row.y = g.c + i * g.c_rs + j * y_step;
-      row.y_step = y_step;
-      row.accumulate = g.accumulate;
-      row.bias = g.bias ? g.bias + j * bias_step : nullptr;
-      row.bias_step = bias_step;
-      row.relu = g.relu;
-      (dots ? kernel.dots : kernel.row)(row);
-    }
+    for (int64_t i = first; i < std::min(first + kRows, g.m); ++i)
+      for (int64_t p = 0; p < g.k; p += depth) {
+        const bool last = p + depth >= g.k;
+        GemmRow<T> row{};
+        row.columns = std::min(columns, g.n - j);
+        row.k = std::min(depth, g.k - p);
+        row.x = x + i * x_row + p * x_step;
+        row.x_step = x_step;
+        row.b = g.b + j * g.b_cs + p * g.b_rs;
+        row.b_step = dots ? g.b_cs : g.b_rs;
+        row.y = g.c + i * g.c_rs + j * y_step;
+        row.y_step = y_step;
+        row.accumulate = g.accumulate || p > 0;
+        row.bias = last && g.bias ? g.bias + j * bias_step : nullptr;
+        row.bias_step = bias_step;
+        row.relu = last && g.relu;
+        (dots ? kernel.dots : kernel.row)(row);
+      }
   });
 }
 

@@ -29,7 +29,7 @@ template <class T> struct Gemm {
 
 // Computes it with all threads. The bits of the result depend on the shape, the strides and the instruction set, never
 // on the number of threads. Infinities and NaN spread as in the plain triple loop; k = 0 is a sum of nothing, which is
-// 0. Throws `OutOfMemory` when the workspace (at most some 6 MB) cannot be had.
+// 0. Throws `OutOfMemory` when the workspace (7 MB at most, and half a megabyte a thread) cannot be had.
 void gemm(const Gemm<float>& g);
 void gemm(const Gemm<double>& g);
 
