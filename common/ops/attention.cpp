@@ -1,5 +1,6 @@
 #include "ops/attention.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -96,6 +97,7 @@ bool broadcasts_to(const Shape& from, const Shape& to) {
 Inputs checked(const char* op, const Tensor& query, const Tensor& key, const Tensor& value,
                const AttentionOptions& options) {
   for (const Tensor* x : {&query, &key, &value}) {
+    if (is_storage(x->dtype())) refuse_storage(x->dtype(), op);
     if (x->dtype() != query.dtype() || !is_floating(x->dtype())) {
       throw DTypeError(std::string(op) + ": needs tensors of one floating-point type, got " + name(query.dtype()) +
                        ", " + name(key.dtype()) + " and " + name(value.dtype()));
@@ -110,7 +112,8 @@ Inputs checked(const char* op, const Tensor& query, const Tensor& key, const Ten
   const Tensor& mask = options.attn_mask;
   if (mask.defined() && options.is_causal) throw Error(std::string(op) + ": give either a mask or is_causal, not both");
   Inputs in{query, key, value, mask.defined() ? bias_of(op, query, mask) : Tensor(), 0, options.is_causal, false};
-  in.scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(query.shape().back())));
+  const int64_t width = std::max<int64_t>(query.shape().back(), 1);  // without features all scores are 0, not 0 · ∞
+  in.scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(width)));
 
   int64_t keys = 1, values = 1;
   if (options.enable_gqa) keys = heads_each(op, query, key, "key"), values = heads_each(op, query, value, "value");
@@ -119,7 +122,11 @@ Inputs checked(const char* op, const Tensor& query, const Tensor& key, const Ten
 
   const int64_t rows = query.shape()[query.dim() - 2], columns = key.shape()[key.dim() - 2];
   Shape batch = batch_of(query);
-  if (!in.grouped) batch = broadcast_shapes(broadcast_shapes(batch, batch_of(in.k), op), batch_of(in.v), op);
+  for (const Tensor* x : {&in.k, &in.v}) {
+    Shape own = batch_of(*x);
+    if (in.grouped) own[own.size() - 1] = batch.back();  // each head as often as it is needed
+    batch = broadcast_shapes(batch, own, op);
+  }
   if (in.bias.defined() && !broadcasts_to(in.bias.shape(), joined(batch, rows, columns))) {
     throw ShapeError(std::string(op) + ": attn_mask " + to_string(mask.shape()) +
                      " does not broadcast to the scores, " + to_string(joined(batch, rows, columns)));
@@ -185,18 +192,18 @@ Tensor empty_like_rows(const Tensor& x, const Shape& shape) {
 // Kernels read the numbers of a row side by side.
 Tensor with_rows(const Tensor& x) { return x.strides().back() == 1 || x.shape().back() <= 1 ? x : x.contiguous(); }
 
-// What the backend writes: y, and one number a query for the way back.
+// What the backend writes: y, and two numbers a query for the way back.
 Tensor attend(const Inputs& in, const Tensor& y) {
   Shape rows = batch_of(in.q);
-  rows.push_back(in.q.shape()[in.q.dim() - 2]);
-  Tensor logsumexp = empty(rows, DType::float64, in.q.device());
+  rows.push_back(in.q.shape()[in.q.dim() - 2]), rows.push_back(2);
+  Tensor logsumexp = empty(rows, in.q.dtype(), in.q.device());
   backend::on(in.q.device()).attention(y, logsumexp, in.q, in.k, in.v, in.bias, in.scale, in.causal);
   return logsumexp;
 }
 
 // With dP = dO Vᵀ:  dS = P ∘ (dP − Σ P dP),  dQ = scale · dS K,  dK = scale · dSᵀ Q,  dV = Pᵀ dO
 //
-// The backend computes these from Q, K, V, O and one number a query, block by block. When the gradient is to be
+// The backend computes these from Q, K, V, O and two numbers a query, block by block. When the gradient is to be
 // differentiated again, the formula is spelled out in operations that can be.
 Grads spelled_out(const Inputs& in, const Tensor& dy) {
   Tensor p = weights(in), dp = matmul(dy, in.v.transpose(-1, -2));  // (…, l, s)

@@ -75,11 +75,19 @@ void check(const Tensor& q, const Tensor& k, const Tensor& v, const MultiHeadOpt
   }
   if (o.in_proj_weight.defined()) {
     require_shape("in_proj_weight", o.in_proj_weight, {3 * width, width});
+    require_shape("key", k, {k.shape()[0], k.shape()[1], width});
+    require_shape("value", v, {v.shape()[0], v.shape()[1], width});
   } else if (!o.q_proj_weight.defined() || !o.k_proj_weight.defined() || !o.v_proj_weight.defined()) {
     throw Error(op + ": needs in_proj_weight, or all of q_proj_weight, k_proj_weight, v_proj_weight");
+  } else {
+    require_shape("q_proj_weight", o.q_proj_weight, {width, width});
+    require_shape("k_proj_weight", o.k_proj_weight, {width, k.shape()[2]});
+    require_shape("v_proj_weight", o.v_proj_weight, {width, v.shape()[2]});
   }
   if (o.in_proj_bias.defined()) require_shape("in_proj_bias", o.in_proj_bias, {3 * width});
   if (!o.out_proj_weight.defined()) throw Error(op + ": needs out_proj_weight");
+  require_shape("out_proj_weight", o.out_proj_weight, {width, width});
+  if (o.out_proj_bias.defined()) require_shape("out_proj_bias", o.out_proj_bias, {width});
   if (o.bias_k.defined() != o.bias_v.defined()) throw Error(op + ": bias_k and bias_v come together");
   for (const Tensor* x : {&o.bias_k, &o.bias_v}) {
     if (x->defined() && x->numel() != width) require_shape(x == &o.bias_k ? "bias_k" : "bias_v", *x, {1, 1, width});

@@ -116,11 +116,8 @@ Result fused_run(Recurrent kind, const char* op, const Tensor& input, const Stat
     gates = empty({steps, batch, 4 * units}, x.dtype(), x.device());
   backend::on(x.device()).recurrent({kind, reverse, as_sequence(x), w.w_ih, w.w_hh, w.b_ih, w.b_hh, h, c, gates});
 
-  // The last state of a sequence is a copy: whoever writes to it leaves the output alone.
-  auto last = [&](const Tensor& states) {
-    Tensor state = last_state(states, reverse);
-    return one_step ? state : backend::copy(state, x.dtype(), x.device());
-  };
+  // The last state is a copy: whoever writes to it leaves alone the output, and what is kept for the way back.
+  auto last = [&](const Tensor& states) { return backend::copy(last_state(states, reverse), x.dtype(), x.device()); };
   Result result{one_step ? Tensor() : states_made(h, reverse), {last(h), c.defined() ? last(c) : Tensor()}};
   std::array<Tensor*, 3> outputs;
   size_t count = 0;

@@ -62,6 +62,68 @@ TEST_CASE("attention keeps its digits however scores climb", "[ops][attention]")
   }
 }
 
+// Beside a score of −10¹⁵, the logarithm of a sum is lost in rounding: the two must not meet in one number.
+TEST_CASE("attention to keys that all are masked by the same huge number is even", "[ops][attention]") {
+  Generator g(5);
+  for (DType type : {DType::float32, DType::float64}) {
+    for (double least : {-1e4, -1e15, -1e20, -3.4028234663852886e38}) {
+      std::vector<Tensor> qkv{leaf({2, 70, 8}, g, type), leaf({2, 130, 8}, g, type), leaf({2, 130, 4}, g, type)};
+      Tensor mask = zeros({70, 130}, type);
+      mask.narrow(0, 3, 2).fill_(least);                    // all of two rows
+      mask.narrow(0, 5, 1).narrow(1, 0, 100).fill_(least);  // and the beginning of one
+      INFO(name(type) << " " << least);
+      CHECK(compare_with_formula(qkv, {.attn_mask = mask}) == "");
+    }
+  }
+
+  // PyTorch's numbers.
+  Tensor q = ones({2, 1}).requires_grad_(), k = tensor({{1.0}, {2.0}, {4.0}}).requires_grad_();
+  Tensor v = tensor({{1.0}, {2.0}, {6.0}}).requires_grad_(), mask = zeros({2, 3});
+  mask.narrow(0, 1, 1).fill_(-3.4028234663852886e38);
+  sum(scaled_dot_product_attention(q, k, v, {.attn_mask = mask})).backward();
+  CHECK(difference(q.grad(), tensor({{1.307375192642212}, {2.6666665077209473}}), 8) == "");
+  CHECK(difference(k.grad(), tensor({{-0.8487033843994141}, {-0.7139651775360107}, {1.562668800354004}}), 8) == "");
+  CHECK(difference(v.grad(), tensor({{0.3753434121608734}, {0.44752854108810425}, {1.1771280765533447}}), 8) == "");
+}
+
+// Each query shares out one whole, so with dO = 1 the gradients of the values add up to the number of queries.
+TEST_CASE("attention's weights on the way back add up to 1 however large the scores", "[ops][attention]") {
+  Generator g(8);
+  for (double scale : {1.0, 1e4, 1e8, 1e16}) {
+    for (bool causal : {false, true}) {
+      for (int64_t l : {65, 70, 131, 300}) {
+        std::vector<Tensor> x{leaf({l, 33}, g, DType::float32), leaf({l, 33}, g, DType::float32), ones({l, 1})};
+        x[2].requires_grad_();
+        Tensor y = scaled_dot_product_attention(x[0], x[1], x[2], {.is_causal = causal, .scale = scale});
+        INFO(scale << " " << l << (causal ? " causal" : ""));
+        CHECK(difference(sum(grad(sum(y), x[2])), full({}, l), 64) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("attention without features is the mean of the values", "[ops][attention]") {
+  Generator g(6);
+  std::vector<Tensor> qkv{leaf({2, 3, 0}, g, DType::float32), leaf({2, 5, 0}, g, DType::float32),
+                          leaf({2, 5, 4}, g, DType::float32)};
+  CHECK(compare_with_formula(qkv, {}) == "");
+  Tensor y = scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);
+  CHECK(difference(y.detach(), mean(qkv[2].detach(), {1}, true).expand({2, 3, 4}), 4, 4) == "");
+}
+
+// The mask may have a batch that the queries lack, as long as keys or values have it.
+TEST_CASE("attention's mask broadcasts to the batch of all three", "[ops][attention]") {
+  Generator g(7);
+  Tensor q = randn({1, 4, 3, 8}, g), k = randn({2, 2, 5, 8}, g), v = randn({2, 2, 5, 8}, g);
+  Tensor mask = randn({2, 4, 3, 5}, g);
+  auto repeated = [](const Tensor& x) { return x.unsqueeze(2).expand({2, 2, 2, 5, 8}).reshape({2, 4, 5, 8}); };
+  CHECK(difference(scaled_dot_product_attention(q, k, v, {.attn_mask = mask, .enable_gqa = true}),
+                   scaled_dot_product_attention(q, repeated(k), repeated(v), {.attn_mask = mask})) == "");
+  CHECK_THROWS_WITH(
+      scaled_dot_product_attention(q, k, v, {.attn_mask = ones({3, 4, 3, 5}), .enable_gqa = true}),
+      "scaled_dot_product_attention: attn_mask (3, 4, 3, 5) does not broadcast to the scores, (2, 4, 3, 5)");
+}
+
 TEST_CASE("attention that may look nowhere is zero", "[ops][attention]") {
   Tensor q = ones({2, 4}).requires_grad_(), v = ones({3, 4});
   Tensor y = scaled_dot_product_attention(q, v, v, {.attn_mask = zeros({2, 3}, DType::boolean)});
@@ -87,6 +149,18 @@ TEST_CASE("NaN and infinity spread to who looks at them", "[ops][attention]") {
     CHECK(std::isnan(y[{69, 1}].item()) == (bad != -inf));
     CHECK(std::isnan(scaled_dot_product_attention(q, k, v)[{0, 0}].item()) == (bad != -inf));
   }
+}
+
+// 0 · ∞ is NaN: a query that must not see the value has NaN, if it is near, or what it should.
+TEST_CASE("an infinite value spreads to its neighbours at most", "[ops][attention]") {
+  const double inf = std::numeric_limits<double>::infinity();
+  Tensor x = ones({600, 2}), v = ones({600, 2});
+  v[{590, 0}] = inf;
+  Tensor y = scaled_dot_product_attention(x, x, v, {.is_causal = true});
+  for (int64_t i = 0; i < 590; ++i) CHECK((std::isnan(y[{i, 0}].item()) || std::fabs(y[{i, 0}].item() - 1) < 1e-5));
+  CHECK(difference(y.narrow(0, 0, 526), ones({526, 2}), 4) == "");
+  CHECK(difference(y.narrow(1, 1, 1), ones({600, 1}), 4) == "");
+  CHECK(y[{590, 0}].item() == inf);
 }
 
 // 64 MB of scores for each head, if they were kept; q, k, v, o and their gradients are half a megabyte each.
@@ -130,6 +204,9 @@ TEST_CASE("attention says what does not fit", "[ops][attention]") {
   Tensor q = ones({2, 4}), v = ones({3, 4}), i = zeros({2, 2}, DType::int64);
   CHECK_THROWS_AS(scaled_dot_product_attention(i, i, i), DTypeError);
   CHECK_THROWS_AS(scaled_dot_product_attention(q, v, v.to(DType::float64)), DTypeError);
+  Tensor stored = q.to(DType::bfloat16);
+  CHECK_THROWS_WITH(scaled_dot_product_attention(stored, stored, stored),
+                    "scaled_dot_product_attention: bfloat16 is for storage; convert with to(DType::float32)");
   CHECK_THROWS_AS(scaled_dot_product_attention(q, v.to(Device::simt), v), DeviceError);
   CHECK_THROWS_AS(scaled_dot_product_attention(q, v, v, {.attn_mask = zeros({2, 3}, DType::int64)}), DTypeError);
   CHECK_THROWS_WITH(scaled_dot_product_attention(q, v, v, {.attn_mask = ones({5, 2, 3})}),
@@ -153,6 +230,26 @@ TEST_CASE("attention says what does not fit", "[ops][attention]") {
       multi_head_attention(x, ones({2, 3, 4}), x, o),
       "multi_head_attention: query (1, 3, 4), key (2, 3, 4), value (1, 3, 4) are not (N, L, E), (N, S, K), "
       "(N, S, V)");
+  CHECK_THROWS_WITH(multi_head_attention(x, ones({1, 3, 5}), x, o),
+                    "multi_head_attention: key (1, 3, 5) must be (1, 3, 4)");
+  CHECK_THROWS_WITH(multi_head_attention(x, x, ones({1, 3, 5}), o),
+                    "multi_head_attention: value (1, 3, 5) must be (1, 3, 4)");
+  auto with = [&](auto change) {
+    MultiHeadOptions changed = o;
+    change(changed);
+    return multi_head_attention(x, x, x, changed);
+  };
+  CHECK_THROWS_WITH(with([](MultiHeadOptions& c) {
+                      c.out_proj_weight = ones({4, 5});
+                    }),
+                    "multi_head_attention: out_proj_weight (4, 5) must be (4, 4)");
+  CHECK_THROWS_WITH(with([](MultiHeadOptions& c) { c.out_proj_bias = ones({5}); }),
+                    "multi_head_attention: out_proj_bias (5,) must be (4,)");
+  CHECK_THROWS_WITH(with([](MultiHeadOptions& c) {
+                      c.in_proj_weight = {}, c.q_proj_weight = c.v_proj_weight = ones({4, 4});
+                      c.k_proj_weight = ones({4, 5});
+                    }),
+                    "multi_head_attention: k_proj_weight (4, 5) must be (4, 4)");
   o.key_padding_mask = zeros({1, 4}, DType::boolean);
   CHECK_THROWS_WITH(multi_head_attention(x, x, x, o), "multi_head_attention: key_padding_mask (1, 4) must be (1, 3)");
   o.key_padding_mask = {}, o.num_heads = 3;

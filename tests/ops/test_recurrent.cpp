@@ -199,6 +199,21 @@ TEST_CASE("writing to results", "[recurrent]") {
   CHECK_THROWS_AS(grad(sum(ys[0]), l.x), AutogradError);
 }
 
+TEST_CASE("what a cell returns may be changed in place", "[recurrent]") {
+  for (Kind kind : kKinds) {
+    Layer l(kind, 1, 2, 4, 5, DType::float64, 13);
+    auto gradients = [&](bool in_place) {
+      LstmState s = one_step(l, l.x[0], {l.h[0], l.c[0]});
+      Tensor y = in_place ? s.h.mul_(3) : s.h * 3;
+      if (kind == lstm_kind) y = y + (in_place ? s.c.mul_(y) : s.c * y);
+      return grad(std::vector<Tensor>{sum(square(y))}, l.leaves());
+    };
+    std::vector<Tensor> want = gradients(false), got = gradients(true);
+    INFO(kNames[kind]);
+    for (size_t k = 0; k < want.size(); ++k) CHECK(difference(got[k], want[k]) == "");
+  }
+}
+
 TEST_CASE("a checkpointed layer has the same gradients", "[recurrent]") {
   Layer l(lstm_kind, 3, 5, 4, 6, DType::float32, 10);
   auto f = [&](const Tensor& x) { return lstm(x, {}, l.params).output; };

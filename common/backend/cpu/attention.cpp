@@ -8,7 +8,8 @@
 // keep them (FlashAttention: Dao, Fu, Ermon, Rudra and Ré 2022). A block of keys is taken at a time; its scores live in the first
 // cache, are turned into $e^{s - m}$ with $m$ the row's largest score *so far*, and meet their values at once. When a later
 // block brings a larger score $m'$, all that was summed is multiplied by $e^{m - m'}$, and nothing is lost (the online softmax
-// of Milakov and Gimelshein 2018). Of each row we keep $\log \sum_j e^{s_{ij}}$, from which $P$ can be had again on the way back.
+// of Milakov and Gimelshein 2018). Of each row we keep $m$ and $1 / \sum_j e^{s_{ij} - m}$, from which $P$ can be had again on
+// the way back. Their logsumexp alone would not do: added to an $m$ of $-10^{20}$, a logarithm changes no digit.
 //
 // All products are register tiles of the matrix product (`isa/gemm_kernel.hpp`). They read k and v from panels that are packed
 // once for many queries. How the work is cut depends on the shapes only, so the bits do not depend on the number of threads.
@@ -189,7 +190,7 @@ template <class T> struct Attention {
   }
 
   void forward(const Tensor& out, const Tensor& logsumexp) const;
-  void forward_tile(const Tensor& out, double* logsumexp, int64_t head, int64_t begin, int64_t end) const;
+  void forward_tile(const Tensor& out, T* logsumexp, int64_t head, int64_t begin, int64_t end) const;
   void backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,
                 const Tensor& logsumexp) const;
   struct Gradients;
@@ -214,12 +215,12 @@ template <class T> void Attention<T>::forward(const Tensor& out, const Tensor& l
   const int64_t across = pieces(queries, block);
   for_tiles(heads * across, [&](int64_t tile) {
     const int64_t head = tile / across, begin = (across - 1 - tile % across) * block;
-    forward_tile(out, elements<double>(logsumexp) + head * queries, head, begin, std::min(queries, begin + block));
+    forward_tile(out, elements<T>(logsumexp) + 2 * head * queries, head, begin, std::min(queries, begin + block));
   });
 }
 
 template <class T>
-void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t head, int64_t begin, int64_t end) const {
+void Attention<T>::forward_tile(const Tensor& out, T* logsumexp, int64_t head, int64_t begin, int64_t end) const {
   const int64_t group = kernel.product.tile_rows, count = end - begin, kt_size = panels_size(kKeys, width),
                 v_size = panels_size(kKeys, depth);
   Scratch scratch(Scratch::size<T>(kt_size) + Scratch::size<T>(v_size) + Scratch::size<T>(group * step) +
@@ -252,7 +253,7 @@ void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t he
 
   // A query that saw nothing has zeros, once there was a block of keys.
   for (int64_t i = begin; last <= 0 && i < end; ++i) std::fill_n(o[i], depth, T(0));
-  kernel.rows.finish(count, depth, o[begin], o.row, top, sums, logsumexp + begin);
+  kernel.rows.finish(count, depth, o[begin], o.row, top, sums, logsumexp + 2 * begin);
 }
 
 // ## Backward
@@ -266,8 +267,7 @@ void Attention<T>::forward_tile(const Tensor& out, double* logsumexp, int64_t he
 // cut into several, each but the first with a dq of its own, and these are added up in order at the end.
 template <class T> struct Attention<T>::Gradients {
   const Tensor &dk, &dv, &dout;
-  const T* d;
-  const double* logsumexp;
+  const T *d, *logsumexp;
 };
 
 template <class T>
@@ -289,7 +289,7 @@ void Attention<T>::backward(const Tensor& dq, const Tensor& dk, const Tensor& dv
   auto dq_of = [&](int64_t head, int64_t chunk) {
     return chunk == 0 ? matrix_of<T>(dq, head) : Matrix<T>{parts + ((chunk - 1) * heads + head) * part, width};
   };
-  const Gradients g{dk, dv, dout, d, elements<double>(logsumexp)};
+  const Gradients g{dk, dv, dout, d, elements<T>(logsumexp)};
   for_tiles(heads * chunks, [&](int64_t tile) {
     const int64_t head = tile / chunks, chunk = tile % chunks, begin = chunk * block;
     backward_tile(g, head, dq_of(head, chunk), begin, std::min(keys, begin + block));
@@ -321,8 +321,7 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
   const Matrix<const T> q_rows = matrix_of<const T>(q, head), k_rows = matrix_of<const T>(k, head),
                         v_rows = matrix_of<const T>(v, head), do_rows = matrix_of<const T>(g.dout, head);
   const Matrix<T> dk = matrix_of<T>(g.dk, head), dv = matrix_of<T>(g.dv, head);
-  const double* logsumexp = g.logsumexp + head * queries;
-  const T* d = g.d + head * queries;
+  const T *logsumexp = g.logsumexp + 2 * head * queries, *d = g.d + head * queries;
   for (int64_t j0 = begin; j0 < end; j0 += kKeys) {
     const int64_t n = std::min(kKeys, end - j0), first = causal ? j0 : 0;
     if (first >= queries) {  // nobody sees these keys
@@ -344,7 +343,7 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
         T *p_rows = p + r * step, *ds_rows = ds + r * step;
         multiply(rows, columns, width, q_rows[i], q_rows.row, 1, kt, 0, p_rows, step, false);
         multiply(rows, columns, depth, do_rows[i], do_rows.row, 1, vt, 0, ds_rows, step, false);
-        kernel.rows.gradient(scores_of(head, i, rows, j0, n, p_rows), ds_rows, logsumexp + i, d + i);
+        kernel.rows.gradient(scores_of(head, i, rows, j0, n, p_rows), ds_rows, logsumexp + 2 * i, d + i);
         multiply(rows, width, seen, ds_rows, step, 1, ks, 0, dq[i], dq.row, j0 > begin);
       }
 

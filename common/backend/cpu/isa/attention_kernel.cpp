@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "backend/cpu/isa/vectors.hpp"
-#include "backend/shared_math.hpp"
 
 namespace cr::backend::cpu::CR_ISA {
 namespace {
@@ -138,32 +137,25 @@ template <class T> void softmax(const ScoreRows<T>& s, T* tops, T* sums, T* fact
 }
 
 template <class T>
-void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, double* logsumexp) {
+void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, T* logsumexp) {
   for (int64_t r = 0; r < rows; ++r, out += out_row) {
     const T sum = sum_of(load(sums + r * kLanes<T>)), factor = sum == 0 ? T(1) : T(1) / sum;
-    logsumexp[r] = sum == 0 ? __builtin_inf() : static_cast<double>(sum);
+    logsumexp[2 * r] = tops[r] == T(kNever) ? T(0) : tops[r];
+    logsumexp[2 * r + 1] = sum == 0 ? T(0) : factor;
     for (int64_t i = 0; i < n; ++i) out[i] *= factor;
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    const double log = shared_log(logsumexp[r]);
-    logsumexp[r] = logsumexp[r] <= 0x1.fffffffffffffp1023 ? static_cast<double>(tops[r]) + log : logsumexp[r];
   }
 }
 
-// float32 holds seven digits of the logsumexp, and where it is 1000, three behind the point. So it is taken away in two
-// parts.
-template <class T> void gradient(const ScoreRows<T>& s, T* dp_rows, const double* logsumexp, const T* d_rows) {
+template <class T> void gradient(const ScoreRows<T>& s, T* dp_rows, const T* logsumexp, const T* d_rows) {
   constexpr int W = kWidth<T>;
   const Vector<T> scale = splat(s.scale), zero = splat(T(0));
   for (int64_t r = 0; r < s.rows; ++r) {
     const Row<T> row(s, r);
     T* dp = dp_rows + r * s.step;
-    const T whole = static_cast<T>(logsumexp[r]);
-    const double rest = logsumexp[r] - static_cast<double>(whole);
-    const Vector<T> high = splat(whole), low = splat(rest == rest ? static_cast<T>(rest) : T(0)), d = splat(d_rows[r]);
+    const Vector<T> top = splat(logsumexp[2 * r]), share = splat(logsumexp[2 * r + 1]), d = splat(d_rows[r]);
     int64_t j = 0;
     for (; j < row.limit; j += W) {
-      const Vector<T> p = exp_of((row.at(j) - high) - low), g = p * (load(dp + j) - d) * scale;
+      const Vector<T> p = exp_of(row.at(j) - top) * share, g = p * (load(dp + j) - d) * scale;
       store(row.scores + j, p);
       store(dp + j, row.limit - j >= W ? g : row.hidden(j, g, zero));
     }
