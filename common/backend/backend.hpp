@@ -237,13 +237,13 @@ class Backend {
   //
   // softmax(scale · q kᵀ + bias) v without ever holding all the scores: q (…, l, e), k (…, s, e), v (…, s, f), out (…, l, f), of
   // any strides but for the last dimension, which is contiguous; so are the gradients. `bias` (…, l, s) may have strides of
-  // 0 (along the last dimension 0 or 1) or be undefined. In the causal case query i sees keys 0 … i only. logsumexp
+  // 0 (along the last dimension 0 or 1) or be undefined. In the causal case query i sees keys 0 … i only. normalizer
   // (…, l, 2), contiguous, of q's type, is kept for the way back in two parts that must not meet: m, near the query's largest
   // score, and 1 / Σ eˢ⁻ᵐ; both are 0 for a query that sees nothing, which gets zeros.
-  virtual void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
+  virtual void attention(const Tensor& out, const Tensor& normalizer, const Tensor& q, const Tensor& k, const Tensor& v,
                          const Tensor& bias, double scale, bool causal) = 0;
   virtual void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout,
-                                  const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k,
+                                  const Tensor& out, const Tensor& normalizer, const Tensor& q, const Tensor& k,
                                   const Tensor& v, const Tensor& bias, double scale, bool causal) = 0;
 
   // ## Factorisations

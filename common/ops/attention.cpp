@@ -196,9 +196,9 @@ Tensor with_rows(const Tensor& x) { return x.strides().back() == 1 || x.shape().
 Tensor attend(const Inputs& in, const Tensor& y) {
   Shape rows = batch_of(in.q);
   rows.push_back(in.q.shape()[in.q.dim() - 2]), rows.push_back(2);
-  Tensor logsumexp = empty(rows, in.q.dtype(), in.q.device());
-  backend::on(in.q.device()).attention(y, logsumexp, in.q, in.k, in.v, in.bias, in.scale, in.causal);
-  return logsumexp;
+  Tensor normalizer = empty(rows, in.q.dtype(), in.q.device());
+  backend::on(in.q.device()).attention(y, normalizer, in.q, in.k, in.v, in.bias, in.scale, in.causal);
+  return normalizer;
 }
 
 // With dP = dO Vᵀ:  dS = P ∘ (dP − Σ P dP),  dQ = scale · dS K,  dK = scale · dSᵀ Q,  dV = Pᵀ dO
@@ -216,8 +216,8 @@ Tensor attended(const char* op, Inputs in) {
   in.q = with_rows(in.q), in.k = with_rows(in.k), in.v = with_rows(in.v);
   Shape shape = in.q.shape();
   shape[in.q.dim() - 1] = in.v.shape().back();
-  Tensor y = empty_like_rows(in.q, shape), logsumexp = attend(in, y), bias = in.bias.defined() ? in.bias : y.detach();
-  return record(op, y, inputs(in.q, in.k, in.v), saved(in.q, in.k, in.v, constant(bias), y, constant(logsumexp)),
+  Tensor y = empty_like_rows(in.q, shape), normalizer = attend(in, y), bias = in.bias.defined() ? in.bias : y.detach();
+  return record(op, y, inputs(in.q, in.k, in.v), saved(in.q, in.k, in.v, constant(bias), y, constant(normalizer)),
                 attributes(in.scale, int64_t{in.bias.defined()}, int64_t{in.causal}), [](Backward& b) {
                   Inputs in{b[0], b[1], b[2], b.integer(1) ? b[3] : Tensor(), b.number(0), b.integer(2) != 0, false};
                   if (b.create_graph()) return spelled_out(in, b.dy());
@@ -310,9 +310,9 @@ Tensor self_attention(const Tensor& strided, int64_t num_heads, const AttentionO
   }
   Shape shape = x.shape();
   shape[x.dim() - 1] /= 3;
-  Tensor y = empty(shape, x.dtype(), x.device()), logsumexp = attend(in, heads_of(y, num_heads));
+  Tensor y = empty(shape, x.dtype(), x.device()), normalizer = attend(in, heads_of(y, num_heads));
   Tensor bias = in.bias.defined() ? in.bias : y.detach();
-  return record(op, y, inputs(x), saved(x, constant(bias), y, constant(logsumexp)),
+  return record(op, y, inputs(x), saved(x, constant(bias), y, constant(normalizer)),
                 attributes(num_heads, int64_t{in.bias.defined()}, int64_t{in.causal}, in.scale), self_attention_rule);
 }
 

@@ -18,39 +18,34 @@
 
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/cpu_features.hpp"
+#include "backend/cpu/gemm.hpp"
 #include "backend/cpu/isa/attention_kernel.hpp"
-#include "backend/cpu/isa/gemm_kernel.hpp"
 #include "backend/cpu/lines.hpp"
+#include "backend/cpu/tiles.hpp"
 #include "tensor/allocator.hpp"
 
 namespace cr::backend::cpu {
 namespace {
 
+template <class T> const AttentionKernel<T>& attention_kernel() {
+  constexpr bool kFloat = sizeof(T) == sizeof(float);
+#if CHAINRULE_X86_DISPATCH
+  if constexpr (kFloat) {
+    if (isa() == Isa::avx512) return avx512::attention_float;
+    if (isa() == Isa::avx2) return avx2::attention_float;
+  } else {
+    if (isa() == Isa::avx512) return avx512::attention_double;
+    if (isa() == Isa::avx2) return avx2::attention_double;
+  }
+#endif
+  if constexpr (kFloat) return base::attention_float;
+  else return base::attention_double;
+}
+
 template <class T> struct Kernels {
-  const GemmKernel<T>& product;
-  const AttentionKernel<T>& rows;
+  const GemmKernel<T>& product = gemm_kernel<T>();
+  const AttentionKernel<T>& rows = attention_kernel<T>();
 };
-
-template <class T> Kernels<T> kernels_in_use();
-
-template <> Kernels<float> kernels_in_use() {
-#if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512) return {avx512::gemm_float, avx512::attention_float};
-  if (isa() == Isa::avx2) return {avx2::gemm_float, avx2::attention_float};
-#endif
-  return {base::gemm_float, base::attention_float};
-}
-
-template <> Kernels<double> kernels_in_use() {
-#if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512) return {avx512::gemm_double, avx512::attention_double};
-  if (isa() == Isa::avx2) return {avx2::gemm_double, avx2::attention_double};
-#endif
-  return {base::gemm_double, base::attention_double};
-}
-
-int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
-int64_t rounded(int64_t n, int64_t multiple_of) { return pieces(n, multiple_of) * multiple_of; }
 
 // ## The blocks
 //
@@ -63,9 +58,6 @@ constexpr int64_t kClose = 512;
 
 // Tiles enough to keep several threads busy, where there are fewer heads than that.
 constexpr int64_t kEnoughTiles = 16;
-
-// Below this many multiply-adds, another thread costs more than it saves.
-constexpr double kWorthThreads = 1e6;
 
 // One head's matrix in a tensor (…, rows, columns) whose columns are contiguous.
 template <class T> struct Matrix {
@@ -100,7 +92,9 @@ class Scratch {
     next_ += size<T>(count);
     return reinterpret_cast<T*>(piece);
   }
-  template <class T> static int64_t size(int64_t count) { return rounded(count * static_cast<int64_t>(sizeof(T)), 64); }
+  template <class T> static int64_t size(int64_t count) {
+    return multiple(count * static_cast<int64_t>(sizeof(T)), 64);
+  }
 
  private:
   int64_t bytes_;
@@ -122,7 +116,7 @@ template <class T> struct Attention {
         width(q.shape().back()),
         depth(v.shape().back()) {
     for (int d = 0; d < q.dim() - 2; ++d) heads *= q.shape()[d];
-    step = rounded(rounded(kKeys, kernel.product.tile_columns), 64);
+    step = multiple(multiple(kKeys, kernel.product.tile_columns), 64);
   }
 
   // ## Products
@@ -150,7 +144,7 @@ template <class T> struct Attention {
     return {buffer, lanes, columns * lanes};
   }
   int64_t panels_size(int64_t rows, int64_t columns) const {
-    return rounded(rows, kernel.product.tile_columns) * rounded(columns, kernel.product.tile_columns);
+    return multiple(rows, kernel.product.tile_columns) * multiple(columns, kernel.product.tile_columns);
   }
 
   // C = [C +] A B for at most tile_rows rows, where A(i, p) is a[i · a_row + p · a_step] and B begins at row `from` of its panels.
@@ -184,20 +178,17 @@ template <class T> struct Attention {
     return static_cast<double>(heads) * static_cast<double>(queries) * static_cast<double>(keys) *
            static_cast<double>(width + depth);
   }
-  template <class F> void for_tiles(int64_t tiles, F&& f) const {
-    if (work() >= kWorthThreads) return parallel_for(tiles, f);
-    for (int64_t t = 0; t < tiles; ++t) f(t);
-  }
+  bool worth_threads() const { return work() >= kWorthThreads; }
 
-  void forward(const Tensor& out, const Tensor& logsumexp) const;
-  void forward_tile(const Tensor& out, T* logsumexp, int64_t head, int64_t begin, int64_t end) const;
+  void forward(const Tensor& out, const Tensor& normalizer) const;
+  void forward_tile(const Tensor& out, T* normalizer, int64_t head, int64_t begin, int64_t end) const;
   void backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,
-                const Tensor& logsumexp) const;
+                const Tensor& normalizer) const;
   struct Gradients;
   void backward_tile(const Gradients& g, int64_t head, Matrix<T> dq, int64_t begin, int64_t end) const;
 
   static constexpr int64_t kLanes = AttentionKernel<T>::kLanes;
-  const Kernels<T> kernel = kernels_in_use<T>();
+  const Kernels<T> kernel;
   const Tensor &q, &k, &v, &bias;
   T scale;
   bool causal;
@@ -208,19 +199,19 @@ template <class T> struct Attention {
 // ## Forward
 //
 // In the causal case the last queries have the most to do: they go first.
-template <class T> void Attention<T>::forward(const Tensor& out, const Tensor& logsumexp) const {
+template <class T> void Attention<T>::forward(const Tensor& out, const Tensor& normalizer) const {
   const int64_t enough = pieces(kEnoughTiles, std::max<int64_t>(heads, 1));
   const int64_t block =
-      std::clamp(rounded(pieces(queries, enough), kernel.product.tile_rows), int64_t{1}, kTileQueries);
+      std::clamp(multiple(pieces(queries, enough), kernel.product.tile_rows), int64_t{1}, kTileQueries);
   const int64_t across = pieces(queries, block);
-  for_tiles(heads * across, [&](int64_t tile) {
+  for_tiles(heads * across, worth_threads(), [&](int64_t tile) {
     const int64_t head = tile / across, begin = (across - 1 - tile % across) * block;
-    forward_tile(out, elements<T>(logsumexp) + 2 * head * queries, head, begin, std::min(queries, begin + block));
+    forward_tile(out, elements<T>(normalizer) + 2 * head * queries, head, begin, std::min(queries, begin + block));
   });
 }
 
 template <class T>
-void Attention<T>::forward_tile(const Tensor& out, T* logsumexp, int64_t head, int64_t begin, int64_t end) const {
+void Attention<T>::forward_tile(const Tensor& out, T* normalizer, int64_t head, int64_t begin, int64_t end) const {
   const int64_t group = kernel.product.tile_rows, count = end - begin, kt_size = panels_size(kKeys, width),
                 v_size = panels_size(kKeys, depth);
   Scratch scratch(Scratch::size<T>(kt_size) + Scratch::size<T>(v_size) + Scratch::size<T>(group * step) +
@@ -243,7 +234,7 @@ void Attention<T>::forward_tile(const Tensor& out, T* logsumexp, int64_t head, i
       const int64_t rows = std::min(group, end - i), seen = causal ? std::min(n, i + rows - j) : n;
       if (seen <= 0) continue;
       const int64_t r = i - begin;
-      multiply(rows, rounded(seen, kernel.product.tile_columns / 2), width, q_rows[i], q_rows.row, 1, kt, 0, scores,
+      multiply(rows, multiple(seen, kernel.product.tile_columns / 2), width, q_rows[i], q_rows.row, 1, kt, 0, scores,
                step, false);
       kernel.rows.softmax(scores_of(head, i, rows, j, seen, scores), top + r, sums + r * kLanes, factor + r);
       if (j > 0) kernel.rows.scale(rows, depth, o[i], o.row, factor + r);
@@ -253,7 +244,7 @@ void Attention<T>::forward_tile(const Tensor& out, T* logsumexp, int64_t head, i
 
   // A query that saw nothing has zeros, once there was a block of keys.
   for (int64_t i = begin; last <= 0 && i < end; ++i) std::fill_n(o[i], depth, T(0));
-  kernel.rows.finish(count, depth, o[begin], o.row, top, sums, logsumexp + 2 * begin);
+  kernel.rows.finish(count, depth, o[begin], o.row, top, sums, normalizer + 2 * begin);
 }
 
 // ## Backward
@@ -267,36 +258,36 @@ void Attention<T>::forward_tile(const Tensor& out, T* logsumexp, int64_t head, i
 // cut into several, each but the first with a dq of its own, and these are added up in order at the end.
 template <class T> struct Attention<T>::Gradients {
   const Tensor &dk, &dv, &dout;
-  const T *d, *logsumexp;
+  const T *d, *normalizer;
 };
 
 template <class T>
 void Attention<T>::backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,
-                            const Tensor& logsumexp) const {
+                            const Tensor& normalizer) const {
   Scratch ds(Scratch::size<T>(heads * queries));
   T* d = ds.take<T>(heads * queries);
-  for_tiles(heads, [&](int64_t head) {
+  for_tiles(heads, worth_threads(), [&](int64_t head) {
     const Matrix<const T> dos = matrix_of<const T>(dout, head), os = matrix_of<const T>(out, head);
     kernel.rows.dots(queries, depth, dos.at, dos.row, os.at, os.row, d + head * queries);
   });
 
   const int64_t enough = pieces(kEnoughTiles, std::max<int64_t>(heads, 1));
-  const int64_t block = rounded(pieces(keys, enough), kKeys),
+  const int64_t block = multiple(pieces(keys, enough), kKeys),
                 chunks = std::max<int64_t>(pieces(keys, std::max<int64_t>(block, 1)), 1);
-  const int64_t part = rounded(queries * width, 16);
+  const int64_t part = multiple(queries * width, 16);
   Scratch more(Scratch::size<T>((chunks - 1) * heads * part));
   T* parts = more.take<T>((chunks - 1) * heads * part);
   auto dq_of = [&](int64_t head, int64_t chunk) {
     return chunk == 0 ? matrix_of<T>(dq, head) : Matrix<T>{parts + ((chunk - 1) * heads + head) * part, width};
   };
-  const Gradients g{dk, dv, dout, d, elements<T>(logsumexp)};
-  for_tiles(heads * chunks, [&](int64_t tile) {
+  const Gradients g{dk, dv, dout, d, elements<T>(normalizer)};
+  for_tiles(heads * chunks, worth_threads(), [&](int64_t tile) {
     const int64_t head = tile / chunks, chunk = tile % chunks, begin = chunk * block;
     backward_tile(g, head, dq_of(head, chunk), begin, std::min(keys, begin + block));
   });
   if (chunks > 1) {
     const int64_t across = pieces(queries, kQueries);
-    for_tiles(heads * across, [&](int64_t tile) {
+    for_tiles(heads * across, worth_threads(), [&](int64_t tile) {
       const int64_t head = tile / across, begin = tile % across * kQueries, end = std::min(queries, begin + kQueries);
       const Matrix<T> sum = dq_of(head, 0);
       for (int64_t chunk = 1; chunk < chunks; ++chunk) {
@@ -321,7 +312,7 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
   const Matrix<const T> q_rows = matrix_of<const T>(q, head), k_rows = matrix_of<const T>(k, head),
                         v_rows = matrix_of<const T>(v, head), do_rows = matrix_of<const T>(g.dout, head);
   const Matrix<T> dk = matrix_of<T>(g.dk, head), dv = matrix_of<T>(g.dv, head);
-  const T *logsumexp = g.logsumexp + 2 * head * queries, *d = g.d + head * queries;
+  const T *normalizer = g.normalizer + 2 * head * queries, *d = g.d + head * queries;
   for (int64_t j0 = begin; j0 < end; j0 += kKeys) {
     const int64_t n = std::min(kKeys, end - j0), first = causal ? j0 : 0;
     if (first >= queries) {  // nobody sees these keys
@@ -339,11 +330,11 @@ void Attention<T>::backward_tile(const Gradients& g, int64_t head, Matrix<T> dq,
       // P and dS, and with them dq, some queries at a time.
       for (int64_t r = 0; r < m; r += group) {
         const int64_t i = i0 + r, rows = std::min(group, m - r), seen = causal ? std::min(n, i + rows - j0) : n;
-        const int64_t columns = rounded(seen, lanes / 2);
+        const int64_t columns = multiple(seen, lanes / 2);
         T *p_rows = p + r * step, *ds_rows = ds + r * step;
         multiply(rows, columns, width, q_rows[i], q_rows.row, 1, kt, 0, p_rows, step, false);
         multiply(rows, columns, depth, do_rows[i], do_rows.row, 1, vt, 0, ds_rows, step, false);
-        kernel.rows.gradient(scores_of(head, i, rows, j0, n, p_rows), ds_rows, logsumexp + 2 * i, d + i);
+        kernel.rows.gradient(scores_of(head, i, rows, j0, n, p_rows), ds_rows, normalizer + 2 * i, d + i);
         multiply(rows, width, seen, ds_rows, step, 1, ks, 0, dq[i], dq.row, j0 > begin);
       }
 
@@ -369,21 +360,21 @@ void zero(const Tensor& x, Backend& backend) {
 
 }  // namespace
 
-void Cpu::attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
+void Cpu::attention(const Tensor& out, const Tensor& normalizer, const Tensor& q, const Tensor& k, const Tensor& v,
                     const Tensor& bias, double scale, bool causal) {
-  if (logsumexp.numel() == 0) return;
-  with_type(q, [&](auto t) { Attention<decltype(t)>(q, k, v, bias, scale, causal).forward(out, logsumexp); });
+  if (normalizer.numel() == 0) return;
+  with_type(q, [&](auto t) { Attention<decltype(t)>(q, k, v, bias, scale, causal).forward(out, normalizer); });
 }
 
 void Cpu::attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout,
-                             const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k,
+                             const Tensor& out, const Tensor& normalizer, const Tensor& q, const Tensor& k,
                              const Tensor& v, const Tensor& bias, double scale, bool causal) {
-  if (logsumexp.numel() == 0 || k.shape()[k.dim() - 2] == 0) {  // no query, or nothing to look at
+  if (normalizer.numel() == 0 || k.shape()[k.dim() - 2] == 0) {  // no query, or nothing to look at
     for (const Tensor* x : {&dq, &dk, &dv}) zero(*x, *this);
     return;
   }
   with_type(q, [&](auto t) {
-    Attention<decltype(t)>(q, k, v, bias, scale, causal).backward(dq, dk, dv, dout, out, logsumexp);
+    Attention<decltype(t)>(q, k, v, bias, scale, causal).backward(dq, dk, dv, dout, out, normalizer);
   });
 }
 

@@ -60,10 +60,10 @@ class Cpu : public Backend {
   void avg_pool_backward(const Tensor& dx, const Tensor& dy, std::span<const PoolSpan> spans) override;
   void recurrent(const RecurrentLayer& layer) override;
   void recurrent_backward(const RecurrentLayer& layer, const RecurrentGradients& d) override;
-  void attention(const Tensor& out, const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
+  void attention(const Tensor& out, const Tensor& normalizer, const Tensor& q, const Tensor& k, const Tensor& v,
                  const Tensor& bias, double scale, bool causal) override;
   void attention_backward(const Tensor& dq, const Tensor& dk, const Tensor& dv, const Tensor& dout, const Tensor& out,
-                          const Tensor& logsumexp, const Tensor& q, const Tensor& k, const Tensor& v,
+                          const Tensor& normalizer, const Tensor& q, const Tensor& k, const Tensor& v,
                           const Tensor& bias, double scale, bool causal) override;
   void cholesky(const Tensor& a, const Tensor& info) override;
   void lu(const Tensor& a, const Tensor& pivots, const Tensor& info) override;

@@ -4,8 +4,8 @@
 
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/cpu/isa/gemm_kernel.hpp"
+#include "backend/cpu/tiles.hpp"
 #include "backend/cpu/workspace.hpp"
-#include "backend/parallel.hpp"
 
 #ifndef CHAINRULE_X86_DISPATCH
 #define CHAINRULE_X86_DISPATCH 0
@@ -14,40 +14,11 @@
 namespace cr::backend::cpu {
 namespace {
 
-// The loops of the instruction set in use.
-template <class T> const GemmKernel<T>& kernel_in_use();
-
-template <> const GemmKernel<float>& kernel_in_use() {
-#if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512) return avx512::gemm_float;
-  if (isa() == Isa::avx2) return avx2::gemm_float;
-#endif
-  return base::gemm_float;
-}
-
-template <> const GemmKernel<double>& kernel_in_use() {
-#if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512) return avx512::gemm_double;
-  if (isa() == Isa::avx2) return avx2::gemm_double;
-#endif
-  return base::gemm_double;
-}
-
-int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
-int64_t multiple(int64_t total, int64_t of) { return pieces(total, of) * of; }
-
-// To hand work to another thread takes half a microsecond while it is awake, and many when it sleeps. A core does some
-// 100 000 multiply-adds in a microsecond, a tenth of that when all of B comes from far away for one row. Smaller
-// products stay on this thread: the same tiles in the same order, hence the same bits.
-constexpr double kWorthThreads = 1e6, kRowsWorthThreads = 1e5;
+// Where all of B comes from far away for one row, a core does a tenth of the work meanwhile.
+constexpr double kRowsWorthThreads = kWorthThreads / 10;
 
 template <class T> double work(const Gemm<T>& g) {
   return static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
-}
-
-template <class F> void for_tiles(bool threads, int64_t tiles, F&& f) {
-  if (threads) return parallel_for(tiles, f);
-  for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
 }
 
 // ## The blocks
@@ -146,7 +117,7 @@ template <class T> class PackedProduct {
     const int64_t b_first = b_in_place_ ? columns / kernel_.tile_columns : 0, b_to_pack = b_panels - b_first;
     const int64_t a_bundle = bundle_of(a_to_pack), b_bundle = bundle_of(b_to_pack);
     const int64_t a_bundles = pieces(a_to_pack, a_bundle), b_bundles = pieces(b_to_pack, b_bundle);
-    for_tiles(threads_, a_bundles + b_bundles, [&](int64_t bundle) {
+    for_tiles(a_bundles + b_bundles, threads_, [&](int64_t bundle) {
       if (bundle < a_bundles) {
         const int64_t first = bundle * a_bundle;
         pack_a(packed_a_.data() + first * a_panel_, first, std::min(first + a_bundle, a_panels_), p0, depth);
@@ -157,11 +128,11 @@ template <class T> class PackedProduct {
     });
 
     if (!by_rows_) {
-      for_tiles(threads_, b_panels,
+      for_tiles(b_panels, threads_,
                 [&](int64_t b) { multiply(packed_a_.data(), 0, a_panels_, b, b + 1, j0, p0, depth); });
       return;
     }
-    for_tiles(threads_, a_panels_ / group_, [&](int64_t number) {
+    for_tiles(a_panels_ / group_, threads_, [&](int64_t number) {
       const int64_t first = number * group_, end = first + group_;
       Workspace<T> group(a_in_place_ ? 0 : group_ * a_panel_);
       if (!a_in_place_) pack_a(group.data(), first, end, p0, depth);
@@ -268,7 +239,7 @@ void multiply_rows(const Gemm<T>& g, const GemmKernel<T>& kernel, bool dots, int
   // A dot product has many sums for one number. By rows there is one, and a long one loses digits: it is cut as in blocks.
   const int64_t depth = dots ? g.k : kDepth<T>;
   const bool threads = work(g) >= kRowsWorthThreads;
-  for_tiles(threads, pieces(g.m, kRows) * across, [&](int64_t tile) {
+  for_tiles(pieces(g.m, kRows) * across, threads, [&](int64_t tile) {
     const int64_t first = tile / across * kRows, j = tile % across * columns;
     for (int64_t i = first; i < std::min(first + kRows, g.m); ++i)
       for (int64_t p = 0; p < g.k; p += depth) {
@@ -302,7 +273,7 @@ template <class T> void multiply_column(const Gemm<T>& g, const GemmKernel<T>& k
 
 template <class T> void run(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
-  const GemmKernel<T>& kernel = kernel_in_use<T>();
+  const GemmKernel<T>& kernel = gemm_kernel<T>();
   const bool one_column = g.n == 1 && g.k > 0, one_row = (g.m == 1 || g.k == 1) && g.k > 0;
   if (one_column && g.a_cs == 1) return multiply_column(g, kernel, true);
   if (one_column && g.a_rs == 1 && g.c_rs == 1 && !g.bias) return multiply_column(g, kernel, false);
@@ -312,6 +283,22 @@ template <class T> void run(const Gemm<T>& g) {
 }
 
 }  // namespace
+
+template <> const GemmKernel<float>& gemm_kernel() {
+#if CHAINRULE_X86_DISPATCH
+  if (isa() == Isa::avx512) return avx512::gemm_float;
+  if (isa() == Isa::avx2) return avx2::gemm_float;
+#endif
+  return base::gemm_float;
+}
+
+template <> const GemmKernel<double>& gemm_kernel() {
+#if CHAINRULE_X86_DISPATCH
+  if (isa() == Isa::avx512) return avx512::gemm_double;
+  if (isa() == Isa::avx2) return avx2::gemm_double;
+#endif
+  return base::gemm_double;
+}
 
 void gemm(const Gemm<float>& g) { run(g); }
 void gemm(const Gemm<double>& g) { run(g); }

@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include "backend/cpu/isa/gemm_kernel.hpp"
+
 namespace cr::backend::cpu {
 
 // One product. All sizes and strides count elements. $A$ and $B$ may have any strides, so that a transposed matrix or a
@@ -32,5 +34,10 @@ template <class T> struct Gemm {
 // 0. Throws `OutOfMemory` when the workspace (7 MB at most, and half a megabyte a thread) cannot be had.
 void gemm(const Gemm<float>& g);
 void gemm(const Gemm<double>& g);
+
+// The register tile and the packing of the instruction set in use, for others that multiply.
+template <class T> const GemmKernel<T>& gemm_kernel();
+template <> const GemmKernel<float>& gemm_kernel();
+template <> const GemmKernel<double>& gemm_kernel();
 
 }  // namespace cr::backend::cpu

@@ -13,17 +13,15 @@
 #include "backend/cpu/cpu.hpp"
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/cpu/gemm.hpp"
-#include "backend/cpu/isa/gemm_kernel.hpp"
 #include "backend/cpu/isa/kernels.hpp"
 #include "backend/cpu/isa/recurrent_kernel.hpp"
-#include "backend/parallel.hpp"
+#include "backend/cpu/tiles.hpp"
 
 namespace cr::backend::cpu {
 namespace {
 
 // The loops of the instruction set in use.
 template <class T> struct Loops {
-  const GemmKernel<T>& product;
   const RecurrentKernel<T>& step;
   void (*sum_columns)(int64_t rows, int64_t columns, const void* x, int64_t stride, void* totals);
 };
@@ -32,31 +30,22 @@ constexpr size_t kSum = functor::Reductions::index_of<functor::Sum>();
 
 template <> Loops<float> loops() {
 #if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512)
-    return {avx512::gemm_float, avx512::recurrent_float, avx512::kernels.reduce_columns[kSum][2]};
-  if (isa() == Isa::avx2) return {avx2::gemm_float, avx2::recurrent_float, avx2::kernels.reduce_columns[kSum][2]};
+  if (isa() == Isa::avx512) return {avx512::recurrent_float, avx512::kernels.reduce_columns[kSum][2]};
+  if (isa() == Isa::avx2) return {avx2::recurrent_float, avx2::kernels.reduce_columns[kSum][2]};
 #endif
-  return {base::gemm_float, base::recurrent_float, base::kernels.reduce_columns[kSum][2]};
+  return {base::recurrent_float, base::kernels.reduce_columns[kSum][2]};
 }
 
 template <> Loops<double> loops() {
 #if CHAINRULE_X86_DISPATCH
-  if (isa() == Isa::avx512)
-    return {avx512::gemm_double, avx512::recurrent_double, avx512::kernels.reduce_columns[kSum][3]};
-  if (isa() == Isa::avx2) return {avx2::gemm_double, avx2::recurrent_double, avx2::kernels.reduce_columns[kSum][3]};
+  if (isa() == Isa::avx512) return {avx512::recurrent_double, avx512::kernels.reduce_columns[kSum][3]};
+  if (isa() == Isa::avx2) return {avx2::recurrent_double, avx2::kernels.reduce_columns[kSum][3]};
 #endif
-  return {base::gemm_double, base::recurrent_double, base::kernels.reduce_columns[kSum][3]};
+  return {base::recurrent_double, base::kernels.reduce_columns[kSum][3]};
 }
 
 template <class T> T* numbers(const Tensor& x) {
   return x.defined() ? static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset : nullptr;
-}
-
-int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
-
-template <class F> void for_each(int64_t tiles, bool threads, F&& f) {
-  if (threads) return parallel_for(tiles, f);
-  for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
 }
 
 // A batch of so few rows is multiplied row by row; so many numbers are worth a second thread that packs or adds.
@@ -70,7 +59,7 @@ template <class T> class StateProduct {
  public:
   // B(p, j) is b[p * rs + j * cs], of which one stride is 1. `rows` is the whole batch.
   StateProduct(int64_t rows, int64_t k, int64_t n, const T* b, int64_t rs, int64_t cs)
-      : kernel_(loops<T>().product), k_(k), n_(n), b_(b), rs_(rs), cs_(cs), in_place_(rows <= kFewRows) {
+      : kernel_(gemm_kernel<T>()), k_(k), n_(n), b_(b), rs_(rs), cs_(cs), in_place_(rows <= kFewRows) {
     if (!in_place_) packed_ = empty({panels(), k * kernel_.tile_columns}, dtype_of<T>);
   }
 
@@ -80,7 +69,7 @@ template <class T> class StateProduct {
     for (const StateProduct* p : products)
       total += p->packed_.defined() ? p->packed_.numel() : 0, panels += p->panels();
     if (total == 0) return;
-    for_each(panels, total >= kWorthPacking, [&](int64_t panel) {
+    for_tiles(panels, total >= kWorthPacking, [&](int64_t panel) {
       for (StateProduct* p : products) {
         if (panel >= 0 && panel < p->panels()) p->pack_panel(panel);
         panel -= p->panels();
@@ -180,7 +169,6 @@ struct Layout {
 
   // Calls `f` for each step of each block of rows, in the order of the states or, on the way back, against it.
   template <class F> void each_step(bool back, F&& f) const {
-    constexpr double kWorthThreads = 1e6;
     auto run = [&](int64_t block) {
       const int64_t first = block * rows;
       for (int64_t i = 0; i < steps; ++i) {
@@ -191,7 +179,7 @@ struct Layout {
       }
     };
     const double work = static_cast<double>(steps * batch) * static_cast<double>(wide * (in + n));
-    for_each(blocks, work >= kWorthThreads, run);
+    for_tiles(blocks, work >= kWorthThreads, run);
   }
 };
 
@@ -334,7 +322,7 @@ template <class T> class WeightGradients {
 
   void meet() const {
     constexpr int64_t kRows = 32;
-    for_each(pieces(s_.wide, kRows), s_.wide * width() >= kWorthPacking, [&](int64_t tile) {
+    for_tiles(pieces(s_.wide, kRows), s_.wide * width() >= kWorthPacking, [&](int64_t tile) {
       for (int64_t i = tile * kRows; i < std::min(s_.wide, (tile + 1) * kRows); ++i) {
         for (bool state : {false, true}) {
           T* out = numbers<T>(state ? wanted_.dw_hh : wanted_.dw_ih);

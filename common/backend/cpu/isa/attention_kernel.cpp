@@ -137,22 +137,22 @@ template <class T> void softmax(const ScoreRows<T>& s, T* tops, T* sums, T* fact
 }
 
 template <class T>
-void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, T* logsumexp) {
+void finish(int64_t rows, int64_t n, T* out, int64_t out_row, const T* tops, const T* sums, T* normalizer) {
   for (int64_t r = 0; r < rows; ++r, out += out_row) {
     const T sum = sum_of(load(sums + r * kLanes<T>)), factor = sum == 0 ? T(1) : T(1) / sum;
-    logsumexp[2 * r] = tops[r] == T(kNever) ? T(0) : tops[r];
-    logsumexp[2 * r + 1] = sum == 0 ? T(0) : factor;
+    normalizer[2 * r] = tops[r] == T(kNever) ? T(0) : tops[r];
+    normalizer[2 * r + 1] = sum == 0 ? T(0) : factor;
     for (int64_t i = 0; i < n; ++i) out[i] *= factor;
   }
 }
 
-template <class T> void gradient(const ScoreRows<T>& s, T* dp_rows, const T* logsumexp, const T* d_rows) {
+template <class T> void gradient(const ScoreRows<T>& s, T* dp_rows, const T* normalizer, const T* d_rows) {
   constexpr int W = kWidth<T>;
   const Vector<T> scale = splat(s.scale), zero = splat(T(0));
   for (int64_t r = 0; r < s.rows; ++r) {
     const Row<T> row(s, r);
     T* dp = dp_rows + r * s.step;
-    const Vector<T> top = splat(logsumexp[2 * r]), share = splat(logsumexp[2 * r + 1]), d = splat(d_rows[r]);
+    const Vector<T> top = splat(normalizer[2 * r]), share = splat(normalizer[2 * r + 1]), d = splat(d_rows[r]);
     int64_t j = 0;
     for (; j < row.limit; j += W) {
       const Vector<T> p = exp_of(row.at(j) - top) * share, g = p * (load(dp + j) - d) * scale;

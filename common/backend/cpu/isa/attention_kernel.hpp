@@ -30,12 +30,12 @@ template <class T> struct AttentionKernel {
   static constexpr int64_t kLanes = 64 / sizeof(T);
   void (*softmax)(const ScoreRows<T>& s, T* top, T* sums, T* factor);
 
-  // out[r] /= Σ sums[r], and the row's logsumexp in two parts, top and 1 / Σ sums: two zeros if the row saw nothing.
-  void (*finish)(int64_t rows, int64_t n, T* out, int64_t out_row, const T* top, const T* sums, T* logsumexp);
+  // out[r] /= Σ sums[r], and the row's normalizer in two parts, top and 1 / Σ sums: two zeros if the row saw nothing.
+  void (*finish)(int64_t rows, int64_t n, T* out, int64_t out_row, const T* top, const T* sums, T* normalizer);
 
-  // Turns scores x into P = exp(x − top) / Σ sums, by the two parts of the row's logsumexp, and dp into the gradient of q kᵀ:
+  // Turns scores x into P = exp(x − top) / Σ sums, by the two parts of the row's normalizer, and dp into the gradient of q kᵀ:
   // P · (dp − d) · scale.
-  void (*gradient)(const ScoreRows<T>& s, T* dp, const T* logsumexp, const T* d);
+  void (*gradient)(const ScoreRows<T>& s, T* dp, const T* normalizer, const T* d);
 
   // x[r][i] *= factor[r];  y[r][i] += x[r][i];  out[r] = Σ x[r][i] y[r][i]
   void (*scale)(int64_t rows, int64_t n, T* x, int64_t x_row, const T* factor);
