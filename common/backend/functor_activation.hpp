@@ -168,9 +168,10 @@ struct GeluTanh : Elementwise<1, kFloating> {
   static constexpr double k1 = 1.5957691216057307117, k3 = k1 * 0.044715;
   template <class T> static constexpr T gate(T x) { return vsigmoid(x * (T(k1) + T(k3) * (x * x))); }
   template <class T> constexpr T operator()(T x) const { return x * gate(x); }
+  // At ±22 one of s and 1 − s is 0. Further out the cube would become infinite, and 0 · ∞ is NaN.
   template <class T> static constexpr T slope(T x) {
-    T s = gate(x);
-    return s * (1 + (1 - s) * (x * (T(k1) + T(3 * k3) * (x * x))));
+    T c = Hardtanh{}(x, T(-22), T(22)), s = gate(c);
+    return s * (1 + (1 - s) * (c * (T(k1) + T(3 * k3) * (c * c))));
   }
 };
 // $\tanh \ln(1 + e^x) = n / (n + 2)$ with $n = e^x (e^x + 2)$, which is 1 from $x = 20$ on, long before it overflows.
@@ -182,7 +183,7 @@ struct Mish : Elementwise<1, kFloating> {
   }
   template <class T> static constexpr T slope(T x) {
     T e = vexp(x > 20 ? T(20) : x), n = e * (e + 2);
-    return x > 20 ? T(1) : n / (n + 2) + 4 * x * (e / (n + 2)) * ((1 + e) / (n + 2));
+    return x > 20 ? T(1) : n / (n + 2) + 4 * (e / (n + 2)) * x * ((1 + e) / (n + 2));  // 4 x may overflow
   }
 };
 struct Softplus : Elementwise<2, kFloating> {

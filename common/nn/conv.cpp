@@ -5,8 +5,7 @@
 namespace cr::nn {
 namespace {
 
-// A number for each dimension of places.
-Dims spread(const Dims& given, int places) { return given.size() == 1 ? Dims(places, given[0]) : given; }
+using detail::spread;
 
 // (first, second / groups, kernel…), of which groups must divide both.
 Shape weight_shape(const std::string& layer, int64_t first, int64_t second, const Dims& kernel, int places,
@@ -17,12 +16,7 @@ Shape weight_shape(const std::string& layer, int64_t first, int64_t second, cons
                      " for groups = " + std::to_string(groups));
   }
   Shape shape{first, second / groups};
-  for (int64_t k : spread(kernel, places)) {
-    if (k < 1) throw ShapeError(layer + ": kernel sizes must be at least 1, got " + to_string(kernel));
-    shape.push_back(k);
-  }
-  if (shape.size() != places + 2)
-    throw ShapeError(layer + ": kernel " + to_string(kernel) + " must be one number or " + std::to_string(places));
+  for (int64_t k : spread(layer, "kernel", kernel, places, 1)) shape.push_back(k);
   return shape;
 }
 
@@ -60,8 +54,13 @@ template <int places> Tensor Conv<places>::operator()(const Tensor& x) const {
   ConvOptions o{
       .stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups};
   if (options.padding_mode == "zeros") return conv(x, weight, bias, o);
-  Dims around, sizes = spread(o.padding, places), dilation = spread(o.dilation, places);
+  const std::string layer = "Conv" + std::to_string(places) + "d";
+  const Dims sizes = spread(layer, "padding", o.padding, places, 0),
+             stride = spread(layer, "stride", o.stride, places, 1),
+             dilation = spread(layer, "dilation", o.dilation, places, 1);
+  Dims around;
   for (int d = places - 1; d >= 0; --d) {
+    if (o.padding.same && stride[d] != 1) throw ShapeError(layer + ": \"same\" padding goes with stride 1 only");
     const int64_t both = o.padding.same ? dilation[d] * (weight.shape()[d + 2] - 1) : 2 * sizes[d];
     around.push_back(both / 2);
     around.push_back(both - both / 2);

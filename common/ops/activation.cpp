@@ -122,8 +122,8 @@ static Tensor normal_cdf(const Tensor& x) {
 static Tensor gelu_slope(const Tensor& x) { return normal_cdf(x) + x * normal_density(x); }
 static Tensor gelu_tanh_slope(const Tensor& x) {
   constexpr double k1 = functor::GeluTanh::k1, k3 = functor::GeluTanh::k3;
-  Tensor s = sigmoid(x * (square(x) * k3 + k1));
-  return s * (1 + (1 - s) * (x * (square(x) * (3 * k3) + k1)));
+  Tensor c = clamp(x, -22, 22), s = sigmoid(c * (square(c) * k3 + k1));
+  return s * (1 + (1 - s) * (c * (square(c) * (3 * k3) + k1)));
 }
 Tensor gelu(const Tensor& x, const std::string& approximate) {
   if (approximate == "none") return curve<functor::Gelu, gelu_slope>(x);
@@ -139,9 +139,10 @@ static Tensor silu_slope(const Tensor& x) {
 Tensor silu(const Tensor& x) { return curve<functor::Silu, silu_slope>(x); }
 
 // y = x t with t = tanh(softplus(x)),  dy/dx = t + x (1 − t²) σ(x). Misra 2019.
+// The second term is 0 far out, where its derivative must not be 0 · ∞.
 static Tensor mish_slope(const Tensor& x) {
   Tensor t = tanh(softplus(x));
-  return t + x * ((1 - square(t)) * sigmoid(x));
+  return t + clamp(x, -1000, 1000) * ((1 - square(t)) * sigmoid(x));
 }
 Tensor mish(const Tensor& x) { return curve<functor::Mish, mish_slope>(x); }
 

@@ -11,6 +11,8 @@
 namespace cr {
 namespace {
 
+using detail::spread;
+
 // ## Three maps that are each other's derivatives
 //
 // y = x ⋆ w is linear in x and in w. Its adjoints are dx = A(dy, w), for fixed w, and dw = B(x, dy), for fixed x; and the
@@ -98,19 +100,6 @@ std::string operands(const Tensor& x, const Tensor& weight) {
   return "input " + to_string(x.shape()) + ", weight " + to_string(weight.shape());
 }
 
-// A number for each of `places` dimensions.
-Dims spread(const std::string& op, const char* what, const Dims& given, int places, int64_t least) {
-  Dims out = given;
-  if (given.size() == 1) out = Dims(places, given[0]);
-  if (out.size() != places) {
-    refuse(op, std::string(what) + " " + to_string(given) + " must be one number or " + std::to_string(places));
-  }
-  for (int64_t n : out)
-    if (n < least)
-      refuse(op, std::string(what) + " " + to_string(given) + " must be at least " + std::to_string(least));
-  return out;
-}
-
 // a · b + c, of what may be any numbers.
 int64_t checked(const std::string& op, int64_t a, int64_t b, int64_t c) {
   int64_t product, sum;
@@ -166,6 +155,30 @@ Checked check(const std::string& op, const Tensor& x, const Tensor& weight, cons
   return {batched ? x : x.unsqueeze(0), batched, out};
 }
 
+// The weights of taps that see more than padding, for the convolution from x to y: with the others gone, wide padding does
+// not cost memory. At least one tap stays.
+Tensor seeing_taps(const Tensor& weight, const Shape& x, const Shape& y, Sliding& s) {
+  Tensor seeing = weight;
+  for (int d = 0; d < s.window.padding.size(); ++d) {
+    const int64_t most = weight.shape()[d + 2] - 1, dilation = s.window.dilation[d];
+    int64_t& padding = s.window.padding[d];
+    // Tap t looks at t dilation − padding from the first place, at that + `along` from the last one.
+    const int64_t along = (y[d + 2] - 1) * s.window.stride[d];
+    const int64_t first = std::min(std::max<int64_t>(padding - along + dilation - 1, 0) / dilation, most);
+    const int64_t last = std::clamp((padding + x[d + 2] - 1) / dilation, first, most);
+    if (last - first == most) continue;
+    seeing = seeing.narrow(d + 2, first, last - first + 1);
+    padding -= first * dilation;
+  }
+  return seeing;
+}
+
+// Refuses a result of more numbers than can be counted.
+void check_size(const std::string& op, const Shape& shape) {
+  int64_t total = 1;
+  for (int64_t size : shape) total = checked(op, total, size, 0);
+}
+
 Tensor convolve(const char* op, int places, const Tensor& input, const Tensor& weight, const Tensor& bias,
                 const ConvOptions& o) {
   const auto [x, batched, out] = check(op, input, weight, bias, places, o.groups, false);
@@ -189,7 +202,9 @@ Tensor convolve(const char* op, int places, const Tensor& input, const Tensor& w
     }
     shape.push_back((padded - reach - 1) / s.window.stride[d] + 1);
   }
-  Tensor y = forward(x, weight, bias, s, shape);
+  check_size(op, shape);
+  const Tensor seeing = seeing_taps(weight, x.shape(), shape, s);
+  Tensor y = forward(x, seeing, bias, s, shape);
   return batched ? y : y.squeeze(0);
 }
 
@@ -215,7 +230,9 @@ Tensor convolve_transposed(const char* op, int places, const Tensor& input, cons
     }
     shape.push_back(size);
   }
-  Tensor y = to_input(x, weight, bias, s, shape);
+  check_size(op, shape);
+  const Tensor seeing = seeing_taps(weight, shape, x.shape(), s);
+  Tensor y = to_input(x, seeing, bias, s, shape);
   return batched ? y : y.squeeze(0);
 }
 

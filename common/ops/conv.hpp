@@ -4,22 +4,16 @@
 // weights look at every place, so what they learn to see is seen everywhere. The suffix counts the dimensions of places.
 //
 // All throw ShapeError for sizes that do not fit and DTypeError for tensors that are not of one type, float32, float64 or
-// int64 (which has no gradient).
+// int64 (which has no gradient). Zeros around a signal are multiplied like other numbers: an infinite weight makes NaN of
+// them, also of those that a transposed convolution sees around x, where PyTorch adds nothing.
 #pragma once
 
 #include <concepts>
 #include <string>
 
-#include "tensor/tensor.hpp"
+#include "ops/places.hpp"
 
 namespace cr {
-
-// One number for all dimensions of places, or one for each: `.stride = 2`, `.stride = {2, 1}`.
-struct PerPlace : Dims {
-  PerPlace(int64_t all) : Dims{all} {}
-  PerPlace(std::initializer_list<int64_t> each) : Dims(each) {}
-  PerPlace(const Dims& each) : Dims(each) {}
-};
 
 // Zeros around the input: as many on both sides as the numbers say; "valid", none; or "same", as many as make the result
 // as large as the input, of an odd number one more behind (with stride 1 only).

@@ -18,9 +18,7 @@ namespace cr {
 namespace {
 
 using backend::PoolSpan;
-
-// Sizes beyond this are refused, so that no sum of two and no product with a place overflows.
-constexpr int64_t kMost = INT32_MAX;
+using detail::spread;
 
 // How the windows lie, in a form that a node can keep. An adaptive pool has no kernel.
 struct Geometry {
@@ -67,29 +65,12 @@ std::vector<PoolSpan> spans_of(const Geometry& g) {
 
 // ## Sizes, checked
 //
-// A number for each of `places` dimensions, at least `least`.
-Dims spread(const std::string& op, const char* what, const Dims& given, int places, int64_t least) {
-  if (given.size() != 1 && given.size() != places) {
-    throw ShapeError(op + ": " + what + " " + to_string(given) + " for " + std::to_string(places) +
-                     " dimensions of places: needs one number, or one for each");
-  }
-  Dims all(places, given[0]);
-  for (int d = 0; d < places; ++d) {
-    all[d] = given[given.size() == 1 ? 0 : d];
-    if (all[d] < least || all[d] > kMost) {
-      throw ShapeError(op + ": " + what + " " + to_string(given) + ": needs numbers from " + std::to_string(least) +
-                       " to 2³¹ − 1");
-    }
-  }
-  return all;
-}
-
 // The places of x, (n, c, places…) or (c, places…).
 Dims places_of(const std::string& op, const Tensor& x, int places) {
   Dims in;
   bool fits = x.dim() == places + 1 || x.dim() == places + 2;
   for (int d = std::max(0, x.dim() - places); fits && d < x.dim(); ++d) in.push_back(x.shape()[d]);
-  for (int d = x.dim() == places + 2; fits && d < x.dim(); ++d) fits = x.shape()[d] > 0 && x.shape()[d] <= kMost;
+  for (int d = x.dim() == places + 2; fits && d < x.dim(); ++d) fits = x.shape()[d] > 0 && x.shape()[d] <= INT32_MAX;
   if (!fits) {
     throw ShapeError(op + ": needs ([n,] channels, " +
                      (places == 1   ? "length"
@@ -274,7 +255,13 @@ static Tensor max_unpool(const char* op, const Tensor& x, const Tensor& indices,
     throw ShapeError(std::string(op) + ": indices " + to_string(indices.shape()) + " for input " +
                      to_string(x.shape()) + ": must be of one shape");
   }
-  for (int d = 0; d < places; ++d) out.push_back((in[d] - 1) * stride[d] - 2 * padding[d] + kernel[d]);
+  for (int d = 0; d < places; ++d) {
+    out.push_back((in[d] - 1) * stride[d] - 2 * padding[d] + kernel[d]);
+    if (out[d] < 1) {
+      throw ShapeError(std::string(op) + ": padding " + to_string(padding) + " leaves nothing of " +
+                       to_string(x.shape()) + " with kernel " + to_string(kernel) + " and stride " + to_string(stride));
+    }
+  }
   if (!o.output_size.empty()) {
     Dims asked = o.output_size;
     if (asked.size() == places + 2) asked = Dims(std::span<const int64_t>(asked.begin() + 2, asked.end()));
@@ -365,11 +352,18 @@ Tensor adaptive_avg_pool3d(const Tensor& x, const Sizes& output_size) {
 
 // ## A norm
 //
-// y = (Σ xᵖ)^(1/p), the sum being the mean times the window's size.
+// y = (Σ xᵖ)^(1/p), the sum being the mean times the window's size. Where it is 0, relu gives it a gradient of 0, whatever
+// the root's is.
 static Tensor lp_pool(const char* op, const Tensor& x, int places, double p, const Dims& kernel, const LpPool& o) {
+  if (p == 0) throw Error(std::string(op) + ": norm_type is 0");
+  if (std::isinf(p)) {
+    const double sign = p > 0 ? 1 : -1;
+    return max_pool(op, abs(x) * sign, places, kernel, {.stride = o.stride, .ceil_mode = o.ceil_mode}, false).values *
+           sign;
+  }
   Dims size = spread(op, "kernel_size", kernel, places, 1);
-  Tensor average = avg_pool(op, pow(x, p), places, size, {.stride = Dims(o.stride), .ceil_mode = o.ceil_mode});
-  return pow(relu(average) * static_cast<double>(numel(size)), 1 / p);
+  Tensor average = avg_pool(op, pow(x, p), places, size, {.stride = o.stride, .ceil_mode = o.ceil_mode});
+  return pow(sign(average) * relu(abs(average)) * static_cast<double>(numel(size)), 1 / p);
 }
 Tensor lp_pool1d(const Tensor& x, double norm_type, const Sizes& kernel_size, const LpPool& options) {
   return lp_pool("lp_pool1d", x, 1, norm_type, kernel_size, options);

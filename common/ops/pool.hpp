@@ -10,18 +10,12 @@
 // All throw ShapeError for sizes that do not fit and DTypeError for types they do not take.
 #pragma once
 
+#include "ops/places.hpp"
 #include "ops/sort.hpp"
-#include "tensor/tensor.hpp"
 
 namespace cr {
 
-// A size for each dimension of places; one number stands for all.
-struct Sizes : Dims {
-  Sizes(int64_t n) : Dims{n} {}
-  Sizes(int n) : Dims{n} {}
-  Sizes(std::initializer_list<int64_t> n) : Dims(n) {}
-  Sizes(const Dims& n) : Dims(n) {}
-};
+using Sizes = PerPlace;
 
 // ## The largest number
 //
@@ -63,7 +57,8 @@ Tensor avg_pool1d(const Tensor& x, const Sizes& kernel_size, const AvgPool& opti
 Tensor avg_pool2d(const Tensor& x, const Sizes& kernel_size, const AvgPool& options = {});
 Tensor avg_pool3d(const Tensor& x, const Sizes& kernel_size, const AvgPool& options = {});
 
-// (Σ xᵖ)^(1/p), 0 where the sum is negative.
+// (Σ xᵖ)^(1/p), for p = ∞ the largest |x|, for −∞ the smallest. Of a negative sum, which an odd p may have, the root is NaN, or
+// for p = 1 the sum itself. Throws Error for p = 0.
 struct LpPool {
   Sizes stride = {};
   bool ceil_mode = false;

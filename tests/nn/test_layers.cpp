@@ -247,9 +247,23 @@ TEST_CASE("convolution layers have PyTorch's weights and compute their operation
       nn::Conv2d(3, 4, 3, {.groups = 2}),
       "Conv2d: needs at least one channel in and out, which divide into groups, got 4 and 3 for groups = 2");
   CHECK_THROWS_WITH(nn::Conv2d(3, 4, {3, 3, 3}), "Conv2d: kernel (3, 3, 3) must be one number or 2");
-  CHECK_THROWS_WITH(nn::Conv1d(3, 4, 0), "Conv1d: kernel sizes must be at least 1, got (0,)");
+  CHECK_THROWS_WITH(nn::Conv1d(3, 4, 0), "Conv1d: kernel (0,) must be at least 1");
   CHECK_THROWS_WITH(nn::Conv1d(3, 4, 1, {.padding_mode = "mirror"}),
                     "Conv1d: padding_mode is zeros, reflect, replicate or circular, got mirror");
+
+  // What does not fit is refused whatever lies around.
+  for (const char* mode : {"zeros", "circular"}) {
+    auto computes = [&](const ConvPadding& padding, const PerPlace& stride, const PerPlace& dilation) {
+      nn::Conv3d(1, 1, 2, {.stride = stride, .padding = padding, .dilation = dilation, .padding_mode = mode})(
+          zeros({1, 1, 6, 6, 6}));
+    };
+    CHECK_THROWS_WITH(computes({1, 2}, 1, 1), ContainsSubstring("onv3d: padding (1, 2) must be one number or 3"));
+    CHECK_THROWS_WITH(computes({1, 1, 1, 1}, 1, 1),
+                      ContainsSubstring("onv3d: padding (1, 1, 1, 1) must be one number"));
+    CHECK_THROWS_WITH(computes(-1, 1, 1), ContainsSubstring("onv3d: padding (-1,) must be at least 0"));
+    CHECK_THROWS_WITH(computes("same", 1, {1, 2}), ContainsSubstring("onv3d: dilation (1, 2) must be one number or 3"));
+    CHECK_THROWS_WITH(computes("same", {1, 2, 1}, 1), ContainsSubstring("\"same\" padding goes with stride 1 only"));
+  }
 }
 
 TEST_CASE("convolution layers begin with PyTorch's spread of weights", "[nn][conv]") {

@@ -34,6 +34,22 @@ TEST_CASE("activations keep their digits in the tails", "[ops]") {
   CHECK(error_of(logsigmoid, -80, 80) < 4 * kUlp);
 }
 
+// The slopes have factors that overflow beside others that are 0.
+TEST_CASE("slopes of gates are 0 and 1 far out", "[ops]") {
+  auto tanh_gelu = [](const Tensor& x) { return gelu(x, "tanh"); };
+  for (DType type : {DType::float32, DType::float64}) {
+    const double most = type == DType::float32 ? 3e38 : 1e308;
+    Tensor x = tensor({-most, -1e18, -1e3, 1e3, 1e18, most}, type).requires_grad_();
+    Tensor want = tensor({0, 0, 0, 1, 1, 1}, type);
+    for (const std::function<Tensor(const Tensor&)>& f : {std::function<Tensor(const Tensor&)>(tanh_gelu), {mish}}) {
+      CHECK(difference(grad(sum(f(x)), x), want) == "");
+      Tensor slope = grad(sum(f(x)), x, {.create_graph = true});
+      CHECK(difference(slope.detach(), want) == "");
+      CHECK(difference(grad(sum(slope), x), zeros({6}, type)) == "");
+    }
+  }
+}
+
 TEST_CASE("softplus with a high threshold does not overflow", "[ops]") {
   CHECK(softplus(tensor({1000.0}), 1, 1e30).item() == 1000);
   CHECK(logsigmoid(tensor({-1000.0})).item() == -1000);

@@ -224,6 +224,10 @@ TEST_CASE("convolutions of wrong sizes say what is wrong", "[ops][conv]") {
                     "conv_transpose2d: input (1, 2, 1, 1), weight (2, 3, 2, 2): padding (1, 1) leaves 0 places");
   CHECK_THROWS_WITH(conv_transpose1d(of({1, 2, 3}), of({2, 3, 2}), {}, {.stride = 2, .output_padding = 2}),
                     "conv_transpose1d: output_padding (2,) must be less than stride (2,) or dilation (1,)");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.padding = int64_t{1} << 40}),
+                    "conv2d: padding (1099511627776,) must be less than 2³¹");
+  CHECK_THROWS_WITH(conv2d(of({1, 2, 4, 4}), of({3, 2, 3, 3}), {}, {.padding = INT32_MAX}),
+                    "conv2d: the sizes are too large to count");
   const int64_t huge = int64_t{1} << 62;
   CHECK_THROWS_AS(conv1d(of({1, 1, 4}), of({1, 1, 3}), {}, {.dilation = huge}), ShapeError);
   CHECK_THROWS_AS(conv1d(of({1, 1, 4}), of({1, 1, 3}), {}, {.padding = huge}), ShapeError);
@@ -231,6 +235,39 @@ TEST_CASE("convolutions of wrong sizes say what is wrong", "[ops][conv]") {
   CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}), zeros({1, 1, 3}, DType::float64)), DTypeError);
   CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}, DType::boolean), zeros({1, 1, 3}, DType::boolean)), DTypeError);
   CHECK_THROWS_AS(conv1d(zeros({1, 1, 4}), zeros({1, 1, 3}), zeros({1}, DType::float64)), DTypeError);
+}
+
+// With canvases as wide as the padding this would take gigabytes, and minutes.
+TEST_CASE("taps that see only padding cost nothing", "[ops][conv]") {
+  constexpr int64_t kFar = 400'000'000;
+  Tensor x = tensor({{{1.0, 2.0, 3.0}}}).requires_grad_(), w = tensor({{{5.0, 7.0, 11.0}}}).requires_grad_();
+  Tensor none = tensor({{{5.0, 7.0}}}).requires_grad_(), dy = tensor({{{1.0, 10.0, 100.0}}});
+  for (bool transposed : {false, true}) {
+    auto conv = [&](const Tensor& weight, int64_t padding) {
+      return transposed ? conv_transpose1d(x, weight, {}, {.padding = padding, .dilation = kFar})
+                        : conv1d(x, weight, {}, {.padding = padding, .dilation = kFar});
+    };
+    // The tap in the middle is the only one that sees x.
+    Tensor y = conv(w, kFar);
+    CHECK(numbers_of(y) == std::vector<double>{7, 14, 21});
+    std::vector<Tensor> gradient = grad(std::vector<Tensor>{y}, {x, w}, {.grad_outputs = {dy}});
+    CHECK(numbers_of(gradient[0]) == std::vector<double>{7, 70, 700});
+    CHECK(numbers_of(gradient[1]) == std::vector<double>{0, 321, 0});
+    // No tap sees anything.
+    y = conv(none, kFar / 2);
+    CHECK(numbers_of(y) == std::vector<double>{0, 0, 0});
+    gradient = grad(std::vector<Tensor>{y}, {x, none}, {.grad_outputs = {dy}});
+    CHECK(numbers_of(gradient[0]) == std::vector<double>{0, 0, 0});
+    CHECK(numbers_of(gradient[1]) == std::vector<double>{0, 0});
+  }
+  // Those before and behind: of five taps, 6 apart, the second to the fourth see some of ten places.
+  Generator g(3);
+  Tensor row = randn({2, 3, 10}, g, DType::float64), kernel = randn({4, 3, 5}, g, DType::float64);
+  Tensor wide = conv1d(pad(row, {10, 10}), kernel, {}, {.dilation = 6});
+  CHECK(wide.shape() == Shape{2, 4, 6});
+  CHECK(difference(conv1d(row, kernel, {}, {.padding = 10, .dilation = 6}), wide, 32, 1) == "");
+  auto f = [](const Tensors& in) { return conv1d(in[0], in[1], {}, {.padding = 10, .dilation = 6}); };
+  CHECK(gradcheck(f, {row.requires_grad_(), kernel.requires_grad_()}));
 }
 
 TEST_CASE("convolutions of nothing", "[ops][conv]") {

@@ -126,6 +126,16 @@ TEST_CASE("without a gradient no places are kept", "[pool]") {
   CHECK(max_pool2d_with_indices(w, 2).indices.shape() == Shape{1, 2, 2});
 }
 
+TEST_CASE("sums of whole numbers wrap", "[pool]") {
+  const int64_t most = INT64_MAX;
+  Tensor x = tensor({most, most, most, int64_t{5}});  // 3 (2⁶³ − 1) + 5 is 2⁶³ + 2 modulo 2⁶⁴
+  auto total = [&](int64_t size, int64_t kernel) {    // of a whole plane, a small and a large window
+    Tensor row = pad(x, {0, size - 4}).reshape({1, 1, size});
+    return avg_pool2d(row, {1, kernel}, {.divisor_override = 1})[{0, 0, 0}].item<int64_t>();
+  };
+  for (int64_t size : {4, 8, 6000}) CHECK(total(size, size / 2 + 2) == INT64_MIN + 2);
+}
+
 TEST_CASE("pools refuse what does not fit", "[pool]") {
   Tensor x = ones({2, 3, 8, 8});
   CHECK_THROWS_WITH(max_pool2d(x, 9), ContainsSubstring("max_pool2d") && ContainsSubstring("(2, 3, 8, 8)"));
@@ -159,6 +169,8 @@ TEST_CASE("pools refuse what does not fit", "[pool]") {
   CHECK_THROWS_AS(max_unpool2d(y, at + 16, 2), IndexError);
   CHECK_THROWS_AS(max_unpool2d(y, at - 1, 2), IndexError);
   CHECK_THROWS_AS(max_unpool2d(y, y, 2), DTypeError);
+  CHECK_THROWS_WITH(max_unpool2d(y, at, 2, {.padding = {1, 2}}), ContainsSubstring("max_unpool2d: padding (1, 2)"));
+  CHECK_THROWS_WITH(lp_pool1d(x[0], 0, 2), ContainsSubstring("lp_pool1d: norm_type is 0"));
   CHECK_THROWS_AS(max_unpool2d(y, at[0], 2), ShapeError);
   CHECK_THROWS_WITH(max_unpool2d(y, at, 2, {.output_size = {8, 8}}), ContainsSubstring("output_size"));
 }

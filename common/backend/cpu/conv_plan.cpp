@@ -4,6 +4,8 @@
 // whose right matrix has a row for every tap of every channel and repeats each number of x as often as a window sees it:
 // nine times for a 3 × 3 kernel. So nobody writes it down. Each of its rows is a picture on the canvas
 // (`conv_canvas.hpp`), seen from an offset, and the register tile of the matrix product can read it there.
+#include <bit>
+
 #include "backend/cpu/conv.hpp"
 #include "backend/cpu/workspace.hpp"
 #include "backend/parallel.hpp"

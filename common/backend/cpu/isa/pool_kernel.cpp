@@ -20,6 +20,12 @@ template <class T> constexpr T lowest() {
   else return static_cast<T>(-__builtin_inf());
 }
 
+// Whole numbers wrap.
+template <class T> constexpr void add(T& sum, T x) {
+  if constexpr (__is_same(T, int64_t)) sum = static_cast<T>(static_cast<uint64_t>(sum) + static_cast<uint64_t>(x));
+  else sum += x;
+}
+
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -93,7 +99,7 @@ template <class T> void deal(const Hands& h, T* hands, const T* row, int64_t n, 
     Range in = h.within(f, n);
     for (int64_t k = 0; k < in.begin; ++k) hand[k] = beyond;
     for (int64_t k = in.end; k < h.length; ++k) hand[k] = beyond;
-    const T* from = row + h.start + f + in.begin * h.stride;
+    const T* from = row + (h.start + f + in.begin * h.stride);
     if (h.stride == 1) gather<1>(in.end - in.begin, hand + in.begin, from, 1);
     else if (h.stride == 2) gather<2>(in.end - in.begin, hand + in.begin, from, 2);
     else gather<0>(in.end - in.begin, hand + in.begin, from, h.stride);
@@ -215,7 +221,7 @@ template <class T> void max_backward(const PoolAxis* a, T* dx, const T* dy, cons
   int64_t n = outputs(a), size = places(a);
   if (!of_squares(a)) {
     for (int64_t i = 0; i < size; ++i) dx[i] = 0;
-    for (int64_t i = 0; i < n; ++i) dx[at[i]] += dy[i];
+    for (int64_t i = 0; i < n; ++i) add(dx[at[i]], dy[i]);
     return;
   }
   int64_t width = a[2].places, rest = 2 * a[2].outputs;
@@ -238,7 +244,8 @@ template <class T> void max_backward(const PoolAxis* a, T* dx, const T* dy, cons
 
 // ## The mean
 //
-// Sums of float32 meet in float64, as everywhere.
+// Whole planes and large windows are each summed by themselves, and their float32 meets in float64, as everywhere. Strips of
+// small windows add in their own type.
 template <class T> struct Total { using A = double; };
 template <> struct Total<int64_t> { using A = int64_t; };
 
@@ -250,16 +257,17 @@ template <class T> typename Total<T>::A sum(int64_t n, const T* x) {
   while (n - i >= kLanes) {
     T lane[kLanes] = {};
     for (int64_t end = smaller(n, i + 4096); i + kLanes <= end; i += kLanes) {
-      for (int64_t k = 0; k < kLanes; ++k) lane[k] += x[i + k];
+      for (int64_t k = 0; k < kLanes; ++k) add(lane[k], x[i + k]);
     }
     for (int64_t k = 0; k < kLanes; k += 8) {
-      for (int64_t j = 0; j < 8; ++j) eight[j] += static_cast<A>(lane[k + j]);
+      for (int64_t j = 0; j < 8; ++j) add(eight[j], static_cast<A>(lane[k + j]));
     }
   }
-  for (; i < n; ++i) total += static_cast<A>(x[i]);
-  A four[4];
-  for (int j = 0; j < 4; ++j) four[j] = eight[j] + eight[j + 4];
-  return total + ((four[0] + four[2]) + (four[1] + four[3]));
+  for (; i < n; ++i) add(total, static_cast<A>(x[i]));
+  for (int half = 4; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j) add(eight[j], eight[j + half]);
+  add(total, eight[0]);
+  return total;
 }
 
 template <class T> T share(const PoolAxis* a, int64_t i, int64_t j, int64_t k) {
@@ -272,7 +280,8 @@ template <class T> void avg_windows(const PoolAxis* a, T* y, const T* x) {
     for (int64_t k = 0; k < a[2].outputs; ++k) {
       Range columns = window(a[2], k);
       A total = 0;
-      for_each_row(a, i, j, [&](int64_t row) { total += sum(columns.end - columns.begin, x + row + columns.begin); });
+      for_each_row(a, i, j,
+                   [&](int64_t row) { add(total, sum(columns.end - columns.begin, x + row + columns.begin)); });
       y[out + k] = static_cast<T>(total / static_cast<A>(share<A>(a, i, j, k)));
     }
   });
@@ -289,7 +298,7 @@ template <class T> void avg_strips(const PoolAxis* a, T* y, const T* x) {
       for (int64_t c = begin; c < end; ++c) down[c - begin] = 0;
       for_each_row(a, i, j, [&](int64_t row) {
         CR_INDEPENDENT
-        for (int64_t c = begin; c < end; ++c) down[c - begin] += x[row + c];
+        for (int64_t c = begin; c < end; ++c) add(down[c - begin], x[row + c]);
       });
       for (int64_t k = 0; k < kStrip; ++k) total[k] = 0;
       Hands moved = h;
@@ -298,7 +307,7 @@ template <class T> void avg_strips(const PoolAxis* a, T* y, const T* x) {
       for (int64_t t = 0; t < a[2].taps; ++t) {
         const T* tap = hands + h.tap(t, 1);
         CR_INDEPENDENT
-        for (int64_t k = 0; k < lanes; ++k) total[k] += tap[k];
+        for (int64_t k = 0; k < lanes; ++k) add(total[k], tap[k]);
       }
       for (int64_t k = 0; k < n; ++k) y[out + left + k] = total[k] / share<T>(a, i, j, left + k);
     }
@@ -341,23 +350,23 @@ template <class T> void avg_backward(const PoolAxis* a, T* dx, const T* dy) {
       for (int64_t t = 0; t < a[2].taps; ++t) {
         T* tap = along + t;
         if (a[2].stride == 1) {
-          for (int64_t k = 0; k < n; ++k) tap[k] += handed[k];
+          for (int64_t k = 0; k < n; ++k) add(tap[k], handed[k]);
         } else {
-          for (int64_t k = 0; k < n; ++k) tap[k * a[2].stride] += handed[k];
+          for (int64_t k = 0; k < n; ++k) add(tap[k * a[2].stride], handed[k]);
         }
       }
       int64_t begin = larger(0, -start), end = smaller(reach, a[2].places - start);
       for_each_row(a, i, j, [&](int64_t row) {
-        T* to = dx + row + start;
+        T* to = dx + (row + start + begin);
         CR_INDEPENDENT
-        for (int64_t c = begin; c < end; ++c) to[c] += along[c];
+        for (int64_t c = 0; c < end - begin; ++c) add(to[c], along[begin + c]);
       });
     }
     for (int64_t k = 0; !strips && k < a[2].outputs; ++k) {
       Range columns = window(a[2], k);
       T d = dy[out + k] / share<T>(a, i, j, k);
       for_each_row(a, i, j, [&](int64_t row) {
-        for (int64_t c = columns.begin; c < columns.end; ++c) dx[row + c] += d;
+        for (int64_t c = columns.begin; c < columns.end; ++c) add(dx[row + c], d);
       });
     }
   });
