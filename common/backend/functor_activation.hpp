@@ -59,9 +59,9 @@ inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.7071067811
 // division. The larger one of x and −0 is x itself at both zeros.
 constexpr float gelu_inside(float x) {
   float a = vabs(x), t = 2.75f - a;
-  float root = paired(t, t * t, 0.0545872077f, 0.0832938924f, 0.0509806015f, 0.0133122718f, -0.000574261998f,
-                      -0.00127324625f, -0.000236088497f, 3.80682213e-05f, 1.70612111e-05f, 4.66088659e-06f,
-                      -2.57668194e-06f, 2.49930281e-07f);
+  float root =
+      paired(t, t * t, 0.0545872077f, 0.0832938924f, 0.0509806015f, 0.0133122718f, -0.000574261998f, -0.00127324625f,
+             -0.000236088497f, 3.80682213e-05f, 1.70612111e-05f, 4.66088659e-06f, -2.57668194e-06f, 2.49930281e-07f);
   return (-0.f > x ? -0.f : x) - a * (root * root);
 }
 

@@ -55,7 +55,7 @@ constexpr bool exp_fits(float x) { return x >= -86.f && x <= 88.f; }
 constexpr float vexp(float x) {
   float c = x > 89.f ? 89.f : x;
   c = c < -104.f ? -104.f : c;
-  bool tiny = c < -86.f, huge = c > 88.f;
+  bool tiny = c<-86.f, huge = c> 88.f;
   float y = exp_inside(c, tiny ? 64u : huge ? ~0u : 0u);
   return y * (tiny ? 5.42101086e-20f : huge ? 2.f : 1.f);  // 2⁻⁶⁴
 }

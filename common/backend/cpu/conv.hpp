@@ -4,6 +4,7 @@
 
 #include "backend/backend.hpp"
 #include "backend/cpu/conv_canvas.hpp"
+#include "backend/cpu/tiles.hpp"
 
 namespace cr::backend::cpu {
 
@@ -52,13 +53,8 @@ template <class T> struct Convolution {
 void convolve(const Convolution<float>& c);
 void convolve(const Convolution<double>& c);
 
-// Work is cut in two or more from here on: 10⁶ multiply-adds take ten times as long as waking a thread.
-constexpr double kConvWorthThreads = 1e6;
-
 // Numbers on a thread's canvas at one time, unless one row of places needs more: half of a core's second cache.
 template <class T> constexpr int64_t kConvCanvas = (512 << 10) / static_cast<int64_t>(sizeof(T));
-
-inline int64_t pieces(int64_t total, int64_t size) { return (total + size - 1) / size; }
 
 // The dimension along which an image is cut into bands, whose places then lie side by side.
 inline int first_long(const ConvLine (&lines)[3]) { return lines[0].places > 1 ? 0 : lines[1].places > 1 ? 1 : 2; }

@@ -8,7 +8,6 @@
 
 #include "backend/cpu/conv.hpp"
 #include "backend/cpu/workspace.hpp"
-#include "backend/parallel.hpp"
 
 namespace cr::backend::cpu {
 namespace {
@@ -44,18 +43,14 @@ template <class T> class ConvPlan {
   }
 
   void run() {
-    const bool threads = c_.work() >= kConvWorthThreads;
-    auto for_tiles = [&](int64_t tiles, auto&& f) {
-      if (threads) return parallel_for(tiles, f);
-      for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
-    };
+    const bool threads = c_.work() >= kWorthThreads;
     Workspace<T> weights(c_.groups * weights_);
-    for_tiles(c_.groups * row_tiles_,
+    for_tiles(c_.groups * row_tiles_, threads,
               [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
 
     // One task is a few images of one group, or a band of one.
     const int64_t parts = pieces(c_.images, together_);
-    for_tiles(parts * c_.groups * bands_, [&](int64_t task) {
+    for_tiles(parts * c_.groups * bands_, threads, [&](int64_t task) {
       const int64_t part = task / bands_ / c_.groups, image = part * together_;
       compute(image, std::min(together_, c_.images - image), task / bands_ % c_.groups, task % bands_, weights.data());
     });
@@ -66,7 +61,7 @@ template <class T> class ConvPlan {
   // many cores.
   int64_t count_bands() const {
     const int64_t numbers = ConvCanvas(c_.lines, c_.channels, -1, kernel_.width).size();
-    const int64_t wanted = c_.work() >= kConvWorthThreads ? pieces(8, c_.images * c_.groups) : 1;
+    const int64_t wanted = c_.work() >= kWorthThreads ? pieces(8, c_.images * c_.groups) : 1;
     return std::clamp<int64_t>(std::max(pieces(numbers, kConvCanvas<T>), wanted), 1, c_.lines[banded_].places);
   }
   const ConvLine (&band_lines())[3] {

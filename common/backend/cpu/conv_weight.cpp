@@ -7,29 +7,11 @@
 // registers. x is read on the canvas where it lies.
 #include "backend/cpu/conv.hpp"
 #include "backend/cpu/cpu.hpp"
-#include "backend/cpu/isa/gemm_kernel.hpp"
+#include "backend/cpu/gemm.hpp"
 #include "backend/cpu/workspace.hpp"
-#include "backend/parallel.hpp"
 
 namespace cr::backend::cpu {
 namespace {
-
-// Transposes: `lanes` rows, `k` long each, become k groups of two vectors.
-template <class T> auto pack_of() {
-  if constexpr (sizeof(T) == sizeof(float)) {
-#if CHAINRULE_X86_DISPATCH
-    if (isa() == Isa::avx512) return avx512::gemm_float.pack_b;
-    if (isa() == Isa::avx2) return avx2::gemm_float.pack_b;
-#endif
-    return base::gemm_float.pack_b;
-  } else {
-#if CHAINRULE_X86_DISPATCH
-    if (isa() == Isa::avx512) return avx512::gemm_double.pack_b;
-    if (isa() == Isa::avx2) return avx2::gemm_double.pack_b;
-#endif
-    return base::gemm_double.pack_b;
-  }
-}
 
 // ## Who adds what
 //
@@ -53,7 +35,7 @@ template <class T> class WeightPlan {
         panels_(pieces(s.rows, 2 * kernel_.width)),
         banded_(first_long(s.lines)) {
     const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
-    threads_ = work >= kConvWorthThreads;
+    threads_ = work >= kWorthThreads;
     // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.
     constexpr int64_t kParts = 16, kNumbers = 1 << 17;
     const int64_t tasks = std::clamp(static_cast<int64_t>(work / 64e6), int64_t{4}, int64_t{16});
@@ -71,19 +53,15 @@ template <class T> class WeightPlan {
   }
 
   void run() {
-    auto for_tiles = [&](int64_t tiles, auto&& f) {
-      if (threads_) return parallel_for(tiles, f);
-      for (int64_t tile = 0; tile < tiles; ++tile) f(tile);
-    };
     const int64_t blocks = pieces(s_.channels, channels_);
     Workspace<T> sums(parts_ > 1 ? parts_ * size_ : 0);
-    for_tiles(parts_ * s_.groups * blocks, [&](int64_t task) {
+    for_tiles(parts_ * s_.groups * blocks, threads_, [&](int64_t task) {
       const int64_t block = task % blocks, group = task / blocks % s_.groups, part = task / blocks / s_.groups;
       add_part(parts_ > 1 ? sums.data() + part * size_ : dw_, part, group, block * channels_);
     });
     if (parts_ == 1) return;
     constexpr int64_t kTogether = 4096;
-    for_tiles(pieces(size_, kTogether), [&](int64_t tile) {
+    for_tiles(pieces(size_, kTogether), threads_, [&](int64_t tile) {
       const int64_t end = std::min(size_, (tile + 1) * kTogether);
       for (int64_t i = tile * kTogether; i < end; ++i) dw_[i] = sums[i];
       for (int64_t part = 1; part < parts_; ++part)
@@ -116,7 +94,7 @@ template <class T> class WeightPlan {
     // A few images at a time, or a band of one: picture, transposed dy, and where on the canvas each place is.
     const int64_t x_channel = line[0].size * line[1].size * line[2].size;
     const int64_t end = s_.images * (part + 1) / parts_;
-    const auto pack = pack_of<T>();
+    const auto pack = gemm_kernel<T>().pack_b;  // `lanes` rows, `k` long each, become k groups of two vectors
     for (int64_t from = s_.images * part / parts_; from < end; from += together) {
       for (int64_t first = 0; first < s_.lines[banded_].places; first += band_) {
         line[banded_].places = std::min(band_, s_.lines[banded_].places - first);
