@@ -7,9 +7,9 @@
 // - **in turns**: all contestants run once in each round, so that a slow minute slows them all;
 // - **the shortest time counts**: whatever disturbs a run makes it longer, never shorter;
 // - **long enough**: what takes microseconds is repeated until the clock has something to measure;
-// - **our own time**: the system counts how long a thread has been running. While another program has its turn, that clock
-// stands still. It knows only one thread, though; who uses several is measured by the clock
-// on the wall.
+// - **our own time**: the system counts how long a thread has been running. While another
+// program has its turn, that clock stands still. It knows only one thread, though; who uses
+// several is measured by the clock on the wall.
 #pragma once
 
 #include <time.h>
@@ -18,6 +18,8 @@
 #include <cmath>
 #include <functional>
 #include <vector>
+
+#include "book/progress.hpp"
 
 struct Racer {
   template <class Work>
@@ -45,10 +47,16 @@ inline std::vector<double> race(const std::vector<Racer>& racers, int rounds,
                                 double at_least = 0.005) {
   std::vector<double> best(racers.size(), INFINITY);
   std::vector<int> calls;
-  for (const Racer& racer : racers)
+  cr::Progress progress("racing", (1 + rounds) * std::ssize(racers), "runs");
+  for (const Racer& racer : racers) {
     calls.push_back(1 + int(at_least / (seconds(racer, 1) + 1e-7)));
-  for (int round = 0; round < rounds; ++round)
-    for (size_t k = 0; k < racers.size(); ++k)
+    progress.step();
+  }
+  for (int round = 0; round < rounds; ++round) {
+    for (size_t k = 0; k < racers.size(); ++k) {
       best[k] = std::min(best[k], seconds(racers[k], calls[k]) / calls[k]);
+      progress.step();
+    }
+  }
   return best;
 }

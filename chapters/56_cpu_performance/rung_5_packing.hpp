@@ -52,8 +52,8 @@ inline constexpr Kernel kPlain = {6, 16, plain_tile};
 // It helps twice. The tile then reads its panel from front to back, so every line is used
 // whole and prefetched. And it touches fewer pages: memory comes in **pages** of 4 KB, and
 // where a page lies the processor has to look up in a table, whose last few dozen answers
-// it keeps (the **TLB**, *translation lookaside buffer*). 256 rows of a strip lie on 256
-// pages, 256 rows of a panel on four.
+// it keeps (the **TLB**, *translation lookaside buffer*). 256 rows of a strip lie on about
+// 250 pages, 256 rows of a panel on four.
 //
 // A panel of A holds 6 rows, and turns them: the 6 numbers of one step lie side by side.
 // What is missing at an edge becomes zero, so that every tile is a whole one.
@@ -87,7 +87,7 @@ template <class F> void for_each(bool threads, int64_t count, const F& work) {
 
 // The whole scheme is Goto's and van de Geijn's of 2008: five loops around a kernel. From
 // the outside in, each level of memory gets the block that it can hold, with room to spare
-// for what passes by:
+// for what passes by. Our rungs take these (the library takes others, see the ladder):
 //
 // - 256 rows by 2048 columns of B, packed, 2 MB, for the third cache;
 // - 168 rows by 256 of A, packed, 172 KB, for the second;

@@ -1,7 +1,6 @@
 // **Rung 7, AVX-512.** Twice as wide, sixteen numbers, and twice as many registers,
 // thirty-two. Fourteen rows of two registers are 28 sums, with 2 for B and 1 for A:
-// thirty-one of thirty-two. Otherwise line by line the same. It takes its number of rows as
-// a parameter, because we want to see what other heights do.
+// thirty-one of thirty-two. Otherwise line by line the same.
 #pragma once
 
 #include "rung_6_avx2.hpp"

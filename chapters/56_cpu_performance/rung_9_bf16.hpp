@@ -2,9 +2,9 @@
 // 8 bits of exponent, 7 bits of fraction. Rounding to it changes a number by at most one
 // part in 256. Two of them fit where one float did.
 //
-// What do we gain? Half the bytes to fetch, and a multiplier for 8 digits takes a tenth of
-// the room of one for 24: its size grows with the square. So the makers of processors put
-// in many.
+// What do we gain? Half the bytes to fetch, and a multiplier for 8 binary digits takes a
+// tenth of the room of one for 24: its size grows with the square. So the makers of
+// processors put in many.
 //
 // **AMX** (*advanced matrix extensions*) has eight registers that are matrices: 16 rows of
 // 64 bytes. One instruction multiplies 16 × 32 bfloat16 by 32 × 16 and adds the products,
@@ -19,6 +19,9 @@
 
 #include "machine.hpp"
 #include "rung_1_loops.hpp"
+
+// What rounding does to a number at most, relative to it.
+inline constexpr double kBf16Error = 1.0 / 256;
 
 // A float32 rounded to the nearest bfloat16, to an even last bit where two are as near. (Of
 // finite numbers only.)
@@ -57,7 +60,7 @@ struct alignas(64) TileShapes {
 inline constexpr TileShapes kTileShapes;
 
 // A row of such a register, on a cache line of its own. (Were it to lie across two lines,
-// each load would fetch both: we measured a third of the speed.)
+// each load would fetch both, and the speed fall to a third.)
 struct alignas(64) TileRow {
   uint16_t x[32];
 };
@@ -133,6 +136,22 @@ struct Next {
 }
 [[gnu::target("amx-tile")]] inline void end_tiles() { _tile_release(); }
 
+// The peak, as for the multiply-adds of vectors: six chains of tiles, no loads. Returns the
+// number of operations.
+[[gnu::target("amx-tile,amx-bf16")]] inline double tile_chains(int64_t steps) {
+  begin_tiles();
+  for (int64_t s = 0; s < steps; ++s) {
+    _tile_dpbf16ps(0, 6, 7);
+    _tile_dpbf16ps(1, 6, 7);
+    _tile_dpbf16ps(2, 6, 7);
+    _tile_dpbf16ps(3, 6, 7);
+    _tile_dpbf16ps(4, 6, 7);
+    _tile_dpbf16ps(5, 6, 7);
+  }
+  end_tiles();
+  return 6.0 * 2 * 8192 * static_cast<double>(steps);
+}
+
 // Everything is packed at once, since a bfloat16 takes half the room: A and B of a thousand
 // rows are 2 MB each. Blocks of 256 rows of A stay in the second cache while B passes by.
 inline void bf16_tiles(const Product& g) {
@@ -162,5 +181,6 @@ inline void bf16_tiles(const Product& g) {
 }
 #else
 inline bool has_tiles() { return false; }
+inline double tile_chains(int64_t) { return 0; }
 inline void bf16_tiles(const Product&) {}
 #endif
