@@ -114,14 +114,18 @@ template <class T> class ConvPlan {
   }
   void pack(T* weights, int64_t group, int64_t tile) const {
     const int64_t row = first_row(tile), rows = first_row(tile + 1) - row;
+    int64_t kernel = 0;  // numbers in one
+    for (const ConvTap& tap : c_.taps) kernel = std::max(kernel, tap.w + 1);
+    Workspace<T> by_taps(kernel * rows);
     const T* from = c_.w + group * c_.w_group + row * c_.w_row;
-    for (int64_t channel = 0; channel < c_.channels; ++channel, from += c_.w_channel)
+    for (int64_t channel = 0; channel < c_.channels; ++channel, from += c_.w_channel) {
+      kernel_.transposed(by_taps.data(), rows, from, c_.w_row, rows, kernel);
       for (const ConvClass& own : c_.classes) {
         T* to = weights + packed(group, own, tile) + channel * own.taps * rows;
-        const ConvTap* taps = c_.taps.data() + own.first_tap;
-        for (int64_t r = 0; r < rows; ++r)
-          for (int64_t i = 0; i < own.taps; ++i) to[i * rows + r] = from[r * c_.w_row + taps[i].w];
+        for (int64_t i = 0; i < own.taps; ++i, to += rows)
+          std::copy_n(by_taps.data() + c_.taps[own.first_tap + i].w * rows, rows, to);
       }
+    }
   }
 
   // ## A panel of places

@@ -125,15 +125,11 @@ template <class T> class WeightPlan {
       }
     }
 
-    // From a tap's channels to a channel's taps, a few taps at a time.
-    constexpr int64_t kTaps = 16;
-    for (int64_t first = 0; first < taps; first += kTaps) {
-      for (int64_t j = 0; j < s_.rows; ++j) {
-        T* to = out + ((group * s_.rows + j) * s_.channels + first_channel) * taps_each_;
-        const T* from = sum.data() + j / (2 * W) * sum_panel + j % (2 * W);
-        for (int64_t i = first; i < std::min(taps, first + kTaps); ++i) to[i] = from[i * 2 * W];
-      }
-    }
+    // From a tap's channels to a channel's taps.
+    const int64_t dw_row = s_.channels * taps_each_;
+    for (int64_t panel = 0; panel < panels_; ++panel)
+      kernel_.transposed(out + (group * s_.rows + panel * 2 * W) * dw_row + first_channel * taps_each_, dw_row,
+                         sum.data() + panel * sum_panel, 2 * W, taps, columns(panel));
   }
 
   int64_t columns(int64_t panel) const { return std::min(2 * kernel_.width, s_.rows - panel * 2 * kernel_.width); }

@@ -103,6 +103,22 @@ void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const 
   }
 }
 
+template <class T>
+void transposed(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+  constexpr int W = kWidth<T>;
+  for (int64_t i = 0; i < rows; i += W)
+    for (int64_t j = 0; j < columns; j += W) {
+      Vector<T> square[W];
+#pragma GCC unroll 16
+      for (int p = 0; p < W; ++p)
+        square[p] = i + p < rows ? load(from + (i + p) * from_row + j, columns - j) : splat(T{0});
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (int p = 0; p < W; ++p)
+        if (j + p < columns) store(to + (j + p) * to_row + i, square[p], rows - i);
+    }
+}
+
 // ## Places in vectors
 //
 // R rows of weights by V vectors of places. For each tap V vectors and R numbers are loaded for R · V multiply-adds: the
@@ -254,7 +270,7 @@ template <class T, int R = kRows> void weight_tile(const ConvWeightTile<T>& t) {
 int64_t vectors(int64_t rows) { return vectors_for(static_cast<int>(rows)); }
 
 template <class T> constexpr ConvKernel<T> table() {
-  return {kWidth<T>, kRows, vectors, fill<T>, gather<T>, tile<T>, spread<T>, weight_tile<T>};
+  return {kWidth<T>, kRows, vectors, fill<T>, gather<T>, transposed<T>, tile<T>, spread<T>, weight_tile<T>};
 }
 
 }  // namespace

@@ -71,6 +71,8 @@ template <class T> struct ConvKernel {
   // Panel row p becomes what the runs see at offset(p).
   void (*gather)(T* panel, int64_t width, int64_t taps, const int64_t* offset, const T* canvas, const ConvRun* runs,
                  int64_t num_runs);
+  // to(j, i) = from(i, j), of a matrix of rows × columns
+  void (*transposed)(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns);
   void (*tile)(const ConvTile<T>&);
   void (*spread)(const ConvSpread<T>&);
   void (*weight_tile)(const ConvWeightTile<T>&);

@@ -170,5 +170,22 @@ template <class V> [[gnu::always_inline]] inline V zip_high(V a, V b) {
     return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
+// To zip the upper half of the rows into the lower half moves the highest bit of the row's number to the lowest bit of
+// the column's. After log2(W) rounds all bits have changed sides: row and column are swapped.
+template <class T> [[gnu::always_inline]] inline void transpose(Vector<T> (&rows)[kWidth<T>]) {
+  constexpr int W = kWidth<T>;
+#pragma GCC unroll 4
+  for (int round = 1; round < W; round *= 2) {
+    Vector<T> next[W];
+#pragma GCC unroll 16
+    for (int i = 0; i < W / 2; ++i) {
+      next[2 * i] = zip_low(rows[i], rows[i + W / 2]);
+      next[2 * i + 1] = zip_high(rows[i], rows[i + W / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) rows[i] = next[i];
+  }
+}
+
 }  // namespace
 }  // namespace cr::backend::cpu::CR_ISA
