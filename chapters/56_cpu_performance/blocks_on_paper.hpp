@@ -17,16 +17,7 @@ static void blocks_on_paper(Chapter& chapter) {
   const Layout at = {n, 1};
   auto fetched = [&](int64_t b) {
     PaperCache cache(1, numbers, 1);
-    for (int64_t i0 = 0; i0 < n; i0 += b)
-      for (int64_t j0 = 0; j0 < n; j0 += b)
-        for (int64_t p0 = 0; p0 < n; p0 += b)
-          for (int64_t i = i0; i < i0 + b; ++i)
-            for (int64_t p = p0; p < p0 + b; ++p)
-              for (int64_t j = j0; j < j0 + b; ++j) {
-                cache.touch(at.a(i, p));
-                cache.touch(at.b(p, j));
-                cache.touch(at.c(i, j));
-              }
+    count_blocks(cache, at, b);
     return double(cache.misses);
   };
   auto formula = [&](double b) {

@@ -38,6 +38,21 @@ inline void count_rows(PaperCache& cache, const Layout& at, int64_t begin,
     }
 }
 
+// And in blocks of b × b: what one block of each matrix needs is fetched, used up, and
+// forgotten.
+inline void count_blocks(PaperCache& cache, const Layout& at, int64_t b) {
+  for (int64_t i0 = 0; i0 < at.n; i0 += b)
+    for (int64_t j0 = 0; j0 < at.n; j0 += b)
+      for (int64_t p0 = 0; p0 < at.n; p0 += b)
+        for (int64_t i = i0; i < i0 + b; ++i)
+          for (int64_t p = p0; p < p0 + b; ++p)
+            for (int64_t j = j0; j < j0 + b; ++j) {
+              cache.touch(at.a(i, p));
+              cache.touch(at.b(p, j));
+              cache.touch(at.c(i, j));
+            }
+}
+
 // The misses while one row of C is computed. The row before it warms the cache up.
 template <class Count>
 double misses_of_a_row(PaperCache cache, const Count& count, int64_t n) {

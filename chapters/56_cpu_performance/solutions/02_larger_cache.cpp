@@ -6,21 +6,12 @@
 #include <cstdint>
 #include <cstdio>
 
-#include "cache.hpp"
+#include "layout.hpp"
 
 // The numbers that a product of n × n fetches, in blocks of b × b, with a cache for `room` numbers.
 static double fetched(int64_t n, int64_t b, int64_t room) {
   PaperCache cache(1, room, 1);
-  for (int64_t i0 = 0; i0 < n; i0 += b)
-    for (int64_t j0 = 0; j0 < n; j0 += b)
-      for (int64_t p0 = 0; p0 < n; p0 += b)
-        for (int64_t i = i0; i < i0 + b; ++i)
-          for (int64_t p = p0; p < p0 + b; ++p)
-            for (int64_t j = j0; j < j0 + b; ++j) {
-              cache.touch(i * n + p);
-              cache.touch((n + p) * n + j);
-              cache.touch((2 * n + i) * n + j);
-            }
+  count_blocks(cache, Layout{n, 1}, b);
   return double(cache.misses);
 }
 
