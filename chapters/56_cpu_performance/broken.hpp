@@ -6,6 +6,8 @@ static void stack_array(Chapter& chapter, Ladder& ladder) {
   chapter.section("Broken: sums on the stack");
   if (!has(Isa::avx2))
     return chapter.say("Not on this machine, which has no AVX2.");
+  // Nothing is wrong with its results. Only, the number of rows comes from the struct and no
+  // longer from the template, and that is enough.
   chapter.say("The register tile of rung 6, and one whose loops run to t.rows.");
   const double slower =
       1 / ladder.step(chapter, {{"constant height", ::register_tile},

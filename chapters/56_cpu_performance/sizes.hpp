@@ -8,6 +8,10 @@ static void sizes(Chapter& chapter) {
   std::vector<double> size, ours, library, blas;
   const bool here = OpenBlas().here();
   double lowest = INFINITY;
+  // Sizes between the powers of two are there as well: what is good at 1024 may be bad at
+  // 1536. Small products show the costs that do not grow with the arithmetic: waking
+  // threads, packing, the last thin tile. In large ones these vanish, and what remains is
+  // the register tile, and how well it is fed.
   for (int64_t n : {32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
                     3072, 4096}) {
     Tensor a = randn({n, n}, random), b = randn({n, n}, random), c = empty({n, n});
@@ -27,6 +31,7 @@ static void sizes(Chapter& chapter) {
   figure.line(size, ours, "five loops").line(size, library, "library");
   if (here) figure.line(size, blas, "OpenBLAS");
   figure.axes("n", "GFLOP/s").log_x();
+  // A mean would hide a bad size, so the claim takes the worst one.
   if (openblas_is_fair())
     chapter.claim("any-size", "the library over OpenBLAS where it does worst",
                   lowest, at_least(0.6), found, {.at = Size::full});

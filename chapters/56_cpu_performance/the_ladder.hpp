@@ -49,6 +49,8 @@ static std::vector<Contestant> all_rungs(int64_t spare) {
 static void the_ladder(Chapter& chapter, Ladder& ladder) {
   chapter.section("The ladder");
   const std::vector<Contestant> rungs = all_rungs(ladder.spare());
+  // Twice, at a good size and at a bad one. The slowest programs do a few dozen rows of C
+  // only: all rows are alike, and nobody wants to wait for the rest.
   const std::vector<double> good = ladder.climb(ladder.square, rungs,
                                                 chapter.pick(1, 4, 4)),
                             bad = ladder.climb(ladder.power, rungs,

@@ -22,6 +22,9 @@ class Workbench {
         c_(zeros({m, n})),
         true_(zeros({m, n}, DType::float64)),
         size_(zeros({m, n}, DType::float64)) {
+    // The true product is made in float64, whose rounding is half a billion times finer.
+    // Beside it stands the product of the absolute values: a sum of k terms may err by a
+    // multiple of that, however small the sum itself has come out.
     // A few hundred rows at a time: large ones take a while.
     const Tensor b = b_.to(DType::float64), b_size = abs(b);
     Progress progress("the true product", m, "rows");
