@@ -103,8 +103,11 @@ template <class Ready> void wait_until(const std::atomic<int>& value, Ready read
 
 // ## The pool
 //
-// One job at a time lies in the pool: a function, its context, and the number of the next tile nobody has taken. Every
-// thread that takes part claims tile after tile from that counter until none is left.
+// One job at a time lies in the pool: a function, its context, and the tiles, dealt out evenly: the first ones to the
+// caller, the next ones to the first worker, and so on. A thread that has done its share helps with the next thread's.
+//
+// Why not one heap of tiles for all? Because operations follow each other on the same numbers: who wrote a tile of the
+// last result has it in its own cache, and is the one to read it. Another core would have to be asked for it.
 //
 // How do workers enter and leave safely? By a number of open **places**. The caller opens as many as it wants helpers.
 // A worker that takes a place has joined, and may read the job. When the caller runs out of tiles, it closes the places
@@ -124,15 +127,18 @@ class Pool {
 
     function_ = function;
     context_ = context;
-    tiles_ = tiles;
-    next_.store(0, std::memory_order_relaxed);
+    shares_ = places + 1;
+    for (int i = 0; i < shares_; ++i) {
+      share_[i].next.store(tiles * i / shares_, std::memory_order_relaxed);
+      share_[i].end = tiles * (i + 1) / shares_;
+    }
     finished_.store(0, std::memory_order_relaxed);
     failed_.store(false, std::memory_order_relaxed);
     places_.store(places);
     if (places == 1) places_.notify_one();
     if (places > 1) places_.notify_all();
 
-    claim_tiles();
+    claim_tiles(0);
     const int joined = places - places_.exchange(0);
     wait_until(finished_, [&](int finished) { return finished == joined; });
 
@@ -145,28 +151,33 @@ class Pool {
   // are fewer, and the results are the same.
   void grow(int wanted) {
     try {
-      for (; workers_ < wanted; ++workers_) std::thread([this] { work(); }).detach();
+      for (; workers_ < wanted; ++workers_) std::thread([this, own = workers_ + 1] { work(own); }).detach();
     } catch (const std::system_error&) {
     }
   }
 
-  void work() {
+  void work(int own) {
     for (;;) {
       wait_until(places_, [](int places) { return places > 0; });
       int places = places_.load();
       if (places <= 0 || !places_.compare_exchange_strong(places, places - 1)) continue;
-      claim_tiles();
+      claim_tiles(own);
       finished_.fetch_add(1);
       finished_.notify_one();
     }
   }
 
-  void claim_tiles() {
+  // Worker number `own` (the caller is 0) begins with its own share. Workers may be more than shares: then two share one.
+  void claim_tiles(int own) {
     InsideTile mark;
     try {
-      for (int64_t tile; (tile = next_.fetch_add(1, std::memory_order_relaxed)) < tiles_;) function_(context_, tile);
+      for (int i = 0; i < shares_; ++i) {
+        Share& share = share_[(own + i) % shares_];
+        for (int64_t tile; (tile = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;)
+          function_(context_, tile);
+      }
     } catch (...) {
-      next_.store(tiles_, std::memory_order_relaxed);
+      for (int i = 0; i < shares_; ++i) share_[i].next.store(share_[i].end, std::memory_order_relaxed);
       if (!failed_.exchange(true)) error_ = std::current_exception();
     }
   }
@@ -176,12 +187,16 @@ class Pool {
 
   detail::TileFunction function_ = nullptr;
   void* context_ = nullptr;
-  int64_t tiles_ = 0;
   std::exception_ptr error_;
 
   // Each counter has a cache line (64 bytes, 128 with its neighbour) to itself: a thread that waits on one must not
   // slow down those that count on another.
-  alignas(128) std::atomic<int64_t> next_{0};
+  struct alignas(128) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+  Share share_[kMaxThreads];
+  int shares_ = 0;
   alignas(128) std::atomic<int> places_{0};
   alignas(128) std::atomic<int> finished_{0};
   std::atomic<bool> failed_{false};
