@@ -11,7 +11,8 @@ namespace cr::backend::cpu::CR_ISA {
 namespace {
 
 // Lanes that meet in float64 every 4096 numbers, as those of all our sums do: eight by eight, and at the end in pairs. What
-// fills no whole row of lanes goes there directly, so that the lanes stay in registers.
+// fills no whole row of lanes goes there directly, eight at a time while there are eight, so that the lanes stay in
+// registers.
 template <class T> struct Lanes {
   static constexpr int kLanes = 128 / sizeof(T);
   T lane[kLanes] = {};
@@ -39,7 +40,10 @@ template <class T, class F> double sum(int64_t n, const F& f) {
       for (int j = 0; j < kLanes; ++j) a.lane[j] += f(i + j);
     }
     a.meet();
-    for (int j = 0; i < end; ++i, ++j) a.eight[j % 8] += static_cast<double>(f(i));
+    for (; i + 8 <= end; i += 8) {
+      for (int j = 0; j < 8; ++j) a.eight[j] += static_cast<double>(f(i + j));
+    }
+    for (int j = 0; i < end; ++i, ++j) a.eight[j] += static_cast<double>(f(i));
   }
   return a.total();
 }
@@ -59,9 +63,13 @@ template <class T, class F, class G> Sums sums(int64_t n, const F& f, const G& g
     }
     a.meet();
     b.meet();
+    for (; i + 8 <= end; i += 8) {
+      for (int j = 0; j < 8; ++j) a.eight[j] += static_cast<double>(f(i + j));
+      for (int j = 0; j < 8; ++j) b.eight[j] += static_cast<double>(g(i + j));
+    }
     for (int j = 0; i < end; ++i, ++j) {
-      a.eight[j % 8] += static_cast<double>(f(i));
-      b.eight[j % 8] += static_cast<double>(g(i));
+      a.eight[j] += static_cast<double>(f(i));
+      b.eight[j] += static_cast<double>(g(i));
     }
   }
   return {a.total(), b.total()};
@@ -79,6 +87,20 @@ template <class T> struct Centered {
 
 template <class T> T scale_of(double var, double eps) { return static_cast<T>(1 / __builtin_sqrt(var + eps)); }
 
+// Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near; what is left around it
+// gives the rest, and the squares, from which only the square of that small rest is taken away.
+struct Moments {
+  double mean, squares;  // squares: Σ (x − mean)²
+};
+template <class T> Moments moments_of(int64_t n, const T* x) {
+  const double count = static_cast<double>(n);
+  const T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
+  const Sums around = sums<T>(
+      n, [x, near](int64_t i) { return x[i] - near; }, [x, near](int64_t i) { return (x[i] - near) * (x[i] - near); });
+  const double rest = around.f / count, squares = around.g - rest * around.f;
+  return {static_cast<double>(near) + rest, squares < 0 ? 0 : squares};
+}
+
 template <class T>
 void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_bytes, const void* bias_bytes,
              double eps, bool center, double* mean, double* var) {
@@ -88,15 +110,9 @@ void forward(int64_t n, void* y_bytes, const void* x_bytes, const void* weight_b
   auto* bias = static_cast<const T*>(bias_bytes);
   double count = static_cast<double>(n);
   if (center) {
-    // Adding up numbers near 10000 rounds each sum to their digits. So the first mean is only near; what is left around it
-    // gives the rest, and the variance, from which only the square of that small rest is taken away.
-    T near = static_cast<T>(sum<T>(n, [x](int64_t i) { return x[i]; }) / count);
-    Sums around = sums<T>(
-        n, [x, near](int64_t i) { return x[i] - near; },
-        [x, near](int64_t i) { return (x[i] - near) * (x[i] - near); });
-    double rest = around.f / count, square = around.g / count - rest * rest;
-    *mean = static_cast<double>(near) + rest;
-    *var = square < 0 ? 0 : square;
+    const Moments own = moments_of(n, x);
+    *mean = own.mean;
+    *var = own.squares / count;
   } else {
     *mean = 0;
     *var = sum<T>(n, [x](int64_t i) { return x[i] * x[i]; }) / count;
@@ -192,16 +208,22 @@ template <class T, bool across, class F> void add_up(int64_t n, double* total, c
 
 template <class T, bool across> struct Batch {
   using C = OfChannel<T, across>;
-  static void add(int64_t n, const T* x, const T* nears, double* total) {
-    C near(nears);
-    add_up<T, across>(n, total, [&](int64_t i) { return x[i] - near(i); });
-  }
-  static void squares(int64_t n, const T* x, const T* highs, const T* lows, double* total) {
-    C high(highs), low(lows);
-    add_up<T, across>(n, total, [&](int64_t i) {
-      T d = (x[i] - high(i)) - low(i);
-      return d * d;
-    });
+  // A run's own moments, as those of a row of layer norm, are merged into what the runs before it gave.
+  static void moments(int64_t n, const T* x, int64_t before, double* mean, double* squares) {
+    const double seen = static_cast<double>(before);
+    if constexpr (across) {
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) {
+        const double step = static_cast<double>(x[i]) - mean[i], share = step / (seen + 1);
+        mean[i] += share;
+        squares[i] += step * (share * seen);
+      }
+    } else {
+      const Moments own = moments_of(n, x);
+      const double step = own.mean - *mean, share = step / (seen + 1);
+      *mean += share;
+      *squares += own.squares + step * (share * seen * static_cast<double>(n));
+    }
   }
   static void apply(int64_t n, T* y, const T* x, const T* highs, const T* lows, const T* scales, const T* shifts) {
     C high(highs), low(lows), scale(scales), shift(shifts);
@@ -230,7 +252,7 @@ template <class T, bool across> struct Batch {
       dx[i] = (dy[i] - level(i) - ((x[i] - high(i)) - low(i)) * scale(i) * slope(i)) * factor(i);
     }
   }
-  static constexpr BatchKernel<T> kernel = {add, squares, apply, backward_sums, backward};
+  static constexpr BatchKernel<T> kernel = {moments, apply, backward_sums, backward};
 };
 
 }  // namespace

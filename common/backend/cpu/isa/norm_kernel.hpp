@@ -9,11 +9,14 @@
 namespace cr::backend::cpu {
 
 // Batch norm takes its sums over many runs of n numbers. A run is a piece of one channel, and the numbers that belong to the
-// channel (`near`, `high` …) are one each; or it is a piece of a row of x (N, C), a channel a number, and they are n.
+// channel (`mean`, `high` …) are one each; or it is a piece of a row of x (N, C), a channel a number, and they are n.
 template <class T> struct BatchKernel {
-  // total += x − near;  total += ((x − high) − low)²;  y = ((x − high) − low) · scale + shift
-  void (*sum)(int64_t n, const T* x, const T* near, double* total);
-  void (*squares)(int64_t n, const T* x, const T* high, const T* low, double* total);
+  // mean and squares = Σ (x − mean)² of `before` runs become those of one run more (Chan, Golub and LeVeque 1979):
+  // with the run's mean m and its own squares q, mean += (m − mean) / (before + 1) and
+  // squares += q + (m − mean)² · n · before / (before + 1), the mean before it.
+  void (*moments)(int64_t n, const T* x, int64_t before, double* mean, double* squares);
+
+  // y = ((x − high) − low) · scale + shift
   void (*apply)(int64_t n, T* y, const T* x, const T* high, const T* low, const T* scale, const T* shift);
 
   // total += dy and total_x += dy · x̂, with x̂ = ((x − high) − low) · scale;  dx = (dy − level − x̂ · slope) · factor
