@@ -1,9 +1,9 @@
 // # Threads
 //
-// A kernel that wants both cores cuts its work into **tiles** and hands them to `parallel_for`. Which thread takes
-// which tile is a matter of luck; what comes out is not. So no tile may read what another writes, and where a cut goes
-// through a sum, it must follow from the shape of the work alone, never from the number of threads. Then one thread and
-// sixty-four give the same bits.
+// A kernel that wants both cores cuts its work into **tiles** and hands them to `parallel_for`. Every thread begins with
+// its own share of them, and who is done helps the others: which thread ends up with which tile is a matter of luck. What
+// comes out is not. So no tile may read what another writes, and where a cut goes through a sum, it must follow from the
+// shape of the work alone, never from the number of threads. Then one thread and sixty-four give the same bits.
 //
 //     parallel_for(tiles, [&](int64_t tile) { ... rows tile * 64 to tile * 64 + 63 ... });
 //

@@ -14,6 +14,7 @@
 #include "backend/cpu/gemm.hpp"
 #include "backend/parallel.hpp"
 #include "catch.hpp"
+#include "machine.hpp"
 #include "tensor/error.hpp"
 
 using namespace cr;
@@ -125,11 +126,6 @@ template <class F> void for_each_isa(F&& f) {
   }
   cpu::set_isa(before);
 }
-
-struct Threads {
-  int before = num_threads();
-  ~Threads() { set_num_threads(before); }
-};
 
 // Catch2's assertions are slow, so whole families are checked with one.
 template <class T> void check(Case<T>& product) {

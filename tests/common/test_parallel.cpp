@@ -10,6 +10,7 @@
 
 #include "backend/parallel.hpp"
 #include "catch.hpp"
+#include "machine.hpp"
 #include "tensor/error.hpp"
 
 #if CHAINRULE_THREADS
@@ -22,11 +23,6 @@ using cr::backend::parallel_for;
 using cr::backend::set_num_threads;
 
 namespace {
-
-struct Threads {
-  int before = num_threads();
-  ~Threads() { set_num_threads(before); }
-};
 
 // How often each of `tiles` tiles ran. A plain int per tile: if two threads ran the same one, the thread sanitizer
 // would say so.

@@ -15,6 +15,7 @@
 #include "io/atomic_file.hpp"
 #include "io/idx.hpp"
 #include "io/temporary_folder.hpp"
+#include "machine.hpp"
 #include "ops/ops.hpp"
 #include "tensor/allocator.hpp"
 
@@ -53,12 +54,6 @@ std::vector<int64_t> epoch_of(DataLoader& loader) {
 }
 
 // Sets the number of threads for one test: a loader has a second thread only if there may be two.
-struct Threads {
-  explicit Threads(int n) : before(backend::num_threads()) { backend::set_num_threads(n); }
-  ~Threads() { backend::set_num_threads(before); }
-  int before;
-};
-
 }  // namespace
 
 TEST_CASE("without shuffle the samples come in order", "[loader]") {

@@ -8,6 +8,7 @@
 #include "chainrule.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::test;
@@ -90,15 +91,6 @@ template <class T> void check(const Case& k) {
   CHECK(difference(dx, want_dx.to(type), 32, 1) == "");
   CHECK(difference(dw, want_dw.to(type), 32, 1) == "");
 }
-
-struct Threads {
-  int before = backend::num_threads();
-  ~Threads() { backend::set_num_threads(before); }
-};
-struct InstructionSet {
-  backend::cpu::Isa before = backend::cpu::isa();
-  ~InstructionSet() { backend::cpu::set_isa(before); }
-};
 
 // Sizes around those of vectors and tiles, drawn at random.
 Case drawn(Generator& g, bool large) {

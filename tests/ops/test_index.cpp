@@ -3,6 +3,7 @@
 #include "catch.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::test;
@@ -118,7 +119,7 @@ TEST_CASE("a failed write leaves the tensor as it was", "[ops][index]") {
 }
 
 TEST_CASE("of several values at one place the last remains, and sums add up in order", "[ops][index]") {
-  int before = backend::num_threads();
+  Threads restore;
   Generator g(1);
   Tensor index = randint(0, 50, {3000, 40}, g), source = randn({3000, 40}, g), x = zeros({50, 40});
   std::vector<Tensor> last, sums;
@@ -127,7 +128,6 @@ TEST_CASE("of several values at one place the last remains, and sums add up in o
     last.push_back(scatter(x, 0, index, source));
     sums.push_back(scatter_add(x, 0, index, source));
   }
-  backend::set_num_threads(before);
   CHECK(difference(last[0], last[1]) == "");
   CHECK(difference(sums[0], sums[1]) == "");
   std::vector<float> want(50 * 40), total(50 * 40);

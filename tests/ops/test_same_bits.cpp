@@ -5,6 +5,7 @@
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/parallel.hpp"
 #include "catch.hpp"
+#include "machine.hpp"
 #include "op_cases.hpp"
 
 using namespace cr;
@@ -42,15 +43,6 @@ bool is_product(const OpCase& c) {
   return c.family == "product" || c.family == "linalg" || c.family == "conv" || c.family == "recurrent" ||
          c.family == "attention" || others.count(c.op);
 }
-
-struct Threads {
-  int before = backend::num_threads();
-  ~Threads() { backend::set_num_threads(before); }
-};
-struct InstructionSet {
-  backend::cpu::Isa before = backend::cpu::isa();
-  ~InstructionSet() { backend::cpu::set_isa(before); }
-};
 
 }  // namespace
 
