@@ -8,6 +8,10 @@
 
 #include "tensor/error.hpp"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace cr::allocator {
 namespace {
 
@@ -99,9 +103,18 @@ Local* local_lists() {
   return local = &lists;
 }
 
+// The system hands memory out in pages of 4 kB, and a processor remembers where some two thousand of them are: 8 MB.
+// Large blocks ask for **huge pages**, of 2 MB, where the system has them.
+constexpr int64_t kHugePage = 2 << 20;
+
 void* from_system(int64_t bytes) {
-  void* block = std::aligned_alloc(64, static_cast<size_t>((bytes + 63) / 64 * 64));
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : 64;
+  void* block = std::aligned_alloc(static_cast<size_t>(alignment),
+                                   static_cast<size_t>((bytes + alignment - 1) / alignment * alignment));
   if (block) {
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= kHugePage) ::madvise(block, static_cast<size_t>(bytes / kHugePage * kHugePage), MADV_HUGEPAGE);
+#endif
     system_allocations.fetch_add(1, std::memory_order_relaxed);
     reserved_bytes.fetch_add(bytes, std::memory_order_relaxed);
   }
