@@ -34,6 +34,10 @@ static void skinny(Chapter& chapter, const Machine& machine,
       {"product", "m, n, k", "five loops", "library", "OpenBLAS", "flop per byte"});
   const bool blas = OpenBlas().here();
   double worst = 0, one_row = 0, gain = 0;
+  // A product that is small or thin has few operations for each number it fetches. So the
+  // last column says what to expect before anything is timed: a machine that does many
+  // operations in the time it takes to fetch a byte cannot be kept busy by half an operation
+  // a byte, however good its register tile.
   for (const Case& c : cases) {
     Workbench bench(c.m, c.n, c.k, random);
     const Product g = bench.product();
@@ -46,6 +50,8 @@ static void skinny(Chapter& chapter, const Machine& machine,
       contestants.push_back([rung, g] { rung(g); });
     }
     const std::vector<double> times = race(contestants, 7, 0.002);
+    // Each matrix is fetched once at least, and C is written: what is counted here is the
+    // least that any program must move.
     const double bytes = 4 * double(c.m * c.k + c.k * c.n + c.m * c.n);
     const double intensity = 2 * double(c.m * c.k * c.n) / bytes;
     if (c.m == 1 || c.m == 8)

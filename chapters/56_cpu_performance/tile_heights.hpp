@@ -25,6 +25,8 @@ static std::vector<double> tile_rates([[maybe_unused]] bool wide) {
             : Kernel{kRows, 16, tile_avx2<kRows>}),
    ...);
 #endif
+  // The tiles take turns, so that a slow moment of the machine meets all of them. What counts
+  // is work for time: a high tile does more at once, and may take longer.
   std::vector<double> rates = race(tiles, 7, 0.001);
   for (size_t k = 0; k < rates.size(); ++k) rates[k] = work[k] / rates[k];
   return rates;

@@ -53,7 +53,6 @@ std::vector<int64_t> epoch_of(DataLoader& loader) {
   return all;
 }
 
-// Sets the number of threads for one test: a loader has a second thread only if there may be two.
 }  // namespace
 
 TEST_CASE("without shuffle the samples come in order", "[loader]") {

@@ -8,6 +8,7 @@
 #include "backend/parallel.hpp"
 #include "catch.hpp"
 #include "data/digits.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::data;
@@ -74,12 +75,10 @@ TEST_CASE("a digit depends on seed and index only", "[digits]") {
 
   // The generator's place does not matter, nor the number of threads.
   g.next();
-  const int threads = backend::num_threads();
-  backend::set_num_threads(1);
+  Threads threads(1);
   CHECK(fingerprint(make_digits(300, g).inputs) == fingerprint(all.inputs));
   backend::set_num_threads(2);
   CHECK(fingerprint(make_digits(300, g).inputs) == fingerprint(all.inputs));
-  backend::set_num_threads(threads);
 }
 
 TEST_CASE("the digits are the same bits on every machine", "[digits]") {

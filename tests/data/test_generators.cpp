@@ -10,6 +10,7 @@
 #include "backend/parallel.hpp"
 #include "catch.hpp"
 #include "data/generators.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::data;
@@ -74,12 +75,10 @@ TEST_CASE("a point depends on seed and index only", "[generators]") {
     CHECK_FALSE(same(c.make(700, Generator(2), 1500), c.make(700, g, 1500)));
     CHECK_FALSE(same(c.make(700, g.split(1), 1500), c.make(700, g, 1500)));
     g.next();  // its place does not matter
-    const int threads = backend::num_threads();
     for (int t : {1, 2}) {
-      backend::set_num_threads(t);
+      Threads own(t);
       CHECK(same(c.make(3000, g, 0), all));
     }
-    backend::set_num_threads(threads);
     CHECK(c.make(0, g, 0).size() == 0);
     CHECK_THROWS_AS(c.make(-1, g, 0), ShapeError);
     CHECK_THROWS_AS(c.make(1, g, -1), IndexError);

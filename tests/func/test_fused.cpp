@@ -7,6 +7,7 @@
 #include "chainrule.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using cr::test::difference;
@@ -177,15 +178,12 @@ TEST_CASE("fused gives the same bits for any number of threads and on any instru
     Tensors g = grad({sum(z * z)}, {x, y});
     return Tensors{z.detach(), g[0], g[1]};
   };
-  int threads = backend::num_threads();
-  auto best = backend::cpu::isa();
-  backend::set_num_threads(1);
+  Threads threads(1);
+  InstructionSet best;
   Tensors want = run();
   backend::set_num_threads(2);
   backend::cpu::set_isa(backend::cpu::Isa::base);
   Tensors got = run();
-  backend::cpu::set_isa(best);
-  backend::set_num_threads(threads);
   for (size_t i = 0; i < want.size(); ++i) CHECK(difference(got[i], want[i]) == "");
 }
 

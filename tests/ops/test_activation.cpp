@@ -6,6 +6,7 @@
 #include "catch.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::test;
@@ -72,12 +73,9 @@ TEST_CASE("dropout drops a share p, scales the rest, and its gradient has the sa
 
 TEST_CASE("dropout depends on the generator, not on threads", "[bits]") {
   auto draw = [](int threads) {
-    int before = backend::num_threads();
-    backend::set_num_threads(threads);
+    Threads own(threads);
     Generator g(11);
-    Tensor y = dropout(ones({300000}), 0.5, true, g);
-    backend::set_num_threads(before);
-    return y;
+    return dropout(ones({300000}), 0.5, true, g);
   };
   CHECK(difference(draw(2), draw(1)) == "");
   Generator g(11);

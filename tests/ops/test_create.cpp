@@ -5,6 +5,7 @@
 #include "catch.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::test;
@@ -47,7 +48,7 @@ TEST_CASE("ranges", "[ops][create]") {
 }
 
 TEST_CASE("random tensors do not depend on the number of threads", "[ops][create]") {
-  int before = backend::num_threads();
+  Threads restore;
   auto draw = [](int threads) {
     backend::set_num_threads(threads);
     Generator g(11);
@@ -64,7 +65,6 @@ TEST_CASE("random tensors do not depend on the number of threads", "[ops][create
                                randint_like(p, 0, 9, g)};
   };
   std::vector<Tensor> one = draw(1), two = draw(2);
-  backend::set_num_threads(before);
   for (size_t i = 0; i < one.size(); ++i) CHECK(difference(two[i], one[i]) == "");
 }
 

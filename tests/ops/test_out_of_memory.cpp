@@ -11,6 +11,7 @@
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "compare.hpp"
+#include "machine.hpp"
 #include "tensor/allocator.hpp"
 
 using namespace cr;
@@ -91,9 +92,8 @@ TEST_CASE("an operation that runs out of memory throws, and works when there is 
       {"embedding", with_gradients({table}, [=] { return embedding(arange(40), table); })},
       {"softmax", with_gradients({a}, [=] { return softmax(a, 1); })},
   };
-  const int threads = backend::num_threads();
   for (int n : {1, 2}) {
-    backend::set_num_threads(n);
+    Threads own(n);
     for (const auto& [name, f] : operations) {
       Outcome outcome = run_short_of_memory(f);
       INFO(name << " with " << n << " threads");
@@ -101,7 +101,6 @@ TEST_CASE("an operation that runs out of memory throws, and works when there is 
       CHECK(outcome.failures > 0);
     }
   }
-  backend::set_num_threads(threads);
 }
 
 TEST_CASE("what ran out of memory keeps none", "[ops][memory]") {

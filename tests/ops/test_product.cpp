@@ -6,6 +6,7 @@
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "compare.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 using namespace cr::test;
@@ -85,7 +86,7 @@ TEST_CASE("broadcasting a batch copies nothing", "[ops][product]") {
 
 // All products of a batch together give the bits of each alone, whichever way the cores share them.
 TEST_CASE("a batch has the bits of its products", "[ops][product]") {
-  const int before = backend::num_threads();
+  Threads restore;
   Generator g(1);
   for (Shape shape : {Shape{40, 30, 20, 10}, Shape{3, 170, 180, 190}, Shape{20, 1, 300, 300}}) {
     Tensor a = randn({shape[0], shape[1], shape[2]}, g), b = randn({shape[0], shape[2], shape[3]}, g);
@@ -96,7 +97,6 @@ TEST_CASE("a batch has the bits of its products", "[ops][product]") {
         CHECK(eq(c[i], mm(a[i], b[i])).to(DType::int64).sum().item() == c[i].numel());
     }
   }
-  backend::set_num_threads(before);
 }
 
 // Neither option of the waist is reached through matmul.

@@ -197,32 +197,21 @@ template <class T, bool across> struct OfChannel {
   }
 };
 
-template <class T, bool across, class F> void add_up(int64_t n, double* total, const F& f) {
-  if constexpr (across) {
-    CR_INDEPENDENT
-    for (int64_t i = 0; i < n; ++i) total[i] += static_cast<double>(f(i));
-  } else {
-    *total += sum<T>(n, f);
-  }
-}
-
 template <class T, bool across> struct Batch {
   using C = OfChannel<T, across>;
   // A run's own moments, as those of a row of layer norm, are merged into what the runs before it gave.
   static void moments(int64_t n, const T* x, int64_t before, double* mean, double* squares) {
     const double seen = static_cast<double>(before);
+    auto merge = [&](int64_t c, const Moments& own, double count) {
+      const double step = own.mean - mean[c], share = step / (seen + 1);
+      mean[c] += share;
+      squares[c] += own.squares + step * (share * seen * count);
+    };
     if constexpr (across) {
       CR_INDEPENDENT
-      for (int64_t i = 0; i < n; ++i) {
-        const double step = static_cast<double>(x[i]) - mean[i], share = step / (seen + 1);
-        mean[i] += share;
-        squares[i] += step * (share * seen);
-      }
+      for (int64_t i = 0; i < n; ++i) merge(i, {static_cast<double>(x[i]), 0}, 1);
     } else {
-      const Moments own = moments_of(n, x);
-      const double step = own.mean - *mean, share = step / (seen + 1);
-      *mean += share;
-      *squares += own.squares + step * (share * seen * static_cast<double>(n));
+      merge(0, moments_of(n, x), static_cast<double>(n));
     }
   }
   static void apply(int64_t n, T* y, const T* x, const T* highs, const T* lows, const T* scales, const T* shifts) {
@@ -236,8 +225,10 @@ template <class T, bool across> struct Batch {
     auto plain = [&](int64_t i) { return dy[i]; };
     auto times_x = [&](int64_t i) { return dy[i] * (((x[i] - high(i)) - low(i)) * scale(i)); };
     if constexpr (across) {
-      add_up<T, across>(n, total, plain);
-      add_up<T, across>(n, total_x, times_x);
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) total[i] += static_cast<double>(plain(i));
+      CR_INDEPENDENT
+      for (int64_t i = 0; i < n; ++i) total_x[i] += static_cast<double>(times_x(i));
     } else {
       Sums both = sums<T>(n, plain, times_x);
       *total += both.f;
