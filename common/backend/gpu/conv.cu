@@ -8,7 +8,7 @@
 // Zeros around x are numbers like others: they are multiplied, so an infinite weight makes NaN of them.
 #include "backend/gpu/conv.cuh"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/numbers.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/tile.cuh"
 #include "backend/gpu/waist.hpp"
 
@@ -87,7 +87,7 @@ template <class T, class Tile> struct Pictures : Source {
 };
 
 // One block for each tile of C; along the grid's z one for each group of each class.
-template <class Tile, class T> __global__ void conv_kernel(Convolution<T> c) {
+template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) conv_kernel(Convolution<T> c) {
   const int64_t down = (c.rows + Tile::kM - 1) / Tile::kM;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
   const int64_t all = c.groups * c.classes[0] * c.classes[1] * c.classes[2];
@@ -117,11 +117,9 @@ template <class Tile, class T> __global__ void conv_kernel(Convolution<T> c) {
 //
 // Where every channel is on its own (**depthwise** convolution) a product has one row, and a tile would be nearly empty.
 // Then each thread computes one number of y. So are whole numbers.
-template <class T> __global__ void direct_kernel(Convolution<T> c) {
-  const int64_t number = blockIdx.z % (c.classes[0] * c.classes[1] * c.classes[2]);
-  const ConvClass<T> own(c, number);
-  const int64_t total = c.images * c.groups * c.rows * own.places, step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t e = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; e < total; e += step) {
+template <class T> __device__ void direct_class(const Convolution<T>& c, const ConvClass<T>& own) {
+  const int64_t total = c.images * c.groups * c.rows * own.places;
+  for (int64_t e = first_element(); e < total; e += all_threads()) {
     const int64_t place = e % own.places, of_all = e / own.places, part = of_all / c.rows, row = of_all % c.rows;
     const int64_t group = part % c.groups;
     const T* w = c.w + group * c.w_group + row * c.w_row;
@@ -150,12 +148,16 @@ template <class T> __global__ void direct_kernel(Convolution<T> c) {
   }
 }
 
+template <class T> __global__ void direct_kernel(Convolution<T> c) {
+  for (int64_t number = blockIdx.z; number < c.classes[0] * c.classes[1] * c.classes[2]; number += gridDim.z)
+    direct_class(c, ConvClass<T>(c, number));
+}
+
 // ## Which one
 template <class Tile, class T> void launch_tiles(const Convolution<T>& c, int64_t columns) {
-  const int64_t deep = c.groups * c.classes[0] * c.classes[1] * c.classes[2];
   launch("conv", conv_kernel<Tile, T>,
          {.blocks = {static_cast<unsigned>(pieces(c.rows, Tile::kM) * pieces(columns, Tile::kN)), 1,
-                     static_cast<unsigned>(std::min<int64_t>(deep, 65535))},
+                     deep(c.groups * c.classes[0] * c.classes[1] * c.classes[2])},
           .threads = {Tile::kThreads}},
          c);
 }
@@ -178,12 +180,9 @@ template <class T> void convolve(const Convolution<T>& c) {
       return launch_tiles<SmallTile>(c, columns);
     }
   }
-  constexpr unsigned kThreads = 128;
-  if (classes > 65535) throw ShapeError("conv: a transposed convolution with such strides has no kernel");
-  launch("conv_direct", direct_kernel<T>,
-         {.blocks = {blocks_for(columns * c.groups * c.rows, kThreads), 1, static_cast<unsigned>(classes)},
-          .threads = {kThreads}},
-         c);
+  Grid grid = grid_for(columns * c.groups * c.rows);
+  grid.blocks.z = deep(classes);
+  launch("conv_direct", direct_kernel<T>, grid, c);
 }
 
 template <class T>
@@ -202,13 +201,13 @@ Convolution<T> make(const ConvShape& s, bool adjoint, const Tensor& x, const Ten
   c.taps = s.taps;
   c.w_group = s.rows * s.channels * s.taps;
   c.w_row = adjoint ? s.taps : s.channels * s.taps, c.w_channel = adjoint ? s.channels * s.taps : s.taps;
-  c.x = numbers<T>(x), c.w = numbers<T>(w), c.bias = numbers<T>(bias), c.y = numbers<T>(y);
+  c.x = elements<T>(x), c.w = elements<T>(w), c.bias = elements<T>(bias), c.y = elements<T>(y);
   return c;
 }
 
 // int64 wraps around, so its kernels count in uint64_t.
-template <class F> void dispatch_conv(const Tensor& x, const char* op, F&& f) {
-  with_number(x, op, [&](auto t) {
+template <class F> void dispatch_conv(DType type, const char* op, F&& f) {
+  dispatch_numbers(type, op, [&](auto t) {
     if constexpr (std::is_same_v<decltype(t), int64_t>) f(uint64_t{});
     else f(t);
   });
@@ -219,13 +218,13 @@ template <class F> void dispatch_conv(const Tensor& x, const char* op, F&& f) {
 void Waist::conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
                  int64_t groups) {
   const ConvShape s(x, w, y, window, groups);
-  dispatch_conv(x, "conv", [&](auto t) { convolve(make<decltype(t)>(s, false, x, w, bias, y)); });
+  dispatch_conv(x.dtype(), "conv", [&](auto t) { convolve(make<decltype(t)>(s, false, x, w, bias, y)); });
 }
 
 void Waist::conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias, const Window& window,
                        int64_t groups) {
   const ConvShape s(dx, w, dy, window, groups);
-  dispatch_conv(dx, "conv_input", [&](auto t) { convolve(make<decltype(t)>(s, true, dy, w, bias, dx)); });
+  dispatch_conv(dx.dtype(), "conv_input", [&](auto t) { convolve(make<decltype(t)>(s, true, dy, w, bias, dx)); });
 }
 
 }  // namespace cr::backend::CR_GPU

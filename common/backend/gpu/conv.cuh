@@ -31,12 +31,12 @@ struct ClassLine {
   int64_t taps, tap_first, tap_gap;
 };
 
-static __device__ ClassLine forward_line(const ConvLine& l) {
+__device__ inline ClassLine forward_line(const ConvLine& l) {
   return {l.y, 0, 1, l.x, l.stride, -l.padding, l.dilation, l.taps, 0, 1};
 }
 
 // `gap` is stride / gcd(stride, dilation): so far apart are the taps that see the same residue.
-static __device__ ClassLine adjoint_line(const ConvLine& l, int64_t gap, int64_t residue) {
+__device__ inline ClassLine adjoint_line(const ConvLine& l, int64_t gap, int64_t residue) {
   int64_t tap = 0;
   while (tap < gap && tap < l.taps && (residue + l.padding - tap * l.dilation) % l.stride != 0) ++tap;
   const bool some = tap < gap && tap < l.taps;

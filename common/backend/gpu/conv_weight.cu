@@ -8,7 +8,7 @@
 #include "backend/gpu/block.cuh"
 #include "backend/gpu/conv.cuh"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/numbers.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/tile.cuh"
 #include "backend/gpu/waist.hpp"
 
@@ -88,7 +88,7 @@ template <class T, class Tile> struct Pictures : Source {
 };
 
 // Part z / groups of group z % groups goes to `out` (parts, groups, rows, channels, taps).
-template <class Tile, class T> __global__ void weight_kernel(WeightGradient<T> g, int64_t parts, T* out) {
+template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) weight_kernel(WeightGradient<T> g, int64_t parts, T* out) {
   const int64_t down = (g.rows + Tile::kM - 1) / Tile::kM, n = g.channels * g.taps, k = g.images * g.y_places;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
   for (int64_t number = blockIdx.z; number < parts * g.groups; number += gridDim.z) {
@@ -110,8 +110,7 @@ template <class Tile, class T> __global__ void weight_kernel(WeightGradient<T> g
 }
 
 template <class T> __global__ void meet_kernel(T* dw, const T* partial, int64_t size, int64_t parts) {
-  const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t e = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; e < size; e += step) {
+  for (int64_t e = first_element(); e < size; e += all_threads()) {
     T sum = 0;
     for (int64_t part = 0; part < parts; ++part) sum += partial[part * size + e];
     dw[e] = sum;
@@ -146,11 +145,11 @@ template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Dev
                                             std::max<int64_t>(kEnoughTiles / (tiles * g.groups), 1));
   const Scratch<T> partial(parts > 1 ? parts * size : 0, device);
   launch("conv_weight", weight_kernel<Tile, T>,
-         {.blocks = {static_cast<unsigned>(tiles), 1, static_cast<unsigned>(std::min<int64_t>(parts * g.groups, 65535))},
+         {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)},
           .threads = {Tile::kThreads}},
          g, parts, parts > 1 ? partial.data() : g.dw);
   if (parts == 1) return;
-  launch("conv_weight_meet", meet_kernel<T>, {.blocks = {blocks_for(size, kThreads)}, .threads = {kThreads}}, g.dw,
+  launch("conv_weight_meet", meet_kernel<T>, grid_for(size), g.dw,
          static_cast<const T*>(partial.data()), size, parts);
 }
 
@@ -162,8 +161,8 @@ void Waist::conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, con
   dispatch_floating(dw.dtype(), "conv_weight", [&](auto t) {
     using T = decltype(t);
     WeightGradient<T> g{s.images,   s.groups,   s.channels, s.rows,        {s.lines[0], s.lines[1], s.lines[2]},
-                        s.x_places, s.y_places, s.taps,     numbers<T>(x), numbers<T>(dy),
-                        numbers<T>(dw)};
+                        s.x_places, s.y_places, s.taps,     elements<T>(x), elements<T>(dy),
+                        elements<T>(dw)};
     const int64_t columns = s.channels * s.taps;
     if (s.rows <= 4 && columns <= 32) {
       launch("conv_weight_single", single_kernel<T>, {.blocks = {blocks_for(dw.numel(), 1)}, .threads = {kThreads}}, g);

@@ -7,7 +7,7 @@
 
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/numbers.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/tile.cuh"
 #include "backend/gpu/waist.hpp"
 
@@ -93,10 +93,10 @@ void Waist::distances(const Tensor& out, const Tensor& x, const Tensor& y, doubl
   if (out.numel() == 0) return;
   dispatch_floating(out.dtype(), "cdist", [&](auto t) {
     using T = decltype(t);
-    const Distances<T> d{x.shape()[0], x.shape()[1], y.shape()[1], x.shape()[2], numbers<T>(x),
-                         numbers<T>(y), numbers<T>(out)};
+    const Distances<T> d{x.shape()[0], x.shape()[1], y.shape()[1], x.shape()[2], elements<T>(x),
+                         elements<T>(y), elements<T>(out)};
     const Grid grid{.blocks = {static_cast<unsigned>(pieces(d.m, SmallTile::kM) * pieces(d.n, SmallTile::kN)), 1,
-                               static_cast<unsigned>(std::min<int64_t>(d.batches, 65535))},
+                               deep(d.batches)},
                     .threads = {SmallTile::kThreads}};
     auto run = [&](auto norm) { launch("cdist", distances_kernel<decltype(norm), T>, grid, d, norm); };
     if (p == 0) run(Count{p});

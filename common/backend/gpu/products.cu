@@ -3,10 +3,9 @@
 // Three kernels: tiles, the usual case; few rows (or columns), where every number of the large matrix is used so rarely that
 // all there is to do is to fetch it fast; and what puts the parts of a long sum together. Which one serves follows from the
 // shape alone, so that the same product always gives the same bits.
-#include "backend/cpu/nest.hpp"
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/numbers.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/products.hpp"
 #include "backend/gpu/tile.cuh"
 
@@ -15,20 +14,16 @@ namespace {
 
 // C, A and B of product `number`.
 template <class T> __device__ Product<T> one_of(const Product<T>& p, int64_t number) {
+  int64_t at[3];
+  p.batch.find(number, at);
   Product<T> one = p;
-  for (int d = p.batch_dims - 1; d >= 0; --d) {
-    const int64_t at = number % p.batch[d];
-    number /= p.batch[d];
-    one.c += at * p.batch_step[0][d];
-    one.a += at * p.batch_step[1][d];
-    one.b += at * p.batch_step[2][d];
-  }
+  one.c += at[0], one.a += at[1], one.b += at[2];
   return one;
 }
 
-static __device__ float rectify(float x) { return functor::Relu{}(x); }
-static __device__ double rectify(double x) { return functor::Relu{}(x); }
-static __device__ uint64_t rectify(uint64_t x) { return x >> 63 ? 0 : x; }  // a negative int64
+__device__ inline float rectify(float x) { return functor::Relu{}(x); }
+__device__ inline double rectify(double x) { return functor::Relu{}(x); }
+__device__ inline uint64_t rectify(uint64_t x) { return x >> 63 ? 0 : x; }  // a negative int64
 
 // What becomes of a finished sum.
 template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_t j, T sum) {
@@ -42,10 +37,10 @@ template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_
 //
 // One block for each tile of C; along the grid's z one for each product and each part of its sum. A grid has at most 65 535
 // blocks there: then each takes every so-manieth. A sum in `parts` goes to `partial`, (products, parts, m, n), unfinished.
-template <class Tile, class T> __global__ void tile_kernel(Product<T> p, int64_t parts, T* partial) {
+template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) tile_kernel(Product<T> p, int64_t parts, T* partial) {
   const int64_t down = (p.m + Tile::kM - 1) / Tile::kM;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
-  for (int64_t z = blockIdx.z; z < p.products * parts; z += gridDim.z) {
+  for (int64_t z = blockIdx.z; z < p.batch.numel * parts; z += gridDim.z) {
     const Product<T> one = one_of(p, z / parts);
     const int64_t part = z % parts, begin = p.k * part / parts, end = p.k * (part + 1) / parts;
     MatrixSource<T> a(one.a, row, p.m, p.a_row, p.a_column), b(one.b, column, p.n, p.b_column, p.b_row);
@@ -66,8 +61,8 @@ template <class Tile, class T> __global__ void tile_kernel(Product<T> p, int64_t
 
 // The parts of each sum meet in order.
 template <class T> __global__ void meet_kernel(Product<T> p, int64_t parts, const T* partial) {
-  const int64_t each = p.m * p.n, total = p.products * each, step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t e = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; e < total; e += step) {
+  const int64_t each = p.m * p.n, total = p.batch.numel * each;
+  for (int64_t e = first_element(); e < total; e += all_threads()) {
     const T* from = partial + e / each * parts * each + e % each;
     T sum = 0;
     for (int64_t part = 0; part < parts; ++part) sum += from[part * each];
@@ -88,7 +83,7 @@ template <int kRows, class T> __global__ void rows_kernel(Product<T> p) {
   const int t = static_cast<int>(threadIdx.x), columns = along_k ? 4 : 32, slices = kRowThreads / columns;
   const int own = along_k ? t / slices : t % columns, slice = along_k ? t % slices : t / columns;
   const int64_t j = int64_t{blockIdx.x} * columns + own;
-  for (int64_t z = blockIdx.z; z < p.products; z += gridDim.z) {
+  for (int64_t z = blockIdx.z; z < p.batch.numel; z += gridDim.z) {
     const Product<T> one = one_of(p, z);
     T sum[kRows] = {};
     if (j < p.n) {
@@ -120,11 +115,9 @@ template <int kRows, class T> __global__ void rows_kernel(Product<T> p) {
 }
 
 // ## Which one
-unsigned deep(int64_t count) { return static_cast<unsigned>(std::min<int64_t>(count, 65535)); }
-
 template <class T> void multiply_rows(const Product<T>& p) {
   const int64_t columns = p.b_row == 1 && p.b_column != 1 ? 4 : 32;
-  const Grid grid{.blocks = {blocks_for(p.n, columns), 1, deep(p.products)}, .threads = {kRowThreads}};
+  const Grid grid{.blocks = {blocks_for(p.n, columns), 1, deep(p.batch.numel)}, .threads = {kRowThreads}};
   if (p.m == 1) launch("matmul_rows", rows_kernel<1, T>, grid, p);
   else if (p.m <= 4) launch("matmul_rows", rows_kernel<4, T>, grid, p);
   else launch("matmul_rows", rows_kernel<8, T>, grid, p);
@@ -138,16 +131,14 @@ template <class Tile, class T> int64_t tiles(const Product<T>& p) {
 constexpr int64_t kEnoughTiles = 128, kShortestPart = 512;
 
 template <class Tile, class T> void multiply_tiles(const Product<T>& p, Device device) {
-  const int64_t blocks = tiles<Tile>(p) * p.products;
+  const int64_t blocks = tiles<Tile>(p) * p.batch.numel;
   const int64_t parts = std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughTiles / blocks, 1));
-  const Scratch<T> partial(parts > 1 ? p.products * parts * p.m * p.n : 0, device);
+  const Scratch<T> partial(parts > 1 ? p.batch.numel * parts * p.m * p.n : 0, device);
   launch("matmul", tile_kernel<Tile, T>,
-         {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.products * parts)}, .threads = {Tile::kThreads}},
+         {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
          p, parts, partial.data());
   if (parts == 1) return;
-  constexpr unsigned kThreads = 128;
-  launch("matmul_meet", meet_kernel<T>,
-         {.blocks = {blocks_for(p.products * p.m * p.n, kThreads)}, .threads = {kThreads}}, p, parts, partial.data());
+  launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial.data());
 }
 
 // C columns by rows: the transposed product $C^\top = B^\top A^\top$.
@@ -158,7 +149,7 @@ template <class T> Product<T> transposed(const Product<T>& p) {
   t.a_row = p.b_column, t.a_column = p.b_row, t.b_row = p.a_column, t.b_column = p.a_row;
   std::swap(t.c_row, t.c_column);
   std::swap(t.bias_row, t.bias_column);
-  for (int d = 0; d < p.batch_dims; ++d) std::swap(t.batch_step[1][d], t.batch_step[2][d]);
+  for (int d = 0; d < p.batch.dims; ++d) std::swap(t.batch.stride[1][d], t.batch.stride[2][d]);
   return t;
 }
 
@@ -166,11 +157,11 @@ template <class T> Product<T> transposed(const Product<T>& p) {
 
 template <class T> void multiply(const Product<T>& p, Device device) {
   constexpr int64_t kFewRows = 8, kLong = 64;
-  if (p.m == 0 || p.n == 0 || p.products == 0) return;
+  if (p.m == 0 || p.n == 0 || p.batch.numel == 0) return;
   if (p.k >= kLong && p.m <= kFewRows) return multiply_rows(p);
   if (p.k >= kLong && p.n <= kFewRows) return multiply_rows(transposed(p));
   if constexpr (sizeof(T) == 4) {
-    if (tiles<LargeTile>(p) * p.products >= kEnoughTiles && p.m > 64 && p.n > 64)
+    if (tiles<LargeTile>(p) * p.batch.numel >= kEnoughTiles && p.m > 64 && p.n > 64)
       return multiply_tiles<LargeTile>(p, device);
   }
   if (p.m > 32 && p.n > 32) multiply_tiles<MiddleTile<T>>(p, device);
@@ -183,19 +174,18 @@ template void multiply(const Product<uint64_t>&, Device);
 
 void Waist::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) {
   if (c.numel() == 0) return;
-  with_number(c, "matmul", [&](auto type) {
+  dispatch_numbers(c.dtype(), "matmul", [&](auto type) {
     using T = std::conditional_t<std::is_same_v<decltype(type), int64_t>, uint64_t, decltype(type)>;
     const int row = c.dim() - 2, column = c.dim() - 1;
     Product<T> p{};
     p.m = c.shape()[row], p.n = c.shape()[column], p.k = a.shape()[column];
-    p.a = numbers<T>(a), p.b = numbers<T>(b), p.c = numbers<T>(c);
-    p.bias = options.bias ? numbers<T>(*options.bias) : nullptr;
+    p.a = elements<T>(a), p.b = elements<T>(b), p.c = elements<T>(c);
+    p.bias = options.bias ? elements<T>(*options.bias) : nullptr;
     p.a_row = a.strides()[row], p.a_column = a.strides()[column];
     p.b_row = b.strides()[row], p.b_column = b.strides()[column];
     p.c_row = c.strides()[row];
     p.accumulate = options.accumulate, p.relu = options.relu;
 
-    // The dimensions before the last two, those that lie in one piece merged into one.
     auto batch = [](const Tensor& x) {
       Shape shape = x.shape();
       Strides strides = x.strides();
@@ -204,14 +194,7 @@ void Waist::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOp
       return window(x, shape, strides, 0);
     };
     const Tensor of_c = batch(c), of_a = batch(a), of_b = batch(b);
-    const cpu::Nest<3> nest(of_c.shape(), {&of_c, &of_a, &of_b});
-    if (nest.sizes.size() > kMaxBatchDims) throw DeviceError("matmul: more dimensions than a kernel takes");
-    p.products = nest.runs() * nest.run();
-    p.batch_dims = nest.sizes.size();
-    for (int d = 0; d < p.batch_dims; ++d) {
-      p.batch[d] = nest.sizes[d];
-      for (size_t i = 0; i < 3; ++i) p.batch_step[i][d] = nest.strides[i][d];
-    }
+    p.batch = places<3>("matmul", of_c.shape(), {&of_c, &of_a, &of_b});
     multiply(p, c.device());
   });
 }

@@ -35,21 +35,21 @@ template <class T> using MiddleTile = Tile<64, sizeof(T) == 4 ? 64 : 32, 8, 8, s
 using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                // 64 threads
 
 // A GPU multiplies and adds in one instruction, and rounds once. (On the host that would be a call of the C library.)
-static __device__ float multiply_add(float a, float b, float c) {
+__device__ inline float multiply_add(float a, float b, float c) {
 #if defined(__CUDA_ARCH__)
   return __fmaf_rn(a, b, c);
 #else
   return a * b + c;
 #endif
 }
-static __device__ double multiply_add(double a, double b, double c) {
+__device__ inline double multiply_add(double a, double b, double c) {
 #if defined(__CUDA_ARCH__)
   return __fma_rn(a, b, c);
 #else
   return a * b + c;
 #endif
 }
-static __device__ uint64_t multiply_add(uint64_t a, uint64_t b, uint64_t c) { return a * b + c; }
+__device__ inline uint64_t multiply_add(uint64_t a, uint64_t b, uint64_t c) { return a * b + c; }
 
 struct MultiplyAdd {
   template <class T> __device__ void operator()(T& sum, T a, T b) const { sum = multiply_add(a, b, sum); }
