@@ -42,12 +42,12 @@ template <class T, class Tile> struct Weights : Source {
 template <class T, class Tile> struct Pictures : Source {
   static constexpr bool along_k = false, kPrepares = true;
   const Convolution<T>& c;
-  const ConvClass<T>& own;
+  const ConvClass& own;
   const T* at;      // the image's channels of this group
   int64_t from[3];  // what the place sees through a tap at 0
   bool exists;
 
-  __device__ Pictures(const Convolution<T>& conv, const ConvClass<T>& its_class, int64_t group, int64_t first)
+  __device__ Pictures(const Convolution<T>& conv, const ConvClass& its_class, int64_t group, int64_t first)
       : c(conv), own(its_class) {
     const int64_t column = first + static_cast<int>(threadIdx.x) % Tile::kN;
     exists = column < c.images * own.places;
@@ -93,7 +93,7 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
   const int64_t all = c.groups * c.classes[0] * c.classes[1] * c.classes[2];
   for (int64_t number = blockIdx.z; number < all; number += gridDim.z) {
     const int64_t group = number % c.groups;
-    const ConvClass<T> own(c, number / c.groups);
+    const ConvClass& own = shared_class(c, number / c.groups);
     if (column >= c.images * own.places) continue;
     Weights<T, Tile> weights{{}, c.w + group * c.w_group + row * c.w_row, c.rows - row, c.w_row};
     Pictures<T, Tile> pictures(c, own, group, column);
@@ -103,7 +103,7 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
     for (int s = 0; s < Tile::kColumns; ++s) {
       const int64_t j = column + Tile::column(s);
       if (j >= c.images * own.places) continue;
-      T* y = c.y + (j / own.places * c.groups + group) * c.rows * c.y_places + own.place(c, j % own.places);
+      T* y = c.y + (j / own.places * c.groups + group) * c.rows * c.y_places + own.place(j % own.places);
 #pragma unroll
       for (int r = 0; r < Tile::kRows; ++r) {
         const int64_t i = row + Tile::row(r);
@@ -117,7 +117,7 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
 //
 // Where every channel is on its own (**depthwise** convolution) a product has one row, and a tile would be nearly empty.
 // Then each thread computes one number of y. So are whole numbers.
-template <class T> __device__ void direct_class(const Convolution<T>& c, const ConvClass<T>& own) {
+template <class T> __device__ void direct_class(const Convolution<T>& c, const ConvClass& own) {
   const int64_t total = c.images * c.groups * c.rows * own.places;
   for (int64_t e = first_element(); e < total; e += all_threads()) {
     const int64_t place = e % own.places, of_all = e / own.places, part = of_all / c.rows, row = of_all % c.rows;
@@ -144,13 +144,13 @@ template <class T> __device__ void direct_class(const Convolution<T>& c, const C
       }
     }
     if (c.bias) sum += c.bias[group * c.rows + row];
-    c.y[of_all * c.y_places + own.place(c, place)] = sum;
+    c.y[of_all * c.y_places + own.place(place)] = sum;
   }
 }
 
 template <class T> __global__ void direct_kernel(Convolution<T> c) {
   for (int64_t number = blockIdx.z; number < c.classes[0] * c.classes[1] * c.classes[2]; number += gridDim.z)
-    direct_class(c, ConvClass<T>(c, number));
+    direct_class(c, shared_class(c, number));
 }
 
 // ## Which one

@@ -23,16 +23,17 @@ struct ConvLine {
   int64_t stride, padding, dilation, taps;
 };
 
-// One dimension of one class. Place p of the class is place residue + p · apart of the result; through tap m of `taps` it
-// sees p · stride + first + m · tap_step, of `size` places; in w that is tap tap_first + m · tap_gap.
+// One dimension of one class. Place p of the class is place residue + p · apart of the result, which has `all` of them;
+// through tap m of `taps` it sees p · stride + first + m · tap_step, of `size` places; in w that is tap tap_first + m ·
+// tap_gap.
 struct ClassLine {
-  int64_t places, residue, apart;
+  int64_t places, residue, apart, all;
   int64_t size, stride, first, tap_step;
   int64_t taps, tap_first, tap_gap;
 };
 
 __device__ inline ClassLine forward_line(const ConvLine& l) {
-  return {l.y, 0, 1, l.x, l.stride, -l.padding, l.dilation, l.taps, 0, 1};
+  return {l.y, 0, 1, l.y, l.x, l.stride, -l.padding, l.dilation, l.taps, 0, 1};
 }
 
 // `gap` is stride / gcd(stride, dilation): so far apart are the taps that see the same residue.
@@ -43,6 +44,7 @@ __device__ inline ClassLine adjoint_line(const ConvLine& l, int64_t gap, int64_t
   return {(l.x - residue + l.stride - 1) / l.stride,
           residue,
           l.stride,
+          l.x,
           l.y,
           1,
           some ? (residue + l.padding - tap * l.dilation) / l.stride : 0,
@@ -84,24 +86,36 @@ template <class T> struct Convolution {
   T* y;
 };
 
-template <class T> struct ConvClass {
+struct ConvClass {
   ClassLine line[3];
   int64_t places, taps;
-  __device__ ConvClass(const Convolution<T>& c, int64_t number) : places(1), taps(1) {
-    for (int d = 2; d >= 0; --d) {
-      line[d] = c.adjoint ? adjoint_line(c.lines[d], c.gap[d], number % c.classes[d]) : forward_line(c.lines[d]);
-      number /= c.classes[d];
-      places *= line[d].places, taps *= line[d].taps;
-    }
-  }
 
   // Where place `p` of the class lies in a channel of y.
-  __device__ int64_t place(const Convolution<T>& c, int64_t p) const {
-    auto size = [&](int d) { return c.adjoint ? c.lines[d].x : c.lines[d].y; };
-    const int64_t x = p % line[2].places, y = p / line[2].places % line[1].places, z = p / line[2].places / line[1].places;
-    return ((line[0].residue + z * line[0].apart) * size(1) + line[1].residue + y * line[1].apart) * size(2) +
-           line[2].residue + x * line[2].apart;
+  __device__ int64_t place(int64_t p) const {
+    int64_t at = 0, size = 1;
+    for (int d = 2; d >= 0; --d) {
+      at += (line[d].residue + p % line[d].places * line[d].apart) * size;
+      p /= line[d].places;
+      size *= line[d].all;
+    }
+    return at;
   }
 };
+
+// Class `number` of a convolution. It is the same for a whole block, so it lies in shared memory. All threads must come.
+template <class T> __device__ const ConvClass& shared_class(const Convolution<T>& c, int64_t number) {
+  __shared__ ConvClass own;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    own.places = own.taps = 1;
+    for (int d = 2; d >= 0; --d) {
+      own.line[d] = c.adjoint ? adjoint_line(c.lines[d], c.gap[d], number % c.classes[d]) : forward_line(c.lines[d]);
+      number /= c.classes[d];
+      own.places *= own.line[d].places, own.taps *= own.line[d].taps;
+    }
+  }
+  __syncthreads();
+  return own;
+}
 
 }  // namespace cr::backend::CR_GPU
