@@ -24,16 +24,25 @@ template <int kThreads, class T> __device__ T block_sum(T number, int lanes = 1)
   return sum;
 }
 
-// Σ f(i) over i = first, first + step, … < n, for one thread: 32 terms at a time in their own type, then in float64.
-template <class T, class F> __device__ double sum_of(int64_t first, int64_t n, int64_t step, const F& f) {
+// A thread's own long sum: 32 terms at a time in their own type, which then meet in float64.
+template <class T> struct LongSum {
   double total = 0;
-  for (int64_t begin = first; begin < n; begin += 32 * step) {
-    const int64_t end = n - begin < 32 * step ? n : begin + 32 * step;
-    T part = 0;
-    for (int64_t i = begin; i < end; i += step) part += f(i);
+  T part = 0;
+  int terms = 0;
+  __device__ void add(T x) {
+    part += x;
+    if (++terms < 32) return;
     total += static_cast<double>(part);
+    part = 0, terms = 0;
   }
-  return total;
+  __device__ double value() const { return total + static_cast<double>(part); }
+};
+
+// Σ f(i) over i = first, first + step, … < n, for one thread.
+template <class T, class F> __device__ double sum_of(int64_t first, int64_t n, int64_t step, const F& f) {
+  LongSum<T> sum;
+  for (int64_t i = first; i < n; i += step) sum.add(f(i));
+  return sum.value();
 }
 
 }  // namespace cr::backend::CR_GPU

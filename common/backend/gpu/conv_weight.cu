@@ -150,7 +150,7 @@ template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Dev
          g, parts, parts > 1 ? partial.data() : g.dw);
   if (parts == 1) return;
   launch("conv_weight_meet", meet_kernel<T>, grid_for(size), g.dw,
-         static_cast<const T*>(partial.data()), size, parts);
+         partial.data(), size, parts);
 }
 
 }  // namespace
