@@ -5,6 +5,8 @@
 //
 // A kernel cannot throw. It raises a flag instead, which the host looks at; only if it is up, the host looks for the index
 // that was wrong.
+#include <numeric>
+
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"

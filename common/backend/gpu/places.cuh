@@ -108,12 +108,12 @@ template <class T> struct Pack {
 template <class T> __device__ Pack<T> load_pack(const T* p) {
   const float4 bytes = *reinterpret_cast<const float4*>(p);
   Pack<T> pack;
-  memcpy(&pack, &bytes, 16);
+  __builtin_memcpy(&pack, &bytes, 16);
   return pack;
 }
 template <class T> __device__ void store_pack(T* p, const Pack<T>& pack) {
   float4 bytes;
-  memcpy(&bytes, &pack, 16);
+  __builtin_memcpy(static_cast<void*>(&bytes), &pack, 16);
   *reinterpret_cast<float4*>(p) = bytes;
 }
 // Results of another size than what they were made of: what a pack makes of them if it is 16 bytes, or one by one.

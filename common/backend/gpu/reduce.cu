@@ -191,7 +191,8 @@ __global__ void arg_reduce_kernel(Places<2> lines, int64_t n, int64_t step, int6
       if (beats<largest>(next, best)) best = next;
     }
     for (int away = team > 1 ? kWarp / 2 : 0; away > 0; away /= 2) {
-      const Found<T> other{static_cast<T>(__shfl_xor_sync(~0u, best.value, away)),
+      using Passed = std::conditional_t<std::is_same_v<T, bool>, int, T>;  // a shuffle moves four bytes or eight
+      const Found<T> other{static_cast<T>(__shfl_xor_sync(~0u, static_cast<Passed>(best.value), away)),
                            __shfl_xor_sync(~0u, best.index, away)};
       if (beats<largest>(other, best)) best = other;
     }
