@@ -108,6 +108,7 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
   from_a.fetch(left, begin, end);
   from_b.fetch(right, begin, end);
+  if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
   for (int64_t p0 = begin; p0 < end; p0 += Tile::kK) {
     from_a.store(left.along_k, a);
     from_b.store(right.along_k, b);
