@@ -30,7 +30,7 @@ if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
                 "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
   else()
     list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns -fno-crossjumping
-                -fno-tree-tail-merge                 --param=tsan-instrument-func-entry-exit=0)
+                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0)
   endif()
 else()
   set(CHAINRULE_SIMT_CHECKS 0)

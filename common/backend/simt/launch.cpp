@@ -90,7 +90,7 @@ class Emulator {
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
-                        ", in which its own lane " + std::to_string(lane) + " is missing" + +at(pc));
+                        ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
     return meet(self, word, mask, value, pc);
   }
