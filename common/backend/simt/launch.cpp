@@ -94,8 +94,7 @@ class Emulator {
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
-                        ", in which its own lane " + std::to_string(lane) + " is missing" +
-                        (kChecked ? " (" + line_of(pc) + ")" : ""));
+                        ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
     return meet(self, word, mask, value, pc);
   }
@@ -300,7 +299,10 @@ class Emulator {
   }
 
   // Where a fiber waits, in the builds that know lines.
-  static std::string at(const Fiber& fiber) { return kChecked ? " (" + line_of(fiber.pc) + ")" : ""; }
+  static std::string at(const Fiber& fiber) { return at(fiber.pc); }
+  static std::string at(const void* pc) {
+    return kChecked && lines_of({pc})[0].line > 0 ? " (" + line_of(pc) + ")" : "";
+  }
 
   std::string where(const Fiber& fiber) const {
     return std::string(kernel_->name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
