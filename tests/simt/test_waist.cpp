@@ -101,10 +101,10 @@ std::map<std::string, std::function<void()>> calls() {
   f["householder_product"] = [=, &b] { b.householder_product(factor, four); };
   f["eigh"] = [=, &b] { b.eigh(factor, four, true, true, info); };
   f["svd"] = [=, &b] { b.svd(factor, Tensor(), four, Tensor(), info); };
-  f["sgd"] = [=, &b] { b.sgd(x, y, z, {.lr = 0.1, .momentum = 0.9}); };
-  f["adam"] = [=, &b] { b.adam(x, y, z, z, Tensor(), {.lr = 0.1, .step = 1}); };
-  f["adagrad"] = [=, &b] { b.adagrad(x, y, z, {.lr = 0.1}); };
-  f["rmsprop"] = [=, &b] { b.rmsprop(x, y, z, Tensor(), Tensor(), {.lr = 0.1}); };
+  f["sgd"] = [=, &b] { b.sgd(x, y, z, {0.1, 0.9, 0, 0, false, true}); };
+  f["adam"] = [=, &b] { b.adam(x, y, z, z, Tensor(), {0.1, 0.9, 0.99, 1e-8, 0, 1}); };
+  f["adagrad"] = [=, &b] { b.adagrad(x, y, z, {0.1, 1e-8, 0, false}); };
+  f["rmsprop"] = [=, &b] { b.rmsprop(x, y, z, Tensor(), Tensor(), {0.1, 0.9, 1e-8, 0, 0, false}); };
   return f;
 }
 
