@@ -75,7 +75,8 @@ template <class Norm, class T> __global__ void distances_kernel(Distances<T> d, 
         }
       }
     };
-    multiply_tile<Tile>(sum, 0, d.k, x, y, [&](T& s, T a, T b) { s = norm.join(s, norm.term(a - b)); }, meet);
+    multiply_tile<Tile>(
+        sum, 0, d.k, x, y, [&](T& s, T a, T b) { s = norm.join(s, norm.term(a - b)); }, meet);
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
@@ -93,11 +94,11 @@ void Waist::distances(const Tensor& out, const Tensor& x, const Tensor& y, doubl
   if (out.numel() == 0) return;
   dispatch_floating(out.dtype(), "cdist", [&](auto t) {
     using T = decltype(t);
-    const Distances<T> d{x.shape()[0], x.shape()[1], y.shape()[1], x.shape()[2], elements<T>(x),
-                         elements<T>(y), elements<T>(out)};
-    const Grid grid{.blocks = {static_cast<unsigned>(pieces(d.m, SmallTile::kM) * pieces(d.n, SmallTile::kN)), 1,
-                               deep(d.batches)},
-                    .threads = {SmallTile::kThreads}};
+    const Distances<T> d{x.shape()[0],   x.shape()[1],   y.shape()[1],    x.shape()[2],
+                         elements<T>(x), elements<T>(y), elements<T>(out)};
+    const Grid grid{
+        .blocks = {static_cast<unsigned>(pieces(d.m, SmallTile::kM) * pieces(d.n, SmallTile::kN)), 1, deep(d.batches)},
+        .threads = {SmallTile::kThreads}};
     auto run = [&](auto norm) { launch("cdist", distances_kernel<decltype(norm), T>, grid, d, norm); };
     if (p == 0) run(Count{p});
     else if (p == 1) run(Sum{p});

@@ -5,8 +5,8 @@
 // shape alone, so that the same product always gives the same bits.
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/products.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/tile.cuh"
 
 namespace cr::backend::CR_GPU {
@@ -37,7 +37,8 @@ template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_
 //
 // One block for each tile of C; along the grid's z one for each product and each part of its sum. A grid has at most 65 535
 // blocks there: then each takes every so-manieth. A sum in `parts` goes to `partial`, (products, parts, m, n), unfinished.
-template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) tile_kernel(Product<T> p, int64_t parts, T* partial) {
+template <class Tile, class T>
+__global__ void __launch_bounds__(Tile::kThreads) tile_kernel(Product<T> p, int64_t parts, T* partial) {
   const int64_t down = (p.m + Tile::kM - 1) / Tile::kM;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
   for (int64_t z = blockIdx.z; z < p.batch.numel * parts; z += gridDim.z) {
@@ -134,9 +135,10 @@ template <class Tile, class T> void multiply_tiles(const Product<T>& p, Device d
   const int64_t blocks = tiles<Tile>(p) * p.batch.numel;
   const int64_t parts = std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughTiles / blocks, 1));
   const Scratch<T> partial(parts > 1 ? p.batch.numel * parts * p.m * p.n : 0, device);
-  launch("matmul", tile_kernel<Tile, T>,
-         {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
-         p, parts, partial.data());
+  launch(
+      "matmul", tile_kernel<Tile, T>,
+      {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
+      p, parts, partial.data());
   if (parts == 1) return;
   launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial.data());
 }

@@ -225,7 +225,7 @@ void Waist::scan_extreme(bool largest, const Tensor& values, const Tensor& indic
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);
     const Lines lines(x, d, false);
-    auto *out = elements<T>(values);
+    auto* out = elements<T>(values);
     auto* index = elements<int64_t>(indices);
     const auto* from = elements<const T>(x);
     if (largest) scan_all(lines, Extreme<true, T>{out, index, from}, x.device());

@@ -105,7 +105,8 @@ __global__ void sort_pieces_kernel(SortLines lines, const T* x, bool descending,
 // ## Merging
 //
 // Pieces of `size` entries, two by two.
-template <class K> __global__ void merge_kernel(int64_t lines, int64_t n, int64_t size, Entries<K> from, Entries<K> to) {
+template <class K>
+__global__ void merge_kernel(int64_t lines, int64_t n, int64_t size, Entries<K> from, Entries<K> to) {
   for (int64_t e = first_element(); e < lines * n; e += all_threads()) {
     const int64_t line = e / n * n, i = e % n, begin = i / size * size;
     const int64_t other = (i / size ^ 1) * size, end = other + size < n ? other + size : n;
@@ -146,9 +147,7 @@ template <class T> class Sorted {
   Entries<K> entries;
 
   Sorted(const char* op, const Tensor& x, const Tensor& values, const Tensor& indices, int d, bool descending)
-      : lines(lines_of(op, x, values, indices, d)),
-        keys_(2 * x.numel(), x.device()),
-        at_(2 * x.numel(), x.device()) {
+      : lines(lines_of(op, x, values, indices, d)), keys_(2 * x.numel(), x.device()), at_(2 * x.numel(), x.device()) {
     const int64_t n = lines.n, total = x.numel();
     Entries<K> spare{keys_.data() + total, at_.data() + total};
     entries = {keys_.data(), at_.data()};
