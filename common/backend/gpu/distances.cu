@@ -88,6 +88,17 @@ template <class Norm, class T> __global__ void distances_kernel(Distances<T> d, 
   }
 }
 
+// With p below 0 the zeros beyond a row's end would each be infinite: here every thread walks a pair of rows by itself.
+template <class T> __global__ void negative_power_kernel(Distances<T> d, Power norm) {
+  const int64_t numel = d.batches * d.m * d.n, threads = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t e = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; e < numel; e += threads) {
+    const int64_t i = e / d.n, j = i / d.m * d.n + e % d.n;  // rows of all x, of all y
+    double total = 0;
+    for (int64_t c = 0; c < d.k; ++c) total += static_cast<double>(norm.term(d.x[i * d.k + c] - d.y[j * d.k + c]));
+    d.out[e] = static_cast<T>(norm.finish(total));
+  }
+}
+
 }  // namespace
 
 void Waist::distances(const Tensor& out, const Tensor& x, const Tensor& y, double p) {
@@ -100,6 +111,10 @@ void Waist::distances(const Tensor& out, const Tensor& x, const Tensor& y, doubl
         .blocks = {static_cast<unsigned>(pieces(d.m, SmallTile::kM) * pieces(d.n, SmallTile::kN)), 1, deep(d.batches)},
         .threads = {SmallTile::kThreads}};
     auto run = [&](auto norm) { launch("cdist", distances_kernel<decltype(norm), T>, grid, d, norm); };
+    if (p < 0 && !std::isinf(p)) {
+      const unsigned blocks = static_cast<unsigned>(std::min<int64_t>((out.numel() + 255) / 256, 1 << 16));
+      return launch("cdist", negative_power_kernel<T>, {.blocks = {blocks}, .threads = {256}}, d, Power{p});
+    }
     if (p == 0) run(Count{p});
     else if (p == 1) run(Sum{p});
     else if (p == 2) run(Euclid{p});

@@ -113,7 +113,7 @@ template <class S> struct Maybe {
   S state;
   int64_t some;
 };
-template <class F, class S> __device__ Maybe<S> join(const F& f, const Maybe<S>& a, const Maybe<S>& b) {
+template <class F, class S> __device__ __forceinline__ Maybe<S> join(const F& f, const Maybe<S>& a, const Maybe<S>& b) {
   if (!a.some) return b;
   if (!b.some) return a;
   return {f.join(a.state, b.state), 1};
@@ -148,7 +148,8 @@ __global__ void scan_parts_kernel(Lines lines, F f, int64_t parts, Maybe<typenam
       shared[from][t] = total;
       for (int step = 1; step < kThreads; step *= 2, from = 1 - from) {
         __syncthreads();
-        shared[1 - from][t] = t >= step ? join(f, shared[from][t - step], shared[from][t]) : shared[from][t];
+        total = t >= step ? join(f, shared[from][t - step], total) : total;
+        shared[1 - from][t] = total;
       }
       __syncthreads();
       M state = t > 0 ? join(f, carried, shared[from][t - 1]) : carried;
