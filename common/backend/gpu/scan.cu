@@ -108,73 +108,74 @@ template <class F> __global__ void scan_lines_kernel(Lines lines, F f) {
 
 // ## A block for each line, or part of one
 //
-// A state that may not be there: nothing comes before a line's first element.
-template <class S> struct Maybe {
-  S state;
-  int64_t some;
-};
-template <class F, class S> __device__ __forceinline__ Maybe<S> join(const F& f, const Maybe<S>& a, const Maybe<S>& b) {
-  if (!a.some) return b;
-  if (!b.some) return a;
-  return {f.join(a.state, b.state), 1};
-}
-
+// Which threads have elements follows from how many are left: those from 0 on. So nobody needs a state that stands for
+// nothing, which a largest number of several NaNs would not have.
 constexpr int kThreads = 128, kOwn = 4, kTile = kThreads * kOwn;
 
 // Block z has part z % parts of line z / parts. `totals` has one state for each: with `write` that of all parts before, which
 // is read, otherwise the part's own, which is written.
 template <bool write, class F>
-__global__ void scan_parts_kernel(Lines lines, F f, int64_t parts, Maybe<typename F::S>* totals) {
-  using M = Maybe<typename F::S>;
-  __shared__ M shared[2][kThreads];
+__global__ void scan_parts_kernel(Lines lines, F f, int64_t parts, typename F::S* totals) {
+  using S = typename F::S;
+  __shared__ S shared[2][kThreads];
   const int t = static_cast<int>(threadIdx.x);
   for (int64_t z = blockIdx.x; z < lines.count() * parts; z += gridDim.x) {
     const int64_t line = z / parts, part = z % parts;
     const int64_t begin = lines.n * part / parts, end = lines.n * (part + 1) / parts;
-    M carried{};
-    if (write && totals) carried = totals[z];
+    bool some = write && part > 0;  // is there anything to carry?
+    S carried{};
+    if (some) carried = totals[z];
     for (int64_t i0 = begin; i0 < end; i0 += kTile) {
-      typename F::S own[kOwn];
-      M total{};
+      const int64_t first = i0 + t * kOwn;
+      const int own_count = end - first < kOwn ? static_cast<int>(end - first) : kOwn;  // may be negative
+      const int members = end - i0 < kTile ? static_cast<int>((end - i0 + kOwn - 1) / kOwn) : kThreads;
+      S own[kOwn], total{};
 #pragma unroll
       for (int k = 0; k < kOwn; ++k) {
-        const int64_t i = i0 + t * kOwn + k;
-        if (i >= end) continue;
-        own[k] = f.take(i, lines.at(line, i));
-        total = join(f, total, M{own[k], 1});
+        if (k >= own_count) continue;
+        own[k] = f.take(first + k, lines.at(line, first + k));
+        total = k == 0 ? own[k] : f.join(total, own[k]);
       }
       // After the step of 2ᵏ, thread t has the total of itself and the 2ᵏ⁺¹ − 1 threads before it.
       int from = 0;
-      shared[from][t] = total;
+      if (t < members) shared[from][t] = total;
       for (int step = 1; step < kThreads; step *= 2, from = 1 - from) {
         __syncthreads();
-        total = t >= step ? join(f, shared[from][t - step], total) : total;
+        if (t >= members) continue;
+        if (t >= step) total = f.join(shared[from][t - step], total);
         shared[1 - from][t] = total;
       }
       __syncthreads();
-      M state = t > 0 ? join(f, carried, shared[from][t - 1]) : carried;
-      carried = join(f, carried, shared[from][kThreads - 1]);
+      if (write && t < members) {
+        S state{};
+        if (t > 0) state = some ? f.join(carried, shared[from][t - 1]) : shared[from][t - 1];
+        else if (some) state = carried;
 #pragma unroll
-      for (int k = 0; k < kOwn; ++k) {
-        const int64_t i = i0 + t * kOwn + k;
-        if (!write || i >= end) continue;
-        state = join(f, state, M{own[k], 1});
-        f.write(lines.at(line, i), state.state);
+        for (int k = 0; k < kOwn; ++k) {
+          if (k >= own_count) continue;
+          state = k > 0 || t > 0 || some ? f.join(state, own[k]) : own[k];
+          f.write(lines.at(line, first + k), state);
+        }
       }
+      const S last = shared[from][members - 1];
+      carried = some ? f.join(carried, last) : last;
+      some = true;
       __syncthreads();
     }
     if (!write && t == 0) totals[z] = carried;
   }
 }
 
-// From the totals of the parts to those of all parts before.
-template <class F> __global__ void scan_totals_kernel(int64_t lines, F f, int64_t parts, Maybe<typename F::S>* totals) {
+// From the totals of the parts to those of all parts before; nothing comes before the first.
+template <class F> __global__ void scan_totals_kernel(int64_t lines, F f, int64_t parts, typename F::S* totals) {
+  using S = typename F::S;
   for (int64_t line = first_element(); line < lines; line += all_threads()) {
-    Maybe<typename F::S> before{};
-    for (int64_t part = 0; part < parts; ++part) {
-      const auto own = totals[line * parts + part];
-      totals[line * parts + part] = before;
-      before = join(f, before, own);
+    S* part = totals + line * parts;
+    S before = part[0];
+    for (int64_t i = 1; i < parts; ++i) {
+      const S own = part[i];
+      part[i] = before;
+      before = f.join(before, own);
     }
   }
 }
@@ -185,11 +186,11 @@ template <class F> void scan_all(const Lines& lines, F f, Device device) {
   if (lines.n < kShort || (lines.inner > 1 && lines.count() >= kManyLines)) {
     return launch("scan_lines", scan_lines_kernel<F>, grid_for(lines.count()), lines, f);
   }
-  using M = Maybe<typename F::S>;
+  using S = typename F::S;
   const int64_t parts = std::clamp<int64_t>(lines.n / kShortestPart, 1, pieces(kEnoughBlocks, lines.count()));
   const Grid grid{.blocks = {blocks_for(lines.count() * parts, 1)}, .threads = {kThreads}};
-  const Scratch<double> memory(parts > 1 ? lines.count() * parts * static_cast<int64_t>(sizeof(M) / 8) : 0, device);
-  M* totals = reinterpret_cast<M*>(memory.data());
+  const Scratch<double> memory(parts > 1 ? lines.count() * parts * static_cast<int64_t>(sizeof(S) / 8 + 1) : 0, device);
+  S* totals = reinterpret_cast<S*>(memory.data());
   if (parts > 1) {
     launch("scan_part_totals", scan_parts_kernel<false, F>, grid, lines, f, parts, totals);
     launch("scan_totals", scan_totals_kernel<F>, grid_for(lines.count()), lines.count(), f, parts, totals);
