@@ -61,9 +61,10 @@ template <class T> struct Linear {
   __device__ void write(int64_t at, S s) const { out[at] = static_cast<T>(s.shift); }
 };
 
-// The largest or smallest and the last place where it is; NaN is beyond all.
+// The largest or smallest and the last place where it is; NaN is beyond all. Eight bytes hold every type's numbers, and
+// leave no gap that nobody writes.
 template <class T> struct Best {
-  T value;
+  std::conditional_t<std::is_floating_point_v<T>, double, int64_t> value;
   int64_t at;
 };
 template <bool largest, class T> struct Extreme {
@@ -76,7 +77,7 @@ template <bool largest, class T> struct Extreme {
     const bool beyond = largest ? b.value >= a.value : b.value <= a.value;
     return b.value != b.value || (beyond && a.value == a.value) ? b : a;
   }
-  __device__ void write(int64_t at, S s) const { out[at] = s.value, index[at] = s.at; }
+  __device__ void write(int64_t at, S s) const { out[at] = static_cast<T>(s.value), index[at] = s.at; }
 };
 
 // ## Lines
