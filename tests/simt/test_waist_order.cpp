@@ -123,4 +123,19 @@ TEST_CASE("simt: linear scans") {
   agree({numbers_of({9001})}, {numbers_of({9001}, DType::float32, 2), numbers_of({9001})}, 1e-6,
         [&](auto& b, auto& out, auto& in) { b.scan_linear(out[0], in[0], in[1], 0, false); });
 }
+
+TEST_CASE("simt: what is not zero") {
+  for (DType type : {DType::float32, DType::int64, DType::boolean}) {
+    for (const Shape& shape : {Shape{}, Shape{0, 3}, Shape{7}, Shape{3, 5, 2}, Shape{1023}, Shape{5, 411}}) {
+      const Tensor x = numbers_of(shape, type);
+      if (type == DType::float32) backend::on(Device::cpu).copy(x, numbers_of(shape, DType::int64));
+      const Tensor want = backend::on(Device::cpu).nonzero(x);
+      const Tensor got = backend::on(Device::simt).nonzero(placed(x, Device::simt));
+      REQUIRE(got.shape() == want.shape());
+      agree({want}, {}, 0, [&](auto&, auto& out, auto&) {
+        if (out[0].device() == Device::simt && got.numel() > 0) backend::on(Device::simt).copy(out[0], got);
+      });
+    }
+  }
+}
 #endif

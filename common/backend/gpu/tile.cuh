@@ -17,6 +17,7 @@ namespace cr::backend::CR_GPU {
 template <int m, int n, int k, int rows, int columns> struct Tile {
   static constexpr int kM = m, kN = n, kK = k, kRows = rows, kColumns = columns;
   static constexpr int kAcross = n / columns, kThreads = kAcross * (m / rows);
+  static constexpr int kBlocks = kThreads == 256 ? 2 : 1;  // as many should fit a multiprocessor
   static_assert(columns % 4 == 0 && rows % 4 == 0 && kThreads % k == 0 && kThreads % m == 0 && kThreads % n == 0);
 
   // Which elements of the tile are this thread's. Rows lie next to each other; columns come in fours, since a thread can
