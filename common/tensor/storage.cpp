@@ -1,8 +1,10 @@
 #include "tensor/storage.hpp"
 
+#include <atomic>
 #include <new>
 
 #include "tensor/allocator.hpp"
+#include "tensor/device_memory.hpp"
 
 namespace cr {
 
@@ -10,8 +12,30 @@ namespace cr {
 static constexpr int64_t kHeader = 64;
 static_assert(sizeof(Storage) <= kHeader);
 
+// ## Whose memory
+static std::atomic<DeviceMemory*> other_memory{nullptr};
+void set_device_memory(DeviceMemory* memory) { other_memory = memory; }
+DeviceMemory& device_memory() {
+  if (DeviceMemory* other = other_memory) return *other;
+  return cuda_memory();
+}
+
+#if !CHAINRULE_CUDA
+DeviceMemory& cuda_memory() {
+  throw DeviceError("this build has no CUDA backend: use --device cpu, or build with --preset cuda");
+}
+#endif
+
+// ## Blocks
 Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
-  if (device == Device::cuda) throw DeviceError("this build has no CUDA backend: use --device cpu");
+  if (!is_host(device)) {
+    Ref<Storage> storage = wrap(nullptr, bytes, device, nullptr, nullptr);
+    if (bytes > 0) {
+      storage->data_ = device_memory().allocate(bytes);
+      storage->lent_ = true;
+    }
+    return storage;
+  }
   if (bytes > INT64_MAX - kHeader) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes asked for");
   char* block = static_cast<char*>(allocator::allocate(kHeader + bytes));
   return Ref<Storage>::adopt(new (block) Storage(block + kHeader, bytes, device));
@@ -28,6 +52,7 @@ void Storage::destroy(Storage* storage) {
   bool ours = storage->data_ == reinterpret_cast<char*>(storage) + kHeader;
   int64_t size = ours ? kHeader + storage->bytes_ : kHeader;
   if (storage->free_) storage->free_(storage->context_);
+  if (storage->lent_) device_memory().free(storage->data_, storage->bytes_);
   storage->~Storage();
   allocator::free(storage, size);
 }

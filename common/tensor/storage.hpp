@@ -14,7 +14,8 @@ namespace cr {
 
 class Storage : public Counted<Storage> {
  public:
-  // A block of at least `bytes` bytes on `device`, aligned to 64 bytes, contents unspecified. Throws OutOfMemory.
+  // A block of at least `bytes` bytes on `device`, aligned to 64 bytes, contents unspecified. Throws OutOfMemory, and
+  // DeviceError where there is no such device.
   static Ref<Storage> allocate(int64_t bytes, Device device);
 
   // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end, if it is given.
@@ -44,6 +45,7 @@ class Storage : public Counted<Storage> {
   std::atomic<const char*> writer_{nullptr};
   std::atomic<uint32_t> version_{0};
   Device device_;
+  bool lent_ = false;  // by the device's memory, which wants it back
 };
 
 }  // namespace cr
