@@ -1,5 +1,6 @@
 #include "backend/cuda/host.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "tensor/device_memory.hpp"
@@ -7,46 +8,60 @@
 namespace cr::backend {
 namespace {
 
-// A tensor's twin on the host. A view keeps its strides: the twin holds everything between its first and last number.
-class Twin {
- public:
-  explicit Twin(const Tensor& x) : original_(x) {
-    if (!x.defined() || x.numel() == 0) {
-      host = x.defined() ? empty(x.shape(), x.dtype()) : Tensor();
-      return;
-    }
-    int64_t first = 0, last = 0;
-    for (int d = 0; d < x.dim(); ++d) (x.strides()[d] < 0 ? first : last) += (x.shape()[d] - 1) * x.strides()[d];
-    Tensor all = empty({last - first + 1}, x.dtype());
-    bytes_ = all.numel() * size_of(x.dtype());
-    block_ = static_cast<char*>(x.impl()->storage->data()) + (x.impl()->offset + first) * size_of(x.dtype());
-    device_memory().to_host(all.impl()->storage->data(), block_, bytes_);
-    host = window(all, x.shape(), x.strides(), -first);
-  }
-
-  void carry_back() const {
-    if (bytes_ > 0) device_memory().to_device(block_, host.impl()->storage->data(), bytes_);
-  }
-
-  Tensor host;
-
- private:
-  Tensor original_;  // keeps the block alive
-  char* block_ = nullptr;
-  int64_t bytes_ = 0;
+// A block's twin on the host: everything between the first and the last number that some tensor of the call looks at.
+// Tensors that share a block share its twin, so what is written through one is not undone by another.
+struct Twin {
+  Storage* block;
+  int64_t first, last;  // in bytes
+  bool written;
+  Ref<Storage> host = nullptr;
 };
+
+Twin* twin_of(std::vector<Twin>& twins, const Tensor& x) {
+  auto found = std::find_if(twins.begin(), twins.end(), [&](const Twin& t) { return t.block == x.impl()->storage.get(); });
+  return found == twins.end() ? nullptr : &*found;
+}
+
+void note(std::vector<Twin>& twins, const Tensor& x, bool written) {
+  if (!x.defined() || x.numel() == 0) return;
+  int64_t first = x.impl()->offset, last = first;
+  for (int d = 0; d < x.dim(); ++d) (x.strides()[d] < 0 ? first : last) += (x.shape()[d] - 1) * x.strides()[d];
+  const int64_t size = size_of(x.dtype());
+  first *= size, last = (last + 1) * size;
+  if (Twin* twin = twin_of(twins, x)) {
+    twin->first = std::min(twin->first, first), twin->last = std::max(twin->last, last);
+    twin->written |= written;
+  } else {
+    twins.push_back({x.impl()->storage.get(), first, last, written});
+  }
+}
+
+Tensor on_twin(std::vector<Twin>& twins, const Tensor& x) {
+  if (!x.defined() || x.numel() == 0) return x.defined() ? empty(x.shape(), x.dtype()) : x;
+  const Twin& twin = *twin_of(twins, x);
+  return window(from_storage(twin.host, {0}, x.dtype()), x.shape(), x.strides(),
+                x.impl()->offset - twin.first / size_of(x.dtype()));
+}
+
+char* device_bytes(const Twin& twin) { return static_cast<char*>(twin.block->data()) + twin.first; }
 
 }  // namespace
 
 void compute_on_host(std::span<const Tensor> outs, std::span<const Tensor> ins, const OnHost& f) {
   std::vector<Twin> twins;
-  std::vector<Tensor> host;
-  twins.reserve(outs.size() + ins.size());
-  for (std::span<const Tensor> tensors : {outs, ins}) {
-    for (const Tensor& x : tensors) host.push_back(twins.emplace_back(x).host);
+  for (const Tensor& x : outs) note(twins, x, true);
+  for (const Tensor& x : ins) note(twins, x, false);
+  for (Twin& twin : twins) {
+    twin.host = Storage::allocate(twin.last - twin.first, Device::cpu);
+    device_memory().to_host(twin.host->data(), device_bytes(twin), twin.last - twin.first);
   }
-  f(std::span<const Tensor>(host).first(outs.size()), std::span<const Tensor>(host).subspan(outs.size()));
-  for (size_t i = 0; i < outs.size(); ++i) twins[i].carry_back();
+  std::vector<Tensor> host_outs, host_ins;
+  for (const Tensor& x : outs) host_outs.push_back(on_twin(twins, x));
+  for (const Tensor& x : ins) host_ins.push_back(on_twin(twins, x));
+  f(host_outs, host_ins);
+  for (const Twin& twin : twins) {
+    if (twin.written) device_memory().to_device(device_bytes(twin), twin.host->data(), twin.last - twin.first);
+  }
 }
 
 }  // namespace cr::backend
