@@ -13,6 +13,9 @@ static constexpr int64_t kHeader = 64;
 static_assert(sizeof(Storage) <= kHeader);
 
 // ## Whose memory
+static constinit Storage::Memory memories[3];  // in the order of Device
+void Storage::set_memory(Device device, Memory memory) { memories[static_cast<int>(device)] = memory; }
+
 static std::atomic<DeviceMemory*> other_memory{nullptr};
 void set_device_memory(DeviceMemory* memory) { other_memory = memory; }
 DeviceMemory& device_memory() {
@@ -28,12 +31,12 @@ DeviceMemory& cuda_memory() {
 
 // ## Blocks
 Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
-  if (!is_host(device)) {
+  const Memory& memory = memories[static_cast<int>(device)];
+  if (memory.allocate || !is_host(device)) {
     Ref<Storage> storage = wrap(nullptr, bytes, device, nullptr, nullptr);
-    if (bytes > 0) {
-      storage->data_ = device_memory().allocate(bytes);
-      storage->lent_ = true;
-    }
+    if (memory.allocate) storage->data_ = memory.allocate(bytes);
+    else if (bytes > 0) storage->data_ = device_memory().allocate(bytes);
+    storage->lent_ = storage->data_ != nullptr;
     return storage;
   }
   if (bytes > INT64_MAX - kHeader) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes asked for");
@@ -52,7 +55,11 @@ void Storage::destroy(Storage* storage) {
   bool ours = storage->data_ == reinterpret_cast<char*>(storage) + kHeader;
   int64_t size = ours ? kHeader + storage->bytes_ : kHeader;
   if (storage->free_) storage->free_(storage->context_);
-  if (storage->lent_) device_memory().free(storage->data_, storage->bytes_);
+  if (storage->lent_) {
+    if (const Memory& memory = memories[static_cast<int>(storage->device_)]; memory.free)
+      memory.free(storage->data_, storage->bytes_);
+    else device_memory().free(storage->data_, storage->bytes_);
+  }
   storage->~Storage();
   allocator::free(storage, size);
 }

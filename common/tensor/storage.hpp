@@ -21,6 +21,15 @@ class Storage : public Counted<Storage> {
   // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end, if it is given.
   static Ref<Storage> wrap(void* data, int64_t bytes, Device device, void (*free)(void*), void* context);
 
+  // A device that wants to know of its blocks says here how to get and return them, before any tensor is made there.
+  // They are the host's memory all the same; for memory elsewhere there is `device_memory.hpp`. `allocate` throws
+  // OutOfMemory.
+  struct Memory {
+    void* (*allocate)(int64_t bytes) = nullptr;
+    void (*free)(void* data, int64_t bytes) = nullptr;
+  };
+  static void set_memory(Device device, Memory memory);
+
   static void destroy(Storage* storage);
 
   void* data() const { return data_; }
@@ -45,7 +54,7 @@ class Storage : public Counted<Storage> {
   std::atomic<const char*> writer_{nullptr};
   std::atomic<uint32_t> version_{0};
   Device device_;
-  bool lent_ = false;  // by the device's memory, which wants it back
+  bool lent_ = false;  // by the device, which wants the block back
 };
 
 }  // namespace cr
