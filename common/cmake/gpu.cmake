@@ -22,11 +22,10 @@ function(chainrule_cuda_sources target)
     set(objects ${target}_cuda_runtime)
   endif()
   chainrule_kernel_objects(${target} ${objects} ${ARGN})
-  # Doubles that a kernel takes apart by constexpr functions of ours; line numbers for profilers; and the host's half of each
-  # file is compiled as the rest of the library is.
+  # Our constexpr functions may be called on the GPU; profilers get line numbers; and the host's half of each file is
+  # compiled as the rest of the library is.
   target_compile_options(${objects} PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo
                                             -Xcompiler=-ffp-contract=off)
-  set_target_properties(${objects} PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
 endfunction()
 
 # The emulator's watcher sees every load and store because the compiler is told to instrument them for the thread

@@ -384,6 +384,8 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
 }
 
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source) {
+  check_type("masked_scatter", x, source);
+  backend::check_device("masked_scatter", x, mask);
   Shape shape = broadcast_shapes(x.shape(), mask.shape(), "masked_scatter");
   Tensor at = places("masked_scatter", mask, shape);
   if (source.numel() < at.numel()) {

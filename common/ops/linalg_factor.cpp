@@ -361,6 +361,7 @@ namespace cr {
 std::tuple<Tensor, Tensor, Tensor> lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data,
                                              bool unpack_pivots) {
   linalg::check_matrix("lu_unpack", lu);
+  backend::check_device("lu_unpack", lu, pivots);
   Tensor permutation = linalg::permutation_of("lu_unpack", pivots, lu.size(-2));
   auto [p, l, u] = linalg::unpack(lu, permutation);
   Tensor none = linalg::empty_like(lu, {0});

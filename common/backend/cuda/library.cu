@@ -16,9 +16,14 @@ namespace cr::backend::cuda {
 namespace {
 
 // The few functions that we call, found in the library by their names.
+using GemmFunction = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
+                                        const void* alpha, const void* a, cudaDataType, int, long long a_stride,
+                                        const void* b, cudaDataType, int, long long b_stride, const void* beta, void* c,
+                                        cudaDataType, int, long long c_stride, int count, cublasComputeType_t,
+                                        cublasGemmAlgo_t);
 struct Blas {
   decltype(&cublasSetStream_v2) set_stream = nullptr;
-  decltype(&cublasGemmStridedBatchedEx) gemm = nullptr;
+  GemmFunction gemm = nullptr;
   cublasHandle_t handle = nullptr;
 
   Blas() {
