@@ -1,6 +1,6 @@
 // # How a GPU computes
 //
-// What `--sync`, `--kernels`, `--precision` and `--fast` set. They are read by the CUDA backend; on the CPU nothing
+// What `--sync`, `--kernels` and `--precision` set. They are read by the CUDA backend; on the CPU nothing
 // changes.
 #pragma once
 
@@ -15,7 +15,6 @@ enum class Precision : uint8_t { fp32, tf32, bf16 };
 struct GpuOptions {
   bool sync = false;     // wait after each kernel: an error is reported by the call that made it
   bool library = false;  // products by cuBLAS instead of our own kernels
-  bool fast = false;     // sums in any order, by atomics: faster, other last bits in each run
   Precision precision = Precision::fp32;
 };
 
