@@ -116,6 +116,9 @@ class Backend {
   // done when a call returns.
   virtual void synchronize() {}
 
+  // What it computes on, for tables: "NVIDIA H100 80GB HBM3, CUDA 13.0". Empty where that is the processor.
+  virtual std::string machine() const { return ""; }
+
   // out[i] = number;  out[i] = x[i] with the type converted;  out[i] = start + i · step, in integers for an int64 out
   virtual void fill(const Tensor& out, Scalar number) = 0;
   virtual void copy(const Tensor& out, const Tensor& x) = 0;

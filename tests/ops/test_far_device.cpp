@@ -94,29 +94,6 @@ TEST_CASE("operands on two devices are refused by every operation", "[far]") {
   CHECK(refused.size() > 60);
 }
 
-TEST_CASE("mixed list", "[.mixed]") {
-  std::set<std::string> accepted;
-  for (const OpCase& c : op_cases()) {
-    if (c.large || c.inputs.size() < 2) continue;
-    const NamedTensors inputs = make_inputs(c);
-    for (const std::string& name : c.inputs) {
-      NamedTensors mixed = inputs;
-      mixed[name] = inputs.at(name).detach().to(Device::simt);
-      try {
-        c.call(mixed);
-        accepted.insert(c.op + " " + name.substr(name.rfind('/')) + " " + std::to_string(mixed[name].numel()));
-      } catch (const DeviceError& e) {
-        std::string what = e.what();
-        if (what.find("cpu and simt") == std::string::npos && what.find("simt and cpu") == std::string::npos)
-          accepted.insert(c.op + " text: " + what);
-      } catch (const Error& e) {
-        accepted.insert(c.op + " error: " + e.what());
-      }
-    }
-  }
-  for (auto& a : accepted) std::printf("%s\n", a.c_str());
-}
-
 TEST_CASE("what looks at numbers carries them over first", "[far]") {
   FarDevice far;
   const Tensor here = arange(6).to(DType::float32).reshape({2, 3}), there = here.to(Device::cuda);

@@ -22,6 +22,11 @@ class Cuda final : public Waist {
  public:
   void synchronize() override { Runtime::get().synchronize(); }
 
+  std::string machine() const override {
+    const std::string version = std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
+    return Runtime::get().properties().name + (", CUDA " + version);
+  }
+
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override {
     if (gpu_options().library && library_gemm(c, a, b, options)) return;
     Waist::gemm(c, a, b, options);
