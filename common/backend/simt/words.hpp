@@ -25,10 +25,10 @@ inline constinit thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 // Waits until every thread of the block is here. All of them must come, or none: see `launch`. The other three also
 // count for how many threads the argument was not 0, and say how many they are, whether it was all, whether it was any.
-void __syncthreads();
-int __syncthreads_count(int predicate);
-int __syncthreads_and(int predicate);
-int __syncthreads_or(int predicate);
+CR_MEETING void __syncthreads();
+CR_MEETING int __syncthreads_count(int predicate);
+CR_MEETING int __syncthreads_and(int predicate);
+CR_MEETING int __syncthreads_or(int predicate);
 
 // They order a thread's writes for those who look on from other blocks. Here one thread runs at a time, so all is in
 // order.
@@ -53,4 +53,25 @@ template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_b
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
+
+// Where the watcher runs, a gap before each shared variable keeps one array's end from being the next one's beginning,
+// and the compiler's copies of structs go where they are seen.
+#if CHAINRULE_SIMT_CHECKS
+#define CR_JOIN_(a, b) a##b
+#define CR_JOIN(a, b) CR_JOIN_(a, b)
+#define __shared__                                                                   \
+  [[gnu::used]] static thread_local char CR_JOIN(cr_shared_guard_, __COUNTER__)[64]; \
+  static thread_local
+#if defined(__SANITIZE_THREAD__)
+#define CR_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CR_WATCHED 1
+#endif
+#endif
+#ifdef CR_WATCHED
+__asm__(".set memcpy, cr_simt_memcpy\n.set memmove, cr_simt_memmove\n.set memset, cr_simt_memset\n");
+#endif
+#else
 #define __shared__ static thread_local
+#endif
