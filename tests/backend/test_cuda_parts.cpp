@@ -21,8 +21,8 @@ class Paper : public BlockSource {
     ++asked;
     if (used + bytes > total_) return nullptr;
     used += bytes;
-    next_ += (bytes + 511) / 512 * 512;
     auto* block = reinterpret_cast<char*>(next_);
+    next_ += static_cast<uintptr_t>((bytes + 511) / 512 * 512);
     blocks[block] = bytes;
     return block;
   }
