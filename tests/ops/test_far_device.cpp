@@ -109,6 +109,12 @@ TEST_CASE("what looks at numbers carries them over first", "[far]") {
   CHECK_THROWS_AS(there.mutable_data<float>(), DeviceError);
   CHECK(to_host(here).impl() == here.impl());
 
+  // Gradients go back the way the numbers came.
+  Tensor leaf = here.detach().requires_grad_();
+  sum(square(leaf.to(Device::cuda))).backward();
+  CHECK(leaf.grad().device() == Device::cpu);
+  CHECK(difference(leaf.grad(), here * 2) == "");
+
   const std::string folder = std::string(std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp") + "/cr_far_device";
   io::save_safetensors(folder + ".safetensors", {{"x", there.t()}});
   CHECK(difference(io::load_safetensors(folder + ".safetensors").tensors.at("x"), here.t()) == "");
