@@ -8,9 +8,7 @@
 namespace cr::backend {
 
 static std::array<std::atomic<Backend*>, 3> replaced{};
-Backend* replace(Device device, Backend* backend) {
-  return replaced[static_cast<size_t>(device)].exchange(backend);
-}
+Backend* replace(Device device, Backend* backend) { return replaced[static_cast<size_t>(device)].exchange(backend); }
 
 // Each is made when it is first asked for. A GPU that cannot be used is looked for again the next time.
 Backend& on(Device device) {

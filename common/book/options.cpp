@@ -65,7 +65,8 @@ static Device device(const std::string& word) {
     if (word != cr::name(d)) continue;
 #if !CHAINRULE_CUDA
     if (d == Device::cuda)
-      throw UsageError("--device cuda: this program was built without CUDA; ./run --preset cuda has it, if nvcc is there");
+      throw UsageError(
+          "--device cuda: this program was built without CUDA; ./run --preset cuda has it, if nvcc is there");
 #endif
 #if !CHAINRULE_SIMT
     if (d == Device::simt)

@@ -136,7 +136,8 @@ Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
   if (source.dim() == 0 && x.dim() == 1) slices = source.reshape({1});
   check_slices("index_add", wide, slices);
   bool plain = alpha.kind == DType::float32 ? alpha.value == 1 : alpha.integer == 1;
-  return added("index_add", x, d, wide, plain ? slices : slices * backend::full({}, alpha, source.dtype(), source.device()));
+  return added("index_add", x, d, wide,
+               plain ? slices : slices * backend::full({}, alpha, source.dtype(), source.device()));
 }
 
 // y = x, then y[index[i][j]][j] = source[i][j];  dx = dy where nothing was written, dsource[i][j] = dy[index[i][j]][j]

@@ -72,9 +72,10 @@ static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, 
   const std::string gpu = backend::on(Numbers::device).machine();
   fmt::print("{}{} threads, {}{}; {} round{} of {} s a side, about {:.0f} {} in all\n\n{}",
              gpu.empty() ? "" : gpu + ", ", plan.threads, backend::cpu::isa_name(backend::cpu::isa()),
-             torch       ? ", PyTorch " + version + (plan.compiled ? " (torch.compile)" : "")
-             : only_ours ? ""
-                         : ", no PyTorch: Python cannot import torch, or not for this device (--help says how to get it)",
+             torch ? ", PyTorch " + version + (plan.compiled ? " (torch.compile)" : "")
+             : only_ours
+                 ? ""
+                 : ", no PyTorch: Python cannot import torch, or not for this device (--help says how to get it)",
              plan.rounds, plan.rounds == 1 ? "" : "s", plan.seconds, std::ceil(seconds < 120 ? seconds : seconds / 60),
              seconds <= 1    ? "second"
              : seconds < 120 ? "seconds"

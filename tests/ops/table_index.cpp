@@ -144,7 +144,8 @@ Table index_ops() {
          else bracketed(y, all) = value.scalar();
          return y;
        }},
-      {"__getitem__", "input indices", [](Tensor x, Items items) {
+      {"__getitem__", "input indices",
+       [](Tensor x, Items items) {
          for (AnyIndex& i : items) {
            if (i.tensor.defined()) i.tensor = i.tensor.to(x.device());  // a list of numbers is nowhere yet
          }

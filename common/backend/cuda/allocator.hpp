@@ -62,9 +62,9 @@ class CachingAllocator {
 
   BlockSource& source_;
   mutable std::mutex mutex_;
-  std::map<int, FreeLists> free_;                // by stream
-  std::unordered_map<void*, Live> live_;         // what tensors use
-  std::map<char*, int> slabs_;                   // each slab and the class it was cut for
+  std::map<int, FreeLists> free_;         // by stream
+  std::unordered_map<void*, Live> live_;  // what tensors use
+  std::map<char*, int> slabs_;            // each slab and the class it was cut for
   Stats stats_{};
 };
 

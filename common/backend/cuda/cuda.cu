@@ -23,7 +23,8 @@ class Cuda final : public Waist {
   void synchronize() override { Runtime::get().synchronize(); }
 
   std::string machine() const override {
-    const std::string version = std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
+    const std::string version =
+        std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);
     return Runtime::get().properties().name + (", CUDA " + version);
   }
 

@@ -18,7 +18,8 @@ struct Twin {
 };
 
 Twin* twin_of(std::vector<Twin>& twins, const Tensor& x) {
-  auto found = std::find_if(twins.begin(), twins.end(), [&](const Twin& t) { return t.block == x.impl()->storage.get(); });
+  auto found =
+      std::find_if(twins.begin(), twins.end(), [&](const Twin& t) { return t.block == x.impl()->storage.get(); });
   return found == twins.end() ? nullptr : &*found;
 }
 

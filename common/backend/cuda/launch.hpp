@@ -33,9 +33,9 @@ void launch(const char* name, void (*kernel)(P...), const Grid& grid, const A&..
   Runtime& runtime = Runtime::get();
   // Beyond 48 kB a kernel has to ask for shared memory by name.
   if (grid.shared_bytes > 48 * 1024) {
-    runtime.check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                       static_cast<int>(grid.shared_bytes)),
-                  name);
+    runtime.check(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
+        name);
   }
   cudaLaunchConfig_t config{};
   config.gridDim = grid.blocks, config.blockDim = grid.threads;

@@ -67,7 +67,8 @@ void* first(const Tensor& x) {
 bool library_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) {
   const int d = c.dim();
   Layout la, lb, lc;
-  if (!is_floating(c.dtype()) || options.bias || options.relu || d > 3 || c.numel() == 0 || a.numel() == 0) return false;
+  if (!is_floating(c.dtype()) || options.bias || options.relu || d > 3 || c.numel() == 0 || a.numel() == 0)
+    return false;
   if (!layout_of(a, la) || !layout_of(b, lb) || !layout_of(c, lc) || lc.transposed) return false;
   const int64_t m = c.shape()[d - 2], n = c.shape()[d - 1], k = a.shape()[d - 1], count = d == 3 ? c.shape()[0] : 1;
   if (std::max({m, n, k, count}) > INT32_MAX) return false;
@@ -76,7 +77,7 @@ bool library_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmO
   const bool wide = c.dtype() == DType::float64;
   const cudaDataType type = wide ? CUDA_R_64F : CUDA_R_32F;
   const Precision precision = gpu_options().precision;
-  const cublasComputeType_t compute = wide                            ? CUBLAS_COMPUTE_64F
+  const cublasComputeType_t compute = wide                           ? CUBLAS_COMPUTE_64F
                                       : precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                       : precision == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
                                                                      : CUBLAS_COMPUTE_32F;
