@@ -96,7 +96,9 @@ __device__ inline void tma_load_multicast(void* to, const CUtensorMap& map, int 
 // The compiler may not touch the sums between `wgmma_begin` and `wgmma_wait`. `fence` says
 // that registers and shared memory are ready, `commit` closes a group, `wait` waits until at
 // most `kOpen` groups are under way.
-__device__ inline void wgmma_begin() {
+template <int kSums> __device__ void wgmma_begin(float (&sum)[kSums]) {
+#pragma unroll
+  for (int r = 0; r < kSums; ++r) asm volatile("" : "+f"(sum[r])::"memory");
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 __device__ inline void wgmma_commit() {

@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(128)
     barrier_wait(&full[ring.stage], ring.phase);
     const uint32_t of_a = shared_address(shared) + uint32_t(ring.stage * WgmmaStage::kBytes),
                    of_b = of_a + WgmmaStage::kTileBytes;
-    wgmma_begin();
+    wgmma_begin(sum[0]);
+    wgmma_begin(sum[1]);
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
@@ -63,6 +64,7 @@ __global__ void __launch_bounds__(128)
     __syncthreads();
   }
 
+#pragma unroll
   for (int half = 0; half < 2; ++half)
 #pragma unroll
     for (int r = 0; r < 64; r += 2) {

@@ -71,9 +71,9 @@ __global__ void __launch_bounds__(384)
     }
   } else {
     registers_up<232>();
-    float sum[128];
     for (int64_t tile = cluster; tile < schedule.count(); tile += clusters) {
       const Place at = schedule.at(tile);
+      float sum[128] = {};
       int last = 0;
       for (int step = 0; step < steps; ++step, ring.next()) {
         barrier_wait(&full[ring.stage], ring.phase);
@@ -81,11 +81,11 @@ __global__ void __launch_bounds__(384)
                               uint32_t((group - 1) * 64 * 128),
                        of_b = shared_address(shared) + uint32_t(ring.stage * S::kBytes) +
                               uint32_t(S::kBytesA);
-        wgmma_begin();
+        wgmma_begin(sum);
 #pragma unroll
         for (int p = 0; p < S::kDepth * 2; p += 32)
           wgmma_256(sum, wgmma_descriptor(of_a + uint32_t(p)),
-                    wgmma_descriptor(of_b + uint32_t(p)), step > 0 || p > 0);
+                    wgmma_descriptor(of_b + uint32_t(p)), 1);
         wgmma_commit();
         // One group stays under way. The stage before this one has been read to its end, and
         // thread 0 and 1 say so to the two blocks.
