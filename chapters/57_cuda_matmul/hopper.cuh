@@ -93,12 +93,9 @@ __device__ inline void tma_load_multicast(void* to, const CUtensorMap& map, int 
 
 // ## WGMMA
 //
-// The compiler may not touch the sums between `wgmma_begin` and `wgmma_wait`. `fence` says
-// that registers and shared memory are ready, `commit` closes a group, `wait` waits until at
-// most `kOpen` groups are under way.
-template <int kSums> __device__ void wgmma_begin(float (&sum)[kSums]) {
-#pragma unroll
-  for (int r = 0; r < kSums; ++r) asm volatile("" : "+f"(sum[r])::"memory");
+// It runs beside the program. `wgmma_begin` says that registers and shared memory are
+// ready, `commit` closes a group, `wait` waits until at most `kOpen` groups are under way.
+__device__ inline void wgmma_begin() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 __device__ inline void wgmma_commit() {
@@ -106,6 +103,15 @@ __device__ inline void wgmma_commit() {
 }
 template <int kOpen> __device__ void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kOpen) : "memory");
+}
+
+// The compiler must not touch the sums before the last group is done. This tells it that
+// they changed here. (Without it, it moves the first additions and conversions of the
+// epilogue into the loop, and then, as ptxas reports, runs one `wgmma` after the other.)
+template <int kSums> __device__ void sums_are_ready(float (&sum)[kSums]) {
+  wgmma_wait<0>();
+#pragma unroll
+  for (int r = 0; r < kSums; ++r) asm volatile("" : "+f"(sum[r])::"memory");
 }
 
 // C (64, 128) += A (64, 16) · B (128, 16)ᵀ, both tiles in shared memory. `add` is 0 for the

@@ -44,23 +44,23 @@ __global__ void __launch_bounds__(128)
   };
   for (int s = 0; s < kStages - 1; ++s) fill(s);
 
-  float sum[2][64];  // the first `wgmma` does not add, so nobody has to clear them
+  float sum[2][64] = {};
   Ring ring{kStages};
   for (int step = 0; step < steps; ++step, ring.next()) {
     fill(step + kStages - 1);
     barrier_wait(&full[ring.stage], ring.phase);
     const uint32_t of_a = shared_address(shared) + uint32_t(ring.stage * WgmmaStage::kBytes),
                    of_b = of_a + WgmmaStage::kTileBytes;
-    wgmma_begin(sum[0]);
-    wgmma_begin(sum[1]);
+    wgmma_begin();
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
       for (int p = 0; p < WgmmaStage::kDepth * 2; p += 32)  // 16 numbers are 32 bytes
         wgmma_128(sum[half], wgmma_descriptor(of_a + uint32_t(half * 64 * 128 + p)),
-                  wgmma_descriptor(of_b + uint32_t(p)), step > 0 || p > 0);
+                  wgmma_descriptor(of_b + uint32_t(p)), 1);
     wgmma_commit();
-    wgmma_wait<0>();
+    sums_are_ready(sum[0]);
+    sums_are_ready(sum[1]);
     __syncthreads();
   }
 

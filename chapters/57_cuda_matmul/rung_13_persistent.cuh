@@ -71,30 +71,32 @@ __global__ void __launch_bounds__(384)
     }
   } else {
     registers_up<232>();
+    auto leave = [&] {
+      if (t < 2)
+        barrier_arrive(&empty[(ring.stage + S::kStages - 1) % S::kStages], t);
+    };
     for (int64_t tile = cluster; tile < schedule.count(); tile += clusters) {
       const Place at = schedule.at(tile);
       float sum[128] = {};
-      int last = 0;
+#pragma unroll 1
       for (int step = 0; step < steps; ++step, ring.next()) {
         barrier_wait(&full[ring.stage], ring.phase);
-        const uint32_t of_a = shared_address(shared) + uint32_t(ring.stage * S::kBytes) +
-                              uint32_t((group - 1) * 64 * 128),
-                       of_b = shared_address(shared) + uint32_t(ring.stage * S::kBytes) +
-                              uint32_t(S::kBytesA);
-        wgmma_begin(sum);
+        const uint32_t stage = shared_address(shared) + uint32_t(ring.stage * S::kBytes),
+                       of_a = stage + uint32_t((group - 1) * 64 * 128),
+                       of_b = stage + uint32_t(S::kBytesA);
+        wgmma_begin();
 #pragma unroll
         for (int p = 0; p < S::kDepth * 2; p += 32)
           wgmma_256(sum, wgmma_descriptor(of_a + uint32_t(p)),
                     wgmma_descriptor(of_b + uint32_t(p)), 1);
         wgmma_commit();
         // One group stays under way. The stage before this one has been read to its end, and
-        // thread 0 and 1 say so to the two blocks.
+        // threads 0 and 1 say so to the two blocks.
         wgmma_wait<1>();
-        if (step > 0 && t < 2) barrier_arrive(&empty[last], t);
-        last = ring.stage;
+        if (step > 0) leave();
       }
-      wgmma_wait<0>();
-      if (t < 2) barrier_arrive(&empty[last], t);
+      sums_are_ready(sum);
+      leave();
 
       const int64_t i0 = int64_t{at.row} * 2 * S::kRowsA + rank * S::kRowsA +
                          (group - 1) * 64,
