@@ -6,7 +6,8 @@
 
 namespace cr::backend::CR_GPU {
 
-template <class T> __global__ void read_kernel(const T* x, T* y, int first, int step) {
+template <class T>
+__global__ void read_kernel(const T* x, T* y, int first, int step) {
   const int lane = int(threadIdx.x);
   y[lane] = x[first + lane * step];
 }

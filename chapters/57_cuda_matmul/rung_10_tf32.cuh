@@ -37,7 +37,8 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
   __shared__ __align__(16) Tiles tile;
   const int t = int(threadIdx.x), lane = t % 32;
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
-  const int row = t / 64 * 32, column = t / 32 % 2 * 64;  // where the warp's part begins
+  const int row = t / 64 * 32,
+            column = t / 32 % 2 * 64;  // where the warp's part begins
 
   float sum[2][8][4] = {};
   for (int64_t p0 = 0; p0 < g.k; p0 += Tiles::kDepth) {
@@ -45,8 +46,10 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
     for (int s = t; s < kSide * Tiles::kDepth / 4; s += kThreads) {
       const int i = s / 4, p = s % 4 * 4, q = s / 32, j = s % 32 * 4;
       float4 of_a = {0, 0, 0, 0}, of_b = {0, 0, 0, 0};
-      if (i0 + i < g.m) of_a = load4(g.a + (i0 + i) * g.k, p0 + p, g.k, g.k % 4 == 0);
-      if (p0 + q < g.k) of_b = load4(g.b + (p0 + q) * g.n, j0 + j, g.n, g.n % 4 == 0);
+      if (i0 + i < g.m)
+        of_a = load4(g.a + (i0 + i) * g.k, p0 + p, g.k, g.k % 4 == 0);
+      if (p0 + q < g.k)
+        of_b = load4(g.b + (p0 + q) * g.n, j0 + j, g.n, g.n % 4 == 0);
       *reinterpret_cast<float4*>(&tile.a[i][p]) = rounded(of_a);
       *reinterpret_cast<float4*>(&tile.b[q][j]) = rounded(of_b);
     }

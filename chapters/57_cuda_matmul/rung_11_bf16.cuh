@@ -14,14 +14,14 @@ struct Bf16Tile {
   static constexpr int kDepth = 64, kBytes = kSide * kDepth * 2;
 
   // Copies rows `row0`… of a matrix (rows, k), from column p0 on.
-  __device__ static void fill(char* tile, const Bf16* matrix, int64_t rows, int64_t k,
-                              int64_t row0, int64_t p0, int t) {
+  __device__ static void fill(char* tile, const Bf16* matrix, int64_t rows,
+                              int64_t k, int64_t row0, int64_t p0, int t) {
 #pragma unroll
     for (int s = t; s < kBytes / 16; s += kThreads) {
       const int64_t row = row0 + s / 8, p = p0 + s % 8 * 8;
       const bool valid = row < rows && p < k;
-      copy_async<16>(tile + swizzle_128(16 * s), valid ? matrix + row * k + p : matrix,
-                     valid);
+      copy_async<16>(tile + swizzle_128(16 * s),
+                     valid ? matrix + row * k + p : matrix, valid);
     }
   }
 };
@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
   char* shared = dynamic_shared<char>();
   const int t = int(threadIdx.x), lane = t % 32;
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
-  const int row = t / 128 * 64, column = t / 32 % 4 * 32;  // where the warp's part begins
+  const int row = t / 128 * 64,
+            column = t / 32 % 4 * 32;  // where the warp's part begins
   auto fill = [&](int stage, int64_t p0) {
     char* tile = shared + stage * 2 * Bf16Tile::kBytes;
     Bf16Tile::fill(tile, g.a, g.m, g.k, i0, p0, t);
@@ -62,7 +63,8 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
       }
 #pragma unroll
       for (int x = 0; x < 2; ++x) {
-        const int r = column + 16 * x + lane / 16 * 8 + lane % 8, c = p + lane / 8 % 2 * 8;
+        const int r = column + 16 * x + lane / 16 * 8 + lane % 8,
+                  c = p + lane / 8 % 2 * 8;
         load_matrices(b[x], of_b, swizzle_128(r * 128 + c * 2));
       }
 #pragma unroll

@@ -11,7 +11,8 @@ namespace cr::backend::cuda {
 
 // 128 rows of A and of B, 64 numbers each.
 struct WgmmaStage {
-  static constexpr int kDepth = 64, kTileBytes = 128 * kDepth * 2, kBytes = 2 * kTileBytes;
+  static constexpr int kDepth = 64, kTileBytes = 128 * kDepth * 2,
+                       kBytes = 2 * kTileBytes;
 };
 
 template <int kStages>
@@ -39,8 +40,8 @@ __global__ void __launch_bounds__(128)
     uint64_t* barrier = &full[step % kStages];
     barrier_expect(barrier, WgmmaStage::kBytes);
     tma_load(tile, map_a, step * WgmmaStage::kDepth, int(i0), barrier);
-    tma_load(tile + WgmmaStage::kTileBytes, map_b, step * WgmmaStage::kDepth, int(j0),
-             barrier);
+    tma_load(tile + WgmmaStage::kTileBytes, map_b, step * WgmmaStage::kDepth,
+             int(j0), barrier);
   };
   for (int s = 0; s < kStages - 1; ++s) fill(s);
 
@@ -49,13 +50,15 @@ __global__ void __launch_bounds__(128)
   for (int step = 0; step < steps; ++step, ring.next()) {
     fill(step + kStages - 1);
     barrier_wait(&full[ring.stage], ring.phase);
-    const uint32_t of_a = shared_address(shared) + uint32_t(ring.stage * WgmmaStage::kBytes),
+    const uint32_t of_a = shared_address(shared) +
+                          uint32_t(ring.stage * WgmmaStage::kBytes),
                    of_b = of_a + WgmmaStage::kTileBytes;
     wgmma_begin();
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
-      for (int p = 0; p < WgmmaStage::kDepth * 2; p += 32)  // 16 numbers are 32 bytes
+      for (int p = 0; p < WgmmaStage::kDepth * 2;
+           p += 32)  // 16 numbers are 32 bytes
         wgmma_128(sum[half], wgmma_descriptor(of_a + uint32_t(half * 64 * 128 + p)),
                   wgmma_descriptor(of_b + uint32_t(p)), 1);
     wgmma_commit();

@@ -65,7 +65,8 @@ __global__ void __launch_bounds__(384)
           barrier_expect(barrier, S::kBytes);
           tma_load(to, map_a, step * S::kDepth, i0, barrier);
           tma_load_multicast(to + S::kBytesA + rank * (S::kBytesB / 2), map_b,
-                             step * S::kDepth, j0 + rank * (S::kRowsB / 2), barrier, 3);
+                             step * S::kDepth, j0 + rank * (S::kRowsB / 2), barrier,
+                             3);
         }
       }
     }
@@ -81,7 +82,8 @@ __global__ void __launch_bounds__(384)
 #pragma unroll 1
       for (int step = 0; step < steps; ++step, ring.next()) {
         barrier_wait(&full[ring.stage], ring.phase);
-        const uint32_t stage = shared_address(shared) + uint32_t(ring.stage * S::kBytes),
+        const uint32_t stage = shared_address(shared) +
+                               uint32_t(ring.stage * S::kBytes),
                        of_a = stage + uint32_t((group - 1) * 64 * 128),
                        of_b = stage + uint32_t(S::kBytesA);
         wgmma_begin();
@@ -107,7 +109,8 @@ __global__ void __launch_bounds__(384)
         const int64_t i = i0 + in.row, j = j0 + in.column;
         if (i < g.m && j < g.n)
           *reinterpret_cast<uint32_t*>(g.c + i * g.n + j) =
-              uint32_t{to_bfloat16(sum[r])} | uint32_t{to_bfloat16(sum[r + 1])} << 16;
+              uint32_t{to_bfloat16(sum[r])} | uint32_t{to_bfloat16(sum[r + 1])}
+                                                  << 16;
       }
     }
   }
@@ -121,8 +124,8 @@ inline void persistent(const Product<Bf16>& g) {
   check("persistent", cudaGetDevice(&device));
   check("persistent", cudaDeviceGetAttribute(
                           &processors, cudaDevAttrMultiProcessorCount, device));
-  const Schedule schedule{tiles(g.m, 2 * BigStage::kRowsA), tiles(g.n, BigStage::kRowsB),
-                          8};
+  const Schedule schedule{tiles(g.m, 2 * BigStage::kRowsA),
+                          tiles(g.n, BigStage::kRowsB), 8};
   const int64_t pairs = std::min<int64_t>(processors / 2, schedule.count());
   const CUtensorMap map_a = tensor_map(g.a, g.m, g.k, BigStage::kRowsA),
                     map_b = tensor_map(g.b, g.n, g.k, BigStage::kRowsB / 2);
@@ -130,8 +133,9 @@ inline void persistent(const Product<Bf16>& g) {
 
   // `launch` knows no clusters, so this one goes to the runtime itself.
   const auto kernel = persistent_kernel<BigStage>;
-  check("persistent", cudaFuncSetAttribute(
-                          kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
+  check("persistent",
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             kShared));
   cudaLaunchAttribute pair;
   pair.id = cudaLaunchAttributeClusterDimension;
   pair.val.clusterDim = {2, 1, 1};
@@ -139,7 +143,8 @@ inline void persistent(const Product<Bf16>& g) {
   config.gridDim = dim3(unsigned(2 * pairs)), config.blockDim = dim3(384);
   config.dynamicSmemBytes = kShared;
   config.attrs = &pair, config.numAttrs = 1;
-  check("persistent", cudaLaunchKernelEx(&config, kernel, map_a, map_b, g, schedule));
+  check("persistent",
+        cudaLaunchKernelEx(&config, kernel, map_a, map_b, g, schedule));
 }
 
 }  // namespace cr::backend::cuda

@@ -9,8 +9,8 @@
 // for `--break missing-barrier`.
 #pragma once
 
-#include "product.hpp"
 #include "backend/gpu/gpu.cuh"
+#include "product.hpp"
 
 namespace cr::backend::CR_GPU {
 

@@ -11,7 +11,8 @@ namespace cr::backend::CR_GPU {
 
 // Four numbers of a row from place `at` on; behind its end stand zeros. `whole` says that
 // rows begin at multiples of 16 bytes.
-__device__ inline float4 load4(const float* row, int64_t at, int64_t end, bool whole) {
+__device__ inline float4 load4(const float* row, int64_t at, int64_t end,
+                               bool whole) {
   if (whole && at + 4 <= end) return *reinterpret_cast<const float4*>(row + at);
   return {at < end ? row[at] : 0, at + 1 < end ? row[at + 1] : 0,
           at + 2 < end ? row[at + 2] : 0, at + 3 < end ? row[at + 3] : 0};
@@ -37,7 +38,8 @@ template <class Layout> struct Sums {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const float4 x = *reinterpret_cast<const float4*>(a + Layout::row(t, half)),
-                   y = *reinterpret_cast<const float4*>(b + Layout::column(t, half));
+                   y = *reinterpret_cast<const float4*>(b +
+                                                        Layout::column(t, half));
       of_a[4 * half] = x.x, of_a[4 * half + 1] = x.y;
       of_a[4 * half + 2] = x.z, of_a[4 * half + 3] = x.w;
       of_b[4 * half] = y.x, of_b[4 * half + 1] = y.y;
@@ -50,7 +52,8 @@ template <class Layout> struct Sums {
   }
 
   // Row i0 and column j0 of C are where the block's tile begins.
-  __device__ void store(const Product<float>& g, int64_t i0, int64_t j0, int t) const {
+  __device__ void store(const Product<float>& g, int64_t i0, int64_t j0,
+                        int t) const {
 #pragma unroll
     for (int r = 0; r < 8; ++r) {
       const int64_t i = i0 + Layout::row(t, r / 4) + r % 4;
@@ -90,13 +93,16 @@ template <class Layout> __global__ void vector_kernel(Product<float> g) {
   sums.store(g, i0, j0, t);
 }
 
-template <class Layout> void vector_tiles(const char* name, const Product<float>& g) {
+template <class Layout>
+void vector_tiles(const char* name, const Product<float>& g) {
   launch(name, vector_kernel<Layout>,
          {.blocks = {unsigned(tiles(g.n, kSide)), unsigned(tiles(g.m, kSide))},
           .threads = {kThreads}},
          g);
 }
 
-inline void vectors(const Product<float>& g) { vector_tiles<Neighbours>("vectors", g); }
+inline void vectors(const Product<float>& g) {
+  vector_tiles<Neighbours>("vectors", g);
+}
 
 }  // namespace cr::backend::CR_GPU

@@ -6,8 +6,12 @@
 // layouts.
 namespace cr::backend::CR_GPU {
 
-inline void free_banks(const Product<float>& g) { vector_tiles<Spread>("free banks", g); }
+inline void free_banks(const Product<float>& g) {
+  vector_tiles<Spread>("free banks", g);
+}
 
-inline void warp_tiles(const Product<float>& g) { vector_tiles<Warps>("warp tiles", g); }
+inline void warp_tiles(const Product<float>& g) {
+  vector_tiles<Warps>("warp tiles", g);
+}
 
 }  // namespace cr::backend::CR_GPU

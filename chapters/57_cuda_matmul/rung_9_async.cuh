@@ -25,8 +25,7 @@ __device__ void copy_async(void* to, const void* from, bool valid) {
   if constexpr (kBytes == 16)
     *static_cast<uint4*>(to) =
         valid ? *static_cast<const uint4*>(from) : make_uint4(0, 0, 0, 0);
-  else
-    *static_cast<float*>(to) = valid ? *static_cast<const float*>(from) : 0.0f;
+  else *static_cast<float*>(to) = valid ? *static_cast<const float*>(from) : 0.0f;
 #endif
 }
 

@@ -35,8 +35,8 @@ Kernels kernels() {
   all.one_row = thin<1>;
   all.eight_rows = thin<8>;
   all.read = [](const float* x, float* y, int lanes, int first, int step) {
-    launch("read", read_kernel<float>, {.blocks = {1}, .threads = {unsigned(lanes)}}, x,
-           y, first, step);
+    launch("read", read_kernel<float>,
+           {.blocks = {1}, .threads = {unsigned(lanes)}}, x, y, first, step);
   };
   all.columns = [](const float* x, float* y, bool longer_rows) {
     launch("columns", longer_rows ? columns_kernel<33> : columns_kernel<32>,

@@ -10,7 +10,8 @@
 namespace cr::backend::CR_GPU {
 
 template <class T>
-__global__ void add_slices_kernel(const T* slice, T* c, int64_t numbers, int slices) {
+__global__ void add_slices_kernel(const T* slice, T* c, int64_t numbers,
+                                  int slices) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= numbers) return;
   T sum = 0;
@@ -20,8 +21,8 @@ __global__ void add_slices_kernel(const T* slice, T* c, int64_t numbers, int sli
 
 inline void add_slices(const float* slice, const Product<float>& g, int slices) {
   launch("add slices", add_slices_kernel<float>,
-         {.blocks = {unsigned(tiles(g.m * g.n, 256))}, .threads = {256}}, slice, g.c,
-         g.m * g.n, slices);
+         {.blocks = {unsigned(tiles(g.m * g.n, 256))}, .threads = {256}}, slice,
+         g.c, g.m * g.n, slices);
 }
 
 // Rung 9 in slices. `workspace` has room for `slices` times C.
@@ -41,7 +42,8 @@ __global__ void __launch_bounds__(kThreads)
     thin_kernel(Product<float> g, int64_t slice) {
   __shared__ __align__(16) float part[8][kRows][128];
   const int t = int(threadIdx.x), warp = t / 32, mine = t % 32 * 4;
-  const int64_t j = int64_t{blockIdx.x} * 128 + mine, i0 = int64_t{blockIdx.y} * kRows;
+  const int64_t j = int64_t{blockIdx.x} * 128 + mine,
+                i0 = int64_t{blockIdx.y} * kRows;
   const int64_t begin = slice * blockIdx.z;
   const int64_t end = begin + slice < g.k ? begin + slice : g.k;
   const int rows = g.m - i0 < kRows ? int(g.m - i0) : kRows;

@@ -78,14 +78,14 @@ __device__ inline void mma_tf32(float (&c)[4], const float (&a)[4],
 // warp, just as `mma` wants them. Lane $l$ says where row $l \bmod 8$ of matrix $l / 8$
 // begins: `byte` bytes behind `tile`. Register $r$ of each lane then holds two neighbours
 // of matrix $r$.
-__device__ inline void load_matrices(uint32_t (&to)[4], const char* tile, int byte) {
+__device__ inline void load_matrices(uint32_t (&to)[4], const char* tile,
+                                     int byte) {
 #if defined(__CUDACC__)
   const unsigned shared = unsigned(__cvta_generic_to_shared(tile)) + unsigned(byte);
-  asm volatile(
-      "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-      : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-      : "r"(shared)
-      : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(shared)
+               : "memory");
 #else
   const int lane = int(threadIdx.x) % 32;
   for (int r = 0; r < 4; ++r) {

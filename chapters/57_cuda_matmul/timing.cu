@@ -37,7 +37,9 @@ template <class T> class Numbers {
   Numbers(const Numbers&) = delete;
   Numbers& operator=(const Numbers&) = delete;
   T* data() const { return data_; }
-  void spoil() { check("fill", cudaMemset(data_, 0xff, size_t(count_) * sizeof(T))); }
+  void spoil() {
+    check("fill", cudaMemset(data_, 0xff, size_t(count_) * sizeof(T)));
+  }
   std::vector<float> host() const {
     std::vector<T> all(static_cast<size_t>(count_));
     check("copy", cudaMemcpy(all.data(), data_, all.size() * sizeof(T),
@@ -67,10 +69,11 @@ template <class T> void cublas(const Product<T>& g, bool tf32) {
   const bool half = std::is_same_v<T, Bf16>;
   const int m = int(g.m), n = int(g.n), k = int(g.k);
   const cudaDataType type = half ? CUDA_R_16BF : CUDA_R_32F;
-  check_blas(cublasGemmEx(handle, half ? CUBLAS_OP_T : CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, &one,
-                     g.b, type, half ? k : n, g.a, type, k, &zero, g.c, type, n,
-                     tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
-                     CUBLAS_GEMM_DEFAULT));
+  check_blas(cublasGemmEx(handle, half ? CUBLAS_OP_T : CUBLAS_OP_N, CUBLAS_OP_N, n,
+                          m, k, &one, g.b, type, half ? k : n, g.a, type, k, &zero,
+                          g.c, type, n,
+                          tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
+                          CUBLAS_GEMM_DEFAULT));
 }
 
 // The shortest of five rounds of ten calls each, after one to warm up.
@@ -129,10 +132,12 @@ std::string gpu() {
   return properties.name;
 }
 
-Timing time_rungs(const std::vector<Rung<float>>& rungs, int64_t m, int64_t n, int64_t k) {
+Timing time_rungs(const std::vector<Rung<float>>& rungs, int64_t m, int64_t n,
+                  int64_t k) {
   return race(rungs, m, n, k);
 }
-Timing time_rungs(const std::vector<Rung<Bf16>>& rungs, int64_t m, int64_t n, int64_t k) {
+Timing time_rungs(const std::vector<Rung<Bf16>>& rungs, int64_t m, int64_t n,
+                  int64_t k) {
   return race(rungs, m, n, k);
 }
 
@@ -141,22 +146,25 @@ CUtensorMap tensor_map(const Bf16* matrix, int64_t rows, int64_t k, int box_rows
   static const auto encode = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result;
-    check("tensor map", cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found,
-                                                         12000, cudaEnableDefault, &result));
+    check("tensor map",
+          cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000,
+                                           cudaEnableDefault, &result));
     if (result != cudaDriverEntryPointSuccess)
       throw DeviceError("tensor map: this driver knows no TMA");
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
   }();
   CUtensorMap map;
-  const cuuint64_t size[2] = {cuuint64_t(k), cuuint64_t(rows)}, step[1] = {cuuint64_t(2 * k)};
+  const cuuint64_t size[2] = {cuuint64_t(k), cuuint64_t(rows)},
+                   step[1] = {cuuint64_t(2 * k)};
   const cuuint32_t box[2] = {64, cuuint32_t(box_rows)}, every[2] = {1, 1};
   const CUresult result = encode(
-      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<Bf16*>(matrix), size, step, box,
-      every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<Bf16*>(matrix), size,
+      step, box, every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
       CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS)
-    throw DeviceError("tensor map: the driver refuses a matrix of " + std::to_string(rows) +
-                      " rows of " + std::to_string(k) + " bfloat16");
+    throw DeviceError("tensor map: the driver refuses a matrix of " +
+                      std::to_string(rows) + " rows of " + std::to_string(k) +
+                      " bfloat16");
   return map;
 }
 

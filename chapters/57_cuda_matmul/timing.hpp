@@ -23,7 +23,9 @@ namespace cr::backend::cuda {
 std::string gpu();
 
 // Rungs whose inputs are rounded to TF32 are held against cuBLAS with TF32.
-Timing time_rungs(const std::vector<Rung<float>>& rungs, int64_t m, int64_t n, int64_t k);
-Timing time_rungs(const std::vector<Rung<Bf16>>& rungs, int64_t m, int64_t n, int64_t k);
+Timing time_rungs(const std::vector<Rung<float>>& rungs, int64_t m, int64_t n,
+                  int64_t k);
+Timing time_rungs(const std::vector<Rung<Bf16>>& rungs, int64_t m, int64_t n,
+                  int64_t k);
 
 }  // namespace cr::backend::cuda
