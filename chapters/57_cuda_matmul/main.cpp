@@ -254,16 +254,18 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 #include "rung_6_vectors.cuh"
 
 // What does a step of $p$ cost a warp, on paper? In rung 6 each thread has eight neighbours
-// again. Its loads are four words wide, and 16 lanes ask for words $8l \dots 8l + 3$ of `b`:
-// 64 words in half of the banks. Four wavefronts where two would do.
+// again. Its loads are four words wide, and eight lanes ask for words $8l \dots 8l + 3$ of
+// `b`, which lie in half of the banks: two wavefronts for each quarter of a request, eight for
+// the request. Of `a` all of them ask for the same: four. Two requests each, 24.
 //
-// Rung 7 gives a thread columns $4l \dots 4l + 3$ and the four that lie 64 further: 64 words
-// side by side, in all banks. And while A is turned over, 16 rows at two depths are written
-// at once. With rows of 128 words both depths meet the same banks; with 132 they lie 16 banks
-// apart ($4 \cdot 132 \bmod 32 = 16$).
+// Rung 7 gives a thread columns $4l \dots 4l + 3$ and the four that lie 64 further: eight
+// lanes ask for 32 words side by side, in all banks. 16 are left, as few as quarters allow.
+// And while A is turned over, 16 rows at two depths are written at once. With rows of 128
+// words both depths meet the same banks; with 132 they lie 16 banks apart ($4 \cdot 132 \bmod
+// 32 = 16$).
 //
-// Rung 8 asks how many numbers a warp needs at all. Rows of 16 lanes make its 2048 sums a
-// strip of 16 × 128: 144 numbers for each step of $p$. As a rectangle of 32 × 64 it needs 96.
+// Rung 8 weaves the lanes so that of A lanes 0 and 1 ask for the same, and of B lanes 0 and
+// 2. Now halves will do: 8.
 #include "rung_7_banks.cuh"
 
 static void layouts(Chapter& chapter, Ladder& ladder) {
@@ -274,28 +276,36 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
                warps = ladder.wavefronts_of_eight(ladder.climb());
   // The tiles of eight steps are written once: four single numbers and one group of four for
   // each thread. In rung 6 that takes 4 · 2 + 4 wavefronts, then 4 + 4.
+  const double woven = 8 * wavefronts_of_a_step<Warps>(0, true) + 8;
   chapter.say(
       "Wavefronts of a warp for eight steps of p: {} in rung 5, {} in rung 6, {} in rung 7, "
-      "{} in rung 8.",
-      square, vectors, spread, warps);
+      "{} in rung 8 (with lanes in pairs, on paper: {}).",
+      square, vectors, spread, warps, woven);
   chapter.claim("vector-wavefronts", "rung 6: wavefronts for eight steps", vectors,
-                exactly(8 * wavefronts_of_a_step<Neighbours>(0) + 12), identity);
+                exactly(8 * 24 + 12), identity);
   chapter.claim("spread-wavefronts", "rung 7: wavefronts for eight steps", spread,
-                exactly(8 * wavefronts_of_a_step<Spread>(0) + 8), identity);
-  chapter.claim("warp-wavefronts", "rung 8: wavefronts for eight steps", warps,
-                exactly(8 * wavefronts_of_a_step<Warps>(0) + 8), identity);
+                exactly(8 * 16 + 8), identity);
+  chapter.claim("warp-wavefronts",
+                "rung 8: wavefronts for eight steps, lanes in pairs", woven,
+                exactly(8 * 8 + 8), identity);
+  chapter.claim("paper-banks",
+                "rungs 6 to 8: counted wavefronts, less those on paper",
+                vectors - 8 * wavefronts_of_a_step<Neighbours>(0) - 12 + spread -
+                    8 * wavefronts_of_a_step<Spread>(0) + warps -
+                    8 * wavefronts_of_a_step<Warps>(0) - 16,
+                exactly(0), identity);
   chapter
       .figure("wavefronts", "wavefronts of shared memory for eight steps of a warp")
       .bar({"5 square tiles", "6 vectors", "7 free banks", "8 warp tiles"},
-           {square, vectors, spread, warps});
+           {square, vectors, spread, woven});
 }
 
-// From rung 5 to rung 8 {claim:warp-wavefronts} are left of 392, and the multiply-adds are
-// the same, in the same order. A wavefront takes a multiprocessor one cycle, and in one
-// cycle it makes 128 multiply-adds, four warps' worth. Eight steps of a warp are 512
-// multiply-adds of a warp, 128 cycles. So 392 wavefronts were three times too many, and 40
-// are a third of what there is time for. (A real GPU may take a few more for loads of 16
-// bytes, which it serves in parts of the warp. Our count is the least that the banks allow.)
+// Is that few enough? A multiprocessor of an H100 makes 128 multiply-adds in a cycle, four
+// warps' worth, and a wavefront takes it a cycle too. Eight steps are 512 multiply-adds of a
+// warp: 128 cycles. So rung 5 with its 392 wavefronts waits for shared memory two thirds of
+// the time. Rung 7 still needs {claim:spread-wavefronts}, a little more than there is time
+// for. Rung 8 needs {claim:warp-wavefronts}, and the multipliers can be busy all the time. The
+// multiply-adds were the same in all of them, in the same order.
 //
 // # Double buffering
 //
@@ -367,9 +377,12 @@ static void pipeline(Chapter& chapter, Ladder& ladder) {
 // - [x] 8: all eight pieces lie in the same four banks
 static void tensor_cores(Chapter& chapter, Ladder& ladder) {
   chapter.section("Tensor cores");
+  // On paper: 48 reads of one wavefront each, as laid out. Each thread writes two groups of
+  // four numbers of A and two of B. Of B a quarter of a warp writes 32 words side by side;
+  // of A, two rows of 16 words that begin 20 apart and so meet in four banks. 2 · 4 + 2 · 8.
   const simt::LineCounts tf32 = ladder.climb();
   chapter.claim("tf32-wavefronts", "rung 10: wavefronts for 16 steps of a warp",
-                ladder.wavefronts_of_eight(tf32) * 2, exactly(48 + 16), identity);
+                ladder.wavefronts_of_eight(tf32) * 2, exactly(48 + 24), identity);
 
   // Eight rows of a tile, on paper: the words that one of the four matrices reads.
   auto of_eight_rows = [](auto place) {
@@ -506,11 +519,9 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
     Tensor workspace = zeros({4, m, n});
     const simt::Memory room(workspace.mutable_data<float>(),
                             size_t(workspace.numel()) * 4);
-    static decltype(kernel) now;
-    static float* where;
-    now = kernel, where = workspace.mutable_data<float>();
-    const simt::Counts counts =
-        bench.run([](const Product<float>& g) { now(g, 4, where); });
+    const simt::Counts counts = bench.run([&](const Product<float>& g) {
+      kernel(g, 4, workspace.mutable_data<float>());
+    });
     worst = std::max(worst, bench.error());
     // The second kernel reads the four slices again; that is not counted here.
     const double bytes =
@@ -608,8 +619,8 @@ int main(int argc, char** argv) {
        .name = "cuda_matmul",
        .title = "Matrix products on a GPU",
        .question =
-           "A GPU multiplies thirty thousand pairs of numbers while one pair is on its "
-           "way from memory. Who keeps it fed?",
+           "A GPU could make forty multiply-adds in the time in which one number arrives "
+           "from memory. Who keeps it fed?",
        .full = "the same at 512 x 512, and on a GPU the times at 4096 and 8192",
        .options = {{"n", book::PerSize{128, 256, 512},
                     "rows and columns of the matrices that are counted", 128,
@@ -627,6 +638,7 @@ int main(int argc, char** argv) {
                   "vector-wavefronts",
                   "spread-wavefronts",
                   "warp-wavefronts",
+                  "paper-banks",
                   "barriers",
                   "tf32-wavefronts",
                   "no-swizzle",

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,7 +33,7 @@ class Workbench {
   }
 
   // Runs a rung, and returns what was counted.
-  simt::Counts run(void (*multiply)(const Product<float>&)) {
+  simt::Counts run(const std::function<void(const Product<float>&)>& multiply) {
     const Product<float> g = product();
     const simt::Memory a(g.a, size_t(g.m * g.k) * 4), b(g.b, size_t(g.k * g.n) * 4),
         c(g.c, size_t(g.m * g.n) * 4);
