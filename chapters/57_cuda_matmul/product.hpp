@@ -1,0 +1,19 @@
+// Every rung gets the same struct: A (m, k) times B (k, n), into C (m, n), all three row by
+// row without gaps. The last rungs take numbers of 16 bits, and B lying the other way
+// round; they say so.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+template <class T> struct Product {
+  int64_t m, n, k;
+  const T *a, *b;
+  T* c;
+};
+
+// How many tiles of so many rows it takes to cover all of them; the last may stick out.
+constexpr int64_t tiles(int64_t rows, int64_t tile) {
+  return (rows + tile - 1) / tile;
+}
