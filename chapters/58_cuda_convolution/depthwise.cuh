@@ -1,0 +1,63 @@
+// A block computes 32 × 8 places of one channel. It copies the pixels that these places see
+// into shared memory, each once, and the threads take them from there. (The tile's size
+// depends on stride, taps and dilation, so its memory is asked for at launch.)
+#pragma once
+
+#include "product.cuh"
+
+namespace cr::backend::CR_GPU {
+
+constexpr int kWide = 32, kHigh = 8;
+
+constexpr int tile_rows(const Conv& d) {
+  return (kHigh - 1) * d.stride + d.dilation * (d.kh - 1) + 1;
+}
+constexpr int tile_columns(const Conv& d) {
+  return (kWide - 1) * d.stride + d.dilation * (d.kw - 1) + 1;
+}
+
+template <class T>
+__global__ void depthwise_kernel(Map map, const T* x, const T* w, T* y) {
+  const Conv& d = map.d;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int tiles_right = (map.out_w + kWide - 1) / kWide;
+  const int left = static_cast<int>(blockIdx.x) % tiles_right * kWide,
+            top = static_cast<int>(blockIdx.x) / tiles_right * kHigh;
+  const int filter = static_cast<int>(blockIdx.y) % d.o,
+            image = static_cast<int>(blockIdx.y) / d.o;
+  const int channel = filter / d.group_o();
+  const int rows = tile_rows(d), columns = tile_columns(d);
+
+  T* tile = dynamic_shared<T>();
+  for (int q = thread; q < rows * columns; q += kWide * kHigh) {
+    const int row = top * d.stride - d.pad + q / columns,
+              column = left * d.stride - d.pad + q % columns;
+    const bool inside = row >= 0 && row < d.h && column >= 0 && column < d.w;
+    tile[q] = inside ? x[map.x_at(image, channel, row, column)] : T(0);
+  }
+  __syncthreads();
+
+  const int right = thread % kWide, down = thread / kWide;
+  if (left + right >= map.out_w || top + down >= map.out_h) return;
+  T sum = 0;
+  for (int r = 0; r < d.kh; ++r)
+    for (int s = 0; s < d.kw; ++s)
+      sum += tile[(down * d.stride + r * d.dilation) * columns + right * d.stride +
+                  s * d.dilation] *
+             w[(filter * d.kh + r) * d.kw + s];
+  y[map.y_at(image, filter, top + down, left + right)] = sum;
+}
+
+// For `groups` = `c`: each filter sees one channel.
+template <class T> void depthwise(const Conv& d, const T* x, const T* w, T* y) {
+  const unsigned tiles =
+      blocks_for(d.out_w(), kWide) * blocks_for(d.out_h(), kHigh);
+  launch("depthwise", depthwise_kernel<T>,
+         {.blocks = {tiles, static_cast<unsigned>(d.n * d.o)},
+          .threads = {kWide * kHigh},
+          .shared_bytes = sizeof(T) * static_cast<size_t>(tile_rows(d)) *
+                          static_cast<size_t>(tile_columns(d))},
+         Map(d), x, w, y);
+}
+
+}  // namespace cr::backend::CR_GPU

@@ -1,0 +1,41 @@
+// One thread for each number of the output. It walks through all weights of its filter and
+// fetches, for each of them, one weight and one pixel. Threads that stand next to each
+// other compute places next to each other.
+#pragma once
+
+#include "backend/gpu/gpu.cuh"
+#include "map.hpp"
+
+namespace cr::backend::CR_GPU {
+
+template <class T>
+__global__ void direct_kernel(Map map, const T* x, const T* w, T* y) {
+  const Conv& d = map.d;
+  const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int plane = map.out_h * map.out_w;
+  if (at >= d.y_size()) return;
+  const int filter = static_cast<int>(at / plane % d.o),
+            image = static_cast<int>(at / plane / d.o);
+  const Place place = map.place(static_cast<int>(at % plane));
+  const int group = filter / d.group_o();
+
+  T sum = 0;
+  for (int c = 0; c < d.group_c(); ++c)
+    for (int r = 0; r < d.kh; ++r)
+      for (int s = 0; s < d.kw; ++s) {
+        int row = 0, column = 0;
+        if (!map.sees(place, r, s, row, column)) continue;
+        sum += x[map.x_at(image, group * d.group_c() + c, row, column)] *
+               w[((int64_t{filter} * d.group_c() + c) * d.kh + r) * d.kw + s];
+      }
+  y[at] = sum;
+}
+
+template <class T> void direct(const Conv& d, const T* x, const T* w, T* y) {
+  constexpr unsigned kThreads = 128;
+  launch("direct", direct_kernel<T>,
+         {.blocks = {blocks_for(d.y_size(), kThreads)}, .threads = {kThreads}},
+         Map(d), x, w, y);
+}
+
+}  // namespace cr::backend::CR_GPU
