@@ -50,7 +50,8 @@ struct Map {
     const int r = by_kw.of(rest);
     return {channel, r, rest - r * by_kw.by};
   }
-  static constexpr Place split(int i, const Divide& by_plane, const Divide& by_row) {
+  static constexpr Place split(int i, const Divide& by_plane,
+                               const Divide& by_row) {
     const int image = by_plane.of(i), rest = i - image * by_plane.by;
     const int y = by_row.of(rest);
     return {image, y, rest - y * by_row.by};

@@ -48,11 +48,16 @@ __global__ void product_kernel(Problem p) {
 
     // Nobody multiplies before both tiles are complete.
     __syncthreads();
+#pragma unroll
     for (int k = 0; k < kDeep; ++k) {
       float left[4], right[4];
+#pragma unroll
       for (int u = 0; u < 4; ++u) left[u] = a[k][tx + 16 * u];
+#pragma unroll
       for (int v = 0; v < 4; ++v) right[v] = b[k][ty + 16 * v];
+#pragma unroll
       for (int u = 0; u < 4; ++u)
+#pragma unroll
         for (int v = 0; v < 4; ++v) sum[u][v] += left[u] * right[v];
     }
 
@@ -60,7 +65,9 @@ __global__ void product_kernel(Problem p) {
     if constexpr (kBarriers == 2) __syncthreads();
   }
 
+#pragma unroll
   for (int v = 0; v < 4; ++v)
+#pragma unroll
     for (int u = 0; u < 4; ++u) {
       const int i = i0 + tx + 16 * u, j = j0 + ty + 16 * v;
       if (i < p.m && j < p.n) p.store(batch, i, j, sum[u][v]);

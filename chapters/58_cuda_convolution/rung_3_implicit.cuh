@@ -90,7 +90,8 @@ struct WeightGradient : Whole {
 };
 
 template <class T>
-__global__ void add_parts_kernel(const T* partial, int parts, int64_t size, T* sum) {
+__global__ void add_parts_kernel(const T* partial, int parts, int64_t size,
+                                 T* sum) {
   const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at >= size) return;
   T total = 0;
@@ -101,16 +102,16 @@ __global__ void add_parts_kernel(const T* partial, int parts, int64_t size, T* s
 template <class T>
 void add_parts(const T* partial, int parts, int64_t size, T* sum) {
   launch("add parts", add_parts_kernel<T>,
-         {.blocks = {blocks_for(size, 128)}, .threads = {128}}, partial, parts, size,
-         sum);
+         {.blocks = {blocks_for(size, 128)}, .threads = {128}}, partial, parts,
+         size, sum);
 }
 
 template <int kPad = 1, int kBarriers = 2>
 void implicit(const Conv& d, const float* x, const float* w, float* y) {
   const int depth = d.group_c() * d.taps();
   multiply<kPad, kBarriers>(
-      "implicit product", Forward{{d.places(), d.group_o(), depth}, Map(d), x, w, y},
-      d.groups);
+      "implicit product",
+      Forward{{d.places(), d.group_o(), depth}, Map(d), x, w, y}, d.groups);
 }
 
 inline void data_gradient(const Conv& d, const float* dy, const float* w,
@@ -125,8 +126,12 @@ inline void weight_gradient(const Conv& d, const float* x, const float* dy,
                             int parts, float* partial, float* dw) {
   const int rows = d.group_c() * d.taps();
   multiply("weight gradient",
-           WeightGradient{{rows, d.group_o(), d.places()}, Map(d), x, dy,
-                          parts == 1 ? dw : partial, parts},
+           WeightGradient{{rows, d.group_o(), d.places()},
+                          Map(d),
+                          x,
+                          dy,
+                          parts == 1 ? dw : partial,
+                          parts},
            d.groups * parts);
   if (parts > 1) add_parts(partial, parts, d.w_size(), dw);
 }

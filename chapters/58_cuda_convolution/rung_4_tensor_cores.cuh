@@ -25,7 +25,7 @@ constexpr int kStages = 4;
 // (c, kh, kw, o).
 struct Walk {
   Map map;
-  int m, n, channels;   // rows, columns; what is summed over, for each tap
+  int m, n, channels;  // rows; columns; channels that are summed over, padded
   const uint16_t *x, *w;
   uint16_t* y;
 };
@@ -45,8 +45,10 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk p) {
   // in the image is worked out once.
   const int chunk = thread % kChunks, line = thread / kChunks;
   Place at[kM / 32];
+#pragma unroll
   for (int q = 0; q < kM / 32; ++q)
-    at[q] = kBack ? p.map.pixel(i0 + line + 32 * q) : p.map.place(i0 + line + 32 * q);
+    at[q] =
+        kBack ? p.map.pixel(i0 + line + 32 * q) : p.map.place(i0 + line + 32 * q);
 
   const int steps_per_tap = (p.channels + kStep - 1) / kStep;
   const int steps = p.map.d.taps() * steps_per_tap;
@@ -56,24 +58,28 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk p) {
     const int tap = step / steps_per_tap;
     const int r = p.map.by_kw.of(tap), s = tap - r * p.map.d.kw;
     const int channel = step % steps_per_tap * kStep + chunk * 8;
+#pragma unroll
     for (int q = 0; q < kM / 32; ++q) {
       const int row = line + 32 * q;
       int y = 0, x = 0;
-      const bool inside =
-          i0 + row < p.m && channel < p.channels &&
-          (kBack ? p.map.seen_from(at[q], r, s, y, x) : p.map.sees(at[q], r, s, y, x));
+      const bool inside = i0 + row < p.m && channel < p.channels &&
+                          (kBack ? p.map.seen_from(at[q], r, s, y, x)
+                                 : p.map.sees(at[q], r, s, y, x));
       const int high = kBack ? p.map.out_h : p.map.d.h,
                 wide = kBack ? p.map.out_w : p.map.d.w;
       const int64_t from =
           ((int64_t{at[q].image} * high + y) * wide + x) * p.channels + channel;
-      copy_async(a + swizzled(row, chunk, kChunks), inside ? p.x + from : p.x, inside);
+      copy_async(a + swizzled(row, chunk, kChunks), inside ? p.x + from : p.x,
+                 inside);
     }
+#pragma unroll
     for (int q = 0; q < kN / 32; ++q) {
       const int row = line + 32 * q;
       const bool inside = j0 + row < p.n && channel < p.channels;
       const int64_t from =
           (int64_t{j0 + row} * p.map.d.taps() + tap) * p.channels + channel;
-      copy_async(b + swizzled(row, chunk, kChunks), inside ? p.w + from : p.w, inside);
+      copy_async(b + swizzled(row, chunk, kChunks), inside ? p.w + from : p.w,
+                 inside);
     }
   };
 
@@ -91,19 +97,24 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk p) {
     commit();
     const Chunk* a = shared + step % kStages * kStage;
     const Chunk* b = a + kM * kChunks;
+#pragma unroll
     for (int half = 0; half < 2; ++half) {
       FragmentA left[kWarpM / 16], right[kWarpN / 16];
+#pragma unroll
       for (int u = 0; u < kWarpM / 16; ++u) {
         const Spot named = names_of_a(lane);
         left[u] = ldmatrix<false>(a + swizzled(warp_m + 16 * u + named.row,
                                                2 * half + named.column, kChunks));
       }
+#pragma unroll
       for (int v = 0; v < kWarpN / 16; ++v) {
         const Spot named = names_of_b(lane);
         right[v] = ldmatrix<false>(b + swizzled(warp_n + 16 * v + named.row,
                                                 2 * half + named.column, kChunks));
       }
+#pragma unroll
       for (int u = 0; u < kWarpM / 16; ++u)
+#pragma unroll
         for (int v = 0; v < kWarpN / 8; ++v) {
           const uint32_t* pair = right[v / 2].r + v % 2 * 2;
           mma(sum[u][v], left[u], {{pair[0], pair[1]}});
@@ -117,8 +128,11 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk p) {
   __syncthreads();
   constexpr int kOutChunks = kN / 8 + 1;
   auto* tile = reinterpret_cast<uint32_t*>(shared);
+#pragma unroll
   for (int u = 0; u < kWarpM / 16; ++u)
+#pragma unroll
     for (int v = 0; v < kWarpN / 8; ++v)
+#pragma unroll
       for (int r = 0; r < 4; r += 2) {
         const Spot spot = spot_of_c(lane, r);
         const int row = warp_m + 16 * u + spot.row,
@@ -131,8 +145,8 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk p) {
   for (int q = thread; q < kM * kN / 8; q += 128) {
     const int row = q / (kN / 8), column = q % (kN / 8) * 8;
     if (i0 + row < p.m && j0 + column < p.n)
-      *reinterpret_cast<Chunk*>(p.y + int64_t{i0 + row} * p.n + j0 + column) =
-          shared[row * kOutChunks + column / 8];
+      *reinterpret_cast<Chunk*>(p.y + int64_t{i0 + row} * padded(p.n) + j0 +
+                                column) = shared[row * kOutChunks + column / 8];
   }
 }
 
@@ -158,9 +172,9 @@ void launch_walk(const char* name, const Walk& p) {
 // tap.
 struct WalkBack {
   Map map;
-  int m, n, parts;        // filters, channels, parts of the sum
+  int m, n, parts;  // filters, channels, parts of the sum
   const uint16_t *dy, *x;
-  float* partial;         // (parts, o, kh, kw, c)
+  float* partial;  // (parts, o, kh, kw, padded c)
 };
 
 template <int kM, int kN>
@@ -178,7 +192,8 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack p) {
   const int warp_m = warp / 2 * kWarpM, warp_n = warp % 2 * kWarpN;
 
   const int places = p.map.d.places(), all = (places + kStep - 1) / kStep;
-  const int first = all * part / p.parts, steps = all * (part + 1) / p.parts - first;
+  const int first = all * part / p.parts,
+            steps = all * (part + 1) / p.parts - first;
   auto fetch = [&](int step) {
     Chunk* a = shared + step % kStages * kStage;
     Chunk* b = a + kStep * kRowA;
@@ -187,7 +202,8 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack p) {
       const int place = (first + step) * kStep + row, filter = i0 + chunk * 8;
       const bool inside = place < places && filter < p.m;
       copy_async(a + swizzled(row, chunk, kRowA),
-                 inside ? p.dy + int64_t{place} * p.m + filter : p.dy, inside);
+                 inside ? p.dy + int64_t{place} * padded(p.m) + filter : p.dy,
+                 inside);
     }
     for (int q = thread; q < kStep * kRowB; q += 128) {
       const int row = q / kRowB, chunk = q % kRowB;
@@ -197,8 +213,10 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack p) {
       const bool inside =
           place < places && channel < p.n && p.map.sees(at, r, s, y, x);
       const int64_t from =
-          ((int64_t{at.image} * p.map.d.h + y) * p.map.d.w + x) * p.n + channel;
-      copy_async(b + swizzled(row, chunk, kRowB), inside ? p.x + from : p.x, inside);
+          ((int64_t{at.image} * p.map.d.h + y) * p.map.d.w + x) * padded(p.n) +
+          channel;
+      copy_async(b + swizzled(row, chunk, kRowB), inside ? p.x + from : p.x,
+                 inside);
     }
   };
 
@@ -214,21 +232,26 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack p) {
     commit();
     const Chunk* a = shared + step % kStages * kStage;
     const Chunk* b = a + kStep * kRowA;
+#pragma unroll
     for (int half = 0; half < 2; ++half) {
       FragmentA left[kWarpM / 16], right[kWarpN / 16];
+#pragma unroll
       for (int u = 0; u < kWarpM / 16; ++u) {
         const Spot named = names_of_a_down(lane);
         left[u] =
             ldmatrix<true>(a + swizzled(16 * half + named.row,
                                         warp_m / 8 + 2 * u + named.column, kRowA));
       }
+#pragma unroll
       for (int v = 0; v < kWarpN / 16; ++v) {
         const Spot named = names_of_b_down(lane);
         right[v] =
             ldmatrix<true>(b + swizzled(16 * half + named.row,
                                         warp_n / 8 + 2 * v + named.column, kRowB));
       }
+#pragma unroll
       for (int u = 0; u < kWarpM / 16; ++u)
+#pragma unroll
         for (int v = 0; v < kWarpN / 8; ++v) {
           const uint32_t* pair = right[v / 2].r + v % 2 * 2;
           mma(sum[u][v], left[u], {{pair[0], pair[1]}});
@@ -237,15 +260,18 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack p) {
   }
 
   const int taps = p.map.d.taps();
+#pragma unroll
   for (int u = 0; u < kWarpM / 16; ++u)
+#pragma unroll
     for (int v = 0; v < kWarpN / 8; ++v)
+#pragma unroll
       for (int q = 0; q < 4; ++q) {
         const Spot spot = spot_of_c(lane, q);
         const int filter = i0 + warp_m + 16 * u + spot.row,
                   channel = j0 + warp_n + 8 * v + spot.column;
-        if (filter < p.m && channel < p.n)
-          p.partial[((int64_t{part} * p.m + filter) * taps + tap) * p.n + channel] =
-              sum[u][v].r[q];
+        if (filter < p.m && channel < padded(p.n))
+          p.partial[((int64_t{part} * p.m + filter) * taps + tap) * padded(p.n) +
+                    channel] = sum[u][v].r[q];
       }
 }
 

@@ -25,7 +25,7 @@ struct alignas(16) Chunk {
 
 #if defined(__CUDACC__)
 
-__device__ inline void mma(FragmentC& c, const FragmentA& a, const FragmentB& b) {
+inline __device__ void mma(FragmentC& c, const FragmentA& a, const FragmentB& b) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
       "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -54,13 +54,13 @@ template <bool kDown> __device__ inline FragmentA ldmatrix(const Chunk* named) {
 // Copies 16 bytes from global to shared memory without a detour through registers, and does
 // not wait; or fills them with zeros. `commit` closes a group of such copies, `wait<n>`
 // waits until all but the last n groups have arrived.
-__device__ inline void copy_async(Chunk* to, const void* from, bool inside) {
+inline __device__ void copy_async(Chunk* to, const void* from, bool inside) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                    static_cast<uint32_t>(__cvta_generic_to_shared(to))),
                "l"(from), "r"(inside ? 16 : 0)
                : "memory");
 }
-__device__ inline void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+inline __device__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int n> __device__ inline void wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
 }
@@ -96,8 +96,8 @@ template <bool kDown> FragmentA ldmatrix(const Chunk* named) {
   FragmentA m;
   for (int i = 0; i < 4; ++i) {
     if constexpr (kDown) {
-      const auto* up = reinterpret_cast<const uint16_t*>(
-          __shfl_sync(kAll, mine, 8 * i + 2 * t));
+      const auto* up =
+          reinterpret_cast<const uint16_t*>(__shfl_sync(kAll, mine, 8 * i + 2 * t));
       const auto* down = reinterpret_cast<const uint16_t*>(
           __shfl_sync(kAll, mine, 8 * i + 2 * t + 1));
       m.r[i] = static_cast<uint32_t>(up[g]) | static_cast<uint32_t>(down[g]) << 16;

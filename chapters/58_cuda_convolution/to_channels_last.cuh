@@ -24,8 +24,8 @@ __global__ void last_kernel(int a, int b, int inner, bool turned, const From* fr
 }
 
 // (a, inner, padded b) → (a, b, inner)
-__device__ inline float as_float(uint16_t x) { return from_bfloat16(x); }
-__device__ inline float as_float(float x) { return x; }
+constexpr float as_float(uint16_t x) { return from_bfloat16(x); }
+constexpr float as_float(float x) { return x; }
 
 template <class From>
 __global__ void first_kernel(int a, int b, int inner, const From* from, float* to) {
@@ -39,8 +39,7 @@ __global__ void first_kernel(int a, int b, int inner, const From* from, float* t
 
 inline void channels_last(int a, int b, int inner, bool turned, const float* from,
                           uint16_t* to) {
-  const int64_t size =
-      int64_t{turned ? b : a} * inner * padded(turned ? a : b);
+  const int64_t size = int64_t{turned ? b : a} * inner * padded(turned ? a : b);
   launch("channels last", last_kernel<float>,
          {.blocks = {blocks_for(size, 128)}, .threads = {128}}, a, b, inner, turned,
          from, to);
