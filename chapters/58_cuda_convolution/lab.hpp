@@ -12,8 +12,8 @@
 
 struct Layer {
   Conv d;
-  cr::Tensor x, w, dy;         // (n, c, h, w), (o, c / groups, kh, kw), (n, o, …)
-  cr::Tensor y64, dx64, dw64;  // the truth
+  cr::Tensor x, w, dy;  // (n, c, h, w), (o, c / groups, kh, kw), (n, o, …)
+  cr::Tensor y64 = {}, dx64 = {}, dw64 = {};  // the truth
 };
 
 inline cr::ConvOptions options(const Conv& d) {
@@ -29,8 +29,8 @@ inline cr::Tensor random_numbers(const cr::Shape& shape, cr::Generator& random,
                                  bool bf16) {
   cr::Tensor x = cr::randn(shape, random);
   if (bf16)
-    for (float& number : x.mutable_span<float>())
-      number = round_to_bfloat16(number);
+    for (int64_t i = 0; i < x.numel(); ++i)
+      x.mutable_data<float>()[i] = round_to_bfloat16(x.data<float>()[i]);
   return x;
 }
 

@@ -14,10 +14,6 @@
 
 namespace cr::backend::CR_GPU {
 
-constexpr unsigned blocks_for(int64_t count, int64_t size) {
-  return static_cast<unsigned>((count + size - 1) / size);
-}
-
 constexpr int kSide = 64, kDeep = 16;
 
 // The last two parameters are there to be got wrong. With `kPad` = 0 a row of the tile is 64

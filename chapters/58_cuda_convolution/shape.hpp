@@ -30,6 +30,11 @@ struct Conv {
   constexpr int64_t macs() const { return y_size() * group_c() * taps(); }
 };
 
+// How many blocks of `size` it takes to cover `count`.
+constexpr unsigned blocks_for(int64_t count, int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
+}
+
 // Kernels turn one number into three, "place 1000 of the output" into image, row and
 // column, and that takes divisions. A GPU has no instruction that divides integers: it
 // takes some twenty others. But our divisors are known before the kernel starts. For $0 \le
