@@ -53,7 +53,7 @@ inline Layer make_layer(const Conv& d, cr::Generator& random, bool bf16 = false)
 // 56](../56_cpu_performance/main.cpp#three-loops) says why). The sizes' sum is a convolution
 // too. An error in units of this bound is at most 1 for a kernel that is right, and it is
 // usually far below; a kernel that leaves out one product is far above. A result that is
-// rounded to bfloat16 at the end may be off by another part in $2^9$.
+// rounded to bfloat16 at the end may be off by another part in $2^8$.
 struct Truth {
   Layer l;
   cr::Tensor y_room, dx_room, dw_room;  // the bounds
@@ -77,7 +77,7 @@ struct Truth {
 inline double in_bounds(const cr::Tensor& got, const cr::Tensor& truth,
                         const cr::Tensor& room, bool bf16 = false) {
   cr::Tensor allowed = room + 1e-300;
-  if (bf16) allowed = allowed + cr::abs(truth) / 511.0;
+  if (bf16) allowed = allowed + cr::abs(truth) / 255.0;
   cr::Tensor units = cr::abs(got.to(cr::DType::float64) - truth) / allowed;
   return cr::amax(units).item();
 }

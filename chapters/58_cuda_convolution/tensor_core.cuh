@@ -1,5 +1,5 @@
 // Three instructions that C++ has no word for. On a GPU each is a line of assembly. On the
-// emulator we do by shuffles between lanes what the hardware does by wires, so that
+// emulator the lanes tell each other by hand what the hardware has wires for, so that
 // everything around them can be run and counted without one.
 #pragma once
 
@@ -60,51 +60,82 @@ inline __device__ void copy_async(Chunk* to, const void* from, bool inside) {
                "l"(from), "r"(inside ? 16 : 0)
                : "memory");
 }
-inline __device__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+inline __device__ void commit() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
 template <int n> __device__ inline void wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory");
 }
 
 #else
 
-// A lane's sum at (row, column) needs all of A's row and all of B's column, and those lie
-// with four other lanes each.
-inline float half_of(uint32_t word, int half) {
-  return from_bfloat16(static_cast<uint16_t>(word >> (16 * half)));
+// What the lanes of a warp hand to each other lies here, in a place that is wired, not
+// addressed: the emulator shall neither watch nor count it. Two places take turns, so that
+// one meeting is enough: nobody fills a place again before all have met once more.
+struct Wires {
+  uint64_t word[2][32][3];
+};
+__attribute__((no_sanitize("thread"))) inline const Wires& meet(int& turn,
+                                                                uint64_t a,
+                                                                uint64_t b = 0,
+                                                                uint64_t c = 0) {
+  static thread_local Wires wires[32];
+  static thread_local int turns[1024];
+  const unsigned thread = threadIdx.x;
+  turn = turns[thread] ^= 1;
+  uint64_t* mine = wires[thread / 32].word[turn][thread % 32];
+  mine[0] = a, mine[1] = b, mine[2] = c;
+  __syncwarp();
+  return wires[thread / 32];
 }
 
-inline void mma(FragmentC& c, const FragmentA& a, const FragmentB& b) {
-  constexpr unsigned kAll = 0xffffffff;
-  const int lane = static_cast<int>(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
-  for (int q = 0; q < 4; ++q) {
-    uint32_t rows[4], left[2], right[2];
-    for (int r = 0; r < 4; ++r) rows[r] = __shfl_sync(kAll, a.r[r], 4 * g + q);
-    for (int r = 0; r < 2; ++r) left[r] = __shfl_sync(kAll, b.r[r], 8 * t + q);
-    for (int r = 0; r < 2; ++r) right[r] = __shfl_sync(kAll, b.r[r], 8 * t + 4 + q);
-    for (int deep = 0; deep < 2; ++deep)
-      for (int half = 0; half < 2; ++half)
-        for (int r = 0; r < 4; ++r)
-          c.r[r] += half_of(rows[r / 2 + 2 * deep], half) *
-                    half_of(r % 2 == 0 ? left[deep] : right[deep], half);
+// A lane's sum at (row, column) needs all of A's row and all of B's column, and those lie
+// with four other lanes each.
+__attribute__((no_sanitize("thread"))) inline void mma(FragmentC& c,
+                                                       const FragmentA& a,
+                                                       const FragmentB& b) {
+  int turn = 0;
+  const Wires& wires =
+      meet(turn, a.r[0] | uint64_t{a.r[1]} << 32, a.r[2] | uint64_t{a.r[3]} << 32,
+           b.r[0] | uint64_t{b.r[1]} << 32);
+  const unsigned lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  // Number `half` of the pair in the lower or upper 32 bits.
+  const auto number = [](uint64_t pairs, unsigned upper, unsigned half)
+      __attribute__((no_sanitize("thread"))) {
+    return __builtin_bit_cast(
+        float, static_cast<uint32_t>(pairs >> (32 * upper + 16 * half)) << 16);
+  };
+  for (unsigned q = 0; q < 4; ++q) {
+    const uint64_t* rows = wires.word[turn][4 * g + q];
+    const uint64_t left = wires.word[turn][8 * t + q][2],
+                   right = wires.word[turn][8 * t + 4 + q][2];
+    for (unsigned deep = 0; deep < 2; ++deep)
+      for (unsigned half = 0; half < 2; ++half)
+        for (unsigned r = 0; r < 4; ++r)
+          c.r[r] += number(rows[deep], r / 2, half) *
+                    number(r % 2 == 0 ? left : right, deep, half);
   }
 }
 
+// The row that a lane has named.
+template <class T>
+__attribute__((no_sanitize("thread"))) const T* named_by(const Wires& wires,
+                                                         int turn, int lane) {
+  return reinterpret_cast<const T*>(wires.word[turn][lane][0]);
+}
+
 template <bool kDown> FragmentA ldmatrix(const Chunk* named) {
-  constexpr unsigned kAll = 0xffffffff;
   const int lane = static_cast<int>(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
-  const auto mine = reinterpret_cast<uintptr_t>(named);
+  int turn = 0;
+  const Wires& wires = meet(turn, reinterpret_cast<uintptr_t>(named));
   FragmentA m;
   for (int i = 0; i < 4; ++i) {
     if constexpr (kDown) {
-      const auto* up =
-          reinterpret_cast<const uint16_t*>(__shfl_sync(kAll, mine, 8 * i + 2 * t));
-      const auto* down = reinterpret_cast<const uint16_t*>(
-          __shfl_sync(kAll, mine, 8 * i + 2 * t + 1));
+      const auto* up = named_by<uint16_t>(wires, turn, 8 * i + 2 * t);
+      const auto* down = named_by<uint16_t>(wires, turn, 8 * i + 2 * t + 1);
       m.r[i] = static_cast<uint32_t>(up[g]) | static_cast<uint32_t>(down[g]) << 16;
     } else {
-      const auto* row =
-          reinterpret_cast<const uint32_t*>(__shfl_sync(kAll, mine, 8 * i + g));
-      m.r[i] = row[t];
+      m.r[i] = named_by<uint32_t>(wires, turn, 8 * i + g)[t];
     }
   }
   return m;
