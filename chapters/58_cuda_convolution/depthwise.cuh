@@ -32,8 +32,9 @@ __global__ void depthwise_kernel(Map map, const T* x, const T* w, T* y) {
   for (int q = thread; q < rows * columns; q += kWide * kHigh) {
     const int row = top * d.stride - d.pad + q / columns,
               column = left * d.stride - d.pad + q % columns;
-    const bool inside = row >= 0 && row < d.h && column >= 0 && column < d.w;
-    tile[q] = inside ? x[map.x_at(image, channel, row, column)] : T(0);
+    bool inside = false;
+    const T pixel = fetched(x[map.x_near(image, channel, row, column, inside)]);
+    tile[q] = inside ? pixel : T(0);
   }
   __syncthreads();
 

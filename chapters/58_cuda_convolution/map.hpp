@@ -91,6 +91,27 @@ struct Map {
     return x_at(at.image, group * d.group_c() + tap.channel, row, column);
   }
 
+  // The same for kernels: outside of the image the address is that of the nearest pixel, and
+  // `inside` is false. So all threads of a warp fetch something at the same time, from about
+  // the same place, and those at the edge drop what they got.
+  constexpr int64_t x_near(int image, int channel, int row, int column,
+                           bool& inside) const {
+    const int near_row = row < 0     ? 0
+                         : row < d.h ? row
+                                     : d.h - 1,
+              near_column = column < 0     ? 0
+                            : column < d.w ? column
+                                           : d.w - 1;
+    inside = row == near_row && column == near_column;
+    return x_at(image, channel, near_row, near_column);
+  }
+  constexpr int64_t x_near(int group, const Place& at, const Tap& tap,
+                           bool& inside) const {
+    int row = 0, column = 0;
+    sees(at, tap.r, tap.s, row, column);
+    return x_near(at.image, group * d.group_c() + tap.channel, row, column, inside);
+  }
+
   // The address in the output's gradient for pixel i and tap k: there a tap's channel is one
   // of the output's.
   constexpr int64_t y_over(int group, const Place& pixel, const Tap& tap) const {

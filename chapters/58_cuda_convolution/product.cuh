@@ -14,6 +14,16 @@
 
 namespace cr::backend::CR_GPU {
 
+// All lanes of a warp fetch together, also those that drop what they got. A compiler for
+// CPUs would rather fetch only what it needs, and the emulator would then see lanes apart:
+// this tells it that x is needed here.
+template <class T> __device__ inline T fetched(T x) {
+#if !defined(__CUDACC__)
+  asm volatile("" : "+r"(x));
+#endif
+  return x;
+}
+
 constexpr int kSide = 64, kDeep = 16;
 
 // The last two parameters are there to be got wrong. With `kPad` = 0 a row of the tile is 64

@@ -3,8 +3,7 @@
 // other compute places next to each other.
 #pragma once
 
-#include "backend/gpu/gpu.cuh"
-#include "map.hpp"
+#include "product.cuh"
 
 namespace cr::backend::CR_GPU {
 
@@ -14,19 +13,20 @@ __global__ void direct_kernel(Map map, const T* x, const T* w, T* y) {
   const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const int plane = map.out_h * map.out_w;
   if (at >= d.y_size()) return;
-  const int filter = static_cast<int>(at / plane % d.o),
-            image = static_cast<int>(at / plane / d.o);
-  const Place place = map.place(static_cast<int>(at % plane));
+  const int filter = static_cast<int>(at / plane % d.o);
+  Place place = map.place(static_cast<int>(at % plane));
+  place.image = static_cast<int>(at / plane / d.o);
   const int group = filter / d.group_o();
 
   T sum = 0;
   for (int c = 0; c < d.group_c(); ++c)
     for (int r = 0; r < d.kh; ++r)
       for (int s = 0; s < d.kw; ++s) {
-        int row = 0, column = 0;
-        if (!map.sees(place, r, s, row, column)) continue;
-        sum += x[map.x_at(image, group * d.group_c() + c, row, column)] *
-               w[((int64_t{filter} * d.group_c() + c) * d.kh + r) * d.kw + s];
+        bool inside = false;
+        const T pixel = fetched(x[map.x_near(group, place, {c, r, s}, inside)]);
+        const T weight =
+            fetched(w[((int64_t{filter} * d.group_c() + c) * d.kh + r) * d.kw + s]);
+        sum += inside ? pixel * weight : T(0);
       }
   y[at] = sum;
 }

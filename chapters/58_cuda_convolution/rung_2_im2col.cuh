@@ -13,8 +13,9 @@ template <class T> __global__ void im2col_kernel(Map map, const T* x, T* columns
   if (at >= int64_t{m} * depth * map.d.groups) return;
   const int i = static_cast<int>(at % m), k = static_cast<int>(at / m % depth),
             group = static_cast<int>(at / m / depth);
-  const int64_t from = map.x_under(group, map.place(i), map.tap(k));
-  columns[at] = from == kOutside ? T(0) : x[from];
+  bool inside = false;
+  const T pixel = fetched(x[map.x_near(group, map.place(i), map.tap(k), inside)]);
+  columns[at] = inside ? pixel : T(0);
 }
 
 // And the product, that knows nothing of images until it stores.

@@ -13,8 +13,10 @@ struct Forward : Whole {
   float* y;
 
   __device__ float a(int group, int i, int p) const {
-    const int64_t from = map.x_under(group, map.place(i), map.tap(p));
-    return from == kOutside ? 0 : x[from];
+    bool inside = false;
+    const float pixel =
+        fetched(x[map.x_near(group, map.place(i), map.tap(p), inside)]);
+    return inside ? pixel : 0;
   }
   __device__ float b(int group, int p, int j) const {
     return w[(int64_t{group} * n + j) * k + p];
@@ -76,8 +78,10 @@ struct WeightGradient : Whole {
     return end < k ? end : k;
   }
   __device__ float a(int batch, int i, int p) const {
-    const int64_t from = map.x_under(batch / parts, map.place(p), map.tap(i));
-    return from == kOutside ? 0 : x[from];
+    bool inside = false;
+    const float pixel =
+        fetched(x[map.x_near(batch / parts, map.place(p), map.tap(i), inside)]);
+    return inside ? pixel : 0;
   }
   __device__ float b(int batch, int p, int j) const {
     const Place at = map.place(p);

@@ -57,8 +57,10 @@ __global__ void winograd_input_kernel(Tiles tiles, const float* x, float* v) {
   for (int i = 0; i < kSize; ++i)
     for (int j = 0; j < kSize; ++j) {
       const int row = tile.y * m - d.pad + i, column = tile.x * m - d.pad + j;
-      const bool inside = row >= 0 && row < d.h && column >= 0 && column < d.w;
-      in[i][j] = inside ? x[tiles.map.x_at(tile.image, channel, row, column)] : 0;
+      bool inside = false;
+      const float pixel =
+          fetched(x[tiles.map.x_near(tile.image, channel, row, column, inside)]);
+      in[i][j] = inside ? pixel : 0;
     }
   transform(Winograd<m>::input(), in, out);
   for (int e = 0; e < kSize * kSize; ++e)

@@ -141,8 +141,12 @@ template <bool kDown> FragmentA ldmatrix(const Chunk* named) {
   return m;
 }
 
+// Here all lanes fetch, and those outside write zeros.
 inline void copy_async(Chunk* to, const void* from, bool inside) {
-  *to = inside ? *static_cast<const Chunk*>(from) : Chunk{};
+  using Four = uint32_t __attribute__((vector_size(16), may_alias));
+  const uint32_t keep = inside ? 0xffffffff : 0;
+  *reinterpret_cast<Four*>(to) =
+      *static_cast<const Four*>(from) & Four{keep, keep, keep, keep};
 }
 inline void commit() {}
 template <int n> void wait() {}
