@@ -1,5 +1,9 @@
 #pragma once
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include "resnet.hpp"
 #include "workbench.hpp"
 #include "yardstick.hpp"
@@ -17,47 +21,74 @@ static bool has_gpu() {
 }
 
 #if CHAINRULE_CUDA
-// One layer, at its full size: correctness against the host's float64 is checked on the
-// scaled layers above, with the same kernels; here a batch of 32 is only timed. A line for
-// each direction.
-static void time_layer(Chapter& chapter, Table& table, const ResnetLayer& layer) {
+// One layer at its full size, for a batch of 32. Whether the kernels are right was checked on
+// the scaled layers above; here they are only timed, with random numbers, because a
+// processor that multiplies zeros stays cooler and runs faster.
+static void time_layer(Table& table, const ResnetLayer& layer, Generator& random) {
   namespace gpu = backend::cuda;
   const Conv& d = layer.d;
   const Rungs& r = gpu::rungs();
-  auto room = [](int64_t count) { return zeros({count}).to(Device::cuda); };
-  const int64_t weights = int64_t{d.o} * d.taps() * padded8(d.c);
-  const int parts = 8;
-  Tensor x = room(int64_t{d.pixels()} * padded8(d.c) / 2),
-         y = room(int64_t{d.places()} * padded8(d.o) / 2), w = room(weights),
-         turned = room(int64_t{d.c} * d.taps() * padded8(d.o)),
-         partial = room(parts * weights);
-  auto line = [&](const std::string& name, gpu::Pass pass, auto run) {
-    const double ours = gpu::gpu_seconds(run),
-                 theirs = gpu::cudnn_seconds(d, pass, true);
-    const double flops = 2 * static_cast<double>(d.macs());
-    table.row(layer.name, name, fmt::format("{:.1f}", flops / ours / 1e12),
-              std::isnan(theirs) ? "no cuDNN"
-                                 : fmt::format("{:.0f} %", 100 * theirs / ours));
+  auto normal = [&](int64_t count) {
+    return randn({count}, random).to(Device::cuda);
   };
-  line("forward", gpu::Pass::forward,
-       [&] { r.tensor_forward(d, raw16(x), raw16(w), raw16(y)); });
-  line("to the image", gpu::Pass::data,
-       [&] { r.tensor_data_gradient(d, raw16(y), raw16(turned), raw16(x)); });
-  line("to the weights", gpu::Pass::weights, [&] {
-    r.tensor_weight_gradient(d, raw16(x), raw16(y), parts, raw(partial), raw(w));
+  auto last = [&](const Tensor& from, int a, int b, int inner, bool turned) {
+    const int64_t size = int64_t{turned ? b : a} * inner * padded8(turned ? a : b);
+    Tensor to = zeros({(size + 1) / 2}).to(Device::cuda);
+    r.channels_last(a, b, inner, turned, raw(from), raw16(to));
+    return to;
+  };
+  const int parts = 8;
+  const Tensor x = normal(d.x_size()), w = normal(d.w_size()),
+               y = normal(d.y_size());
+  const Tensor x16 = last(x, d.n, d.c, d.h * d.w, false),
+               w16 = last(w, d.o, d.c, d.taps(), false),
+               turned = last(w, d.o, d.c, d.taps(), true),
+               y16 = last(y, d.n, d.o, d.out_h() * d.out_w(), false);
+  const Tensor sums = normal((parts + 1) * d.o * d.taps() * padded8(d.c));
+
+  auto line = [&](const std::string& name, gpu::Pass pass, bool bf16, auto run) {
+    const double ours = gpu::gpu_seconds(run),
+                 theirs = gpu::cudnn_seconds(d, pass, bf16);
+    table.row(
+        layer.name, name,
+        fmt::format("{:.1f}", 2 * static_cast<double>(d.macs()) / ours / 1e12),
+        std::isnan(theirs) ? std::string("no cuDNN")
+                           : fmt::format("{:.0f} %", 100 * theirs / ours));
+  };
+  line("forward", gpu::Pass::forward, true,
+       [&] { r.tensor_forward(d, raw16(x16), raw16(w16), raw16(y16)); });
+  line("to the image", gpu::Pass::data, true,
+       [&] { r.tensor_data_gradient(d, raw16(y16), raw16(turned), raw16(x16)); });
+  line("to the weights", gpu::Pass::weights, true, [&] {
+    const int64_t one = sums.numel() / (parts + 1);
+    r.tensor_weight_gradient(d, raw16(x16), raw16(y16), parts, raw(sums),
+                             raw(sums) + parts * one);
   });
-  (void)chapter;
+  line("forward, float32", gpu::Pass::forward, false,
+       [&] { r.implicit(d, raw(x), raw(w), raw(y)); });
+  if (d.kh != 3 || d.stride != 1) return;
+  for (int m : {2, 4}) {
+    const int64_t tiles =
+        int64_t{d.n} * ((d.out_h() + m - 1) / m) * ((d.out_w() + m - 1) / m);
+    const Tensor space =
+        normal((m + 2) * (m + 2) * (int64_t{d.o} * d.c + (d.o + d.c) * tiles));
+    line(m == 2 ? "forward, F(2,3)" : "forward, F(4,3)", gpu::Pass::forward, false,
+         [&] {
+           (m == 2 ? r.winograd2 : r.winograd4)(d, raw(x), raw(w), raw(space),
+                                                raw(y));
+         });
+  }
 }
 #endif
 
-static void on_a_gpu(Chapter& chapter) {
+static void on_a_gpu(Chapter& chapter, [[maybe_unused]] Generator& random) {
   chapter.section("On a GPU");
   Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});
   const bool here = has_gpu();
   for (const ResnetLayer& layer : resnet50(32)) {
 #if CHAINRULE_CUDA
     if (here) {
-      time_layer(chapter, table, layer);
+      time_layer(table, layer, random);
       continue;
     }
 #endif
