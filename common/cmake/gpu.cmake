@@ -54,7 +54,7 @@ function(chainrule_simt_sources target)
   endforeach()
   chainrule_kernel_objects(${target} ${target}_simt_kernels ${wrappers})
   target_link_libraries(${target}_simt_kernels PRIVATE chainrule_flags)
-  target_compile_options(${target}_simt_kernels PRIVATE ${simt_options})
+  target_compile_options(${target}_simt_kernels PRIVATE ${simt_options} -Wno-unknown-pragmas)  # `#pragma unroll` is nvcc's
   target_compile_definitions(${target}_simt_kernels PRIVATE CHAINRULE_SIMT_CHECKS=${CHAINRULE_SIMT_CHECKS})
 endfunction()
 

@@ -124,7 +124,8 @@ TEST_CASE("every device computes what the CPU computes", "[bits]") {
         if (t.device() != device) failures += "\n  " + c.id + " on " + name(device) + ": the result is elsewhere";
         t = t.to(Device::cpu);
       }
-      std::string d = compare(got, want, is_product(c) ? 64 : c.ulps);
+      // A norm's gradient is what is left of two sums that nearly cancel.
+      std::string d = compare(got, want, is_product(c) || c.family == "norm" ? 64 : c.ulps);
       if (!d.empty()) failures += "\n  " + c.id + " on " + name(device) + ": " + d;
     }
     devices += std::string(name(device)) + ": " + std::to_string(done.size()) + " operations; ";

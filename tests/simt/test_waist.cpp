@@ -18,8 +18,9 @@ using backend::Backend;
 namespace {
 
 // What the host computes for the GPU.
-const std::set<std::string> kOnHost = {"pick", "nonzero", "cholesky",        "lu", "qr", "householder_product",
-                                       "eigh", "svd",     "solve_triangular"};
+const std::set<std::string> kOnHost = {
+    "pick", "nonzero",          "cholesky", "lu",   "qr",          "householder_product", "eigh",
+    "svd",  "solve_triangular", "sort",     "scan", "scan_linear", "scan_extreme"};
 
 Tensor numbers(const Shape& shape) {
   Generator g(3);

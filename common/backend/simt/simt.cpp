@@ -1,24 +1,11 @@
 // # The emulated GPU as a backend
 //
 // Every primitive is a kernel of `backend/gpu/`, or goes by way of the host. The emulator's memory is the host's, so that way
-// is short; but kernels may only touch what was announced as memory of the device, and so tensors get theirs here.
+// is short.
 #include "backend/gpu/waist.hpp"
-#include "backend/simt/memory.hpp"
-#include "tensor/allocator.hpp"
 
 namespace cr::backend::simt {
 namespace {
-
-void* allocate(int64_t bytes) {
-  void* data = allocator::allocate(bytes);
-  announce(data, static_cast<size_t>(bytes));
-  return data;
-}
-void free(void* data, int64_t bytes) {
-  forget(data);
-  allocator::free(data, bytes);
-}
-const bool kAnnounced = (Storage::set_memory(Device::simt, {allocate, free}), true);
 
 class Simt final : public Waist {
  public:
