@@ -40,8 +40,11 @@ inline std::vector<std::pair<std::string, Conv>> shapes() {
   };
 }
 
-// Each forward by three kernels and back by two, the weights' gradient with its sum in one
-// part and in five.
+// Each goes forward by three kernels and back by two, the weights' gradient with
+// its sum in one part and in five. The numbers are errors in units of their bound:
+// 1 would be the worst that rounding can do, and what one sees is far less, since
+// roundings go up as often as down. The longer the sum, the more they cancel: the
+// weights' gradient sums over all places.
 static void all_shapes(Chapter& chapter, Generator& random) {
   chapter.section("Back, and every shape");
   Table table =
@@ -55,6 +58,8 @@ static void all_shapes(Chapter& chapter, Generator& random) {
     for (const Tensor& y : {bench.forward(r.direct), bench.forward(r.implicit),
                             bench.forward(r.im2col, bench.columns())})
       forward = std::max(forward, in_bounds(y, t.l.y64, t.y_room));
+    // Five parts, twice. The order in which blocks run may differ; the bits may
+    // not.
     const Tensor dw = bench.weight_gradient(5);
     const double data = in_bounds(bench.data_gradient(), t.l.dx64, t.dx_room);
     const double weights =

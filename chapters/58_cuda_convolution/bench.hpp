@@ -1,5 +1,5 @@
-// The layer's tensors on a device, and the rungs called on them. Every call returns its
-// result on the host. What a rung did not write shows: results begin as NaN.
+// The layer's tensors on a device, and the rungs called on them. Every call returns
+// its result on the host. What a rung did not write shows: results begin as NaN.
 #pragma once
 
 #include <limits>
@@ -26,6 +26,8 @@ class Bench {
         r(rungs) {}
 
   // ## float32
+  //
+  // Forward by any rung; the two ways back by the implicit product.
   cr::Tensor forward(Rungs::Fn rung) {
     cr::Tensor y = fresh(y_shape());
     rung(d, raw(x), raw(w), raw(y));
@@ -58,6 +60,9 @@ class Bench {
   }
 
   // ## bfloat16
+  //
+  // The tensors change layout and type on the way in and change back on the way
+  // out.
   cr::Tensor tensor_forward() {
     cr::Tensor in = last(x, d.n, d.c, d.h * d.w),
                weights = last(w, d.o, d.c, d.taps()),
@@ -89,6 +94,8 @@ class Bench {
 
  private:
   cr::Shape y_shape() const { return {d.n, d.o, d.out_h(), d.out_w()}; }
+  // Results begin as NaN, so that a number that nobody wrote fails every
+  // comparison.
   cr::Tensor fresh(const cr::Shape& shape) const {
     return cr::full(shape, std::numeric_limits<float>::quiet_NaN()).to(device_);
   }
@@ -102,8 +109,8 @@ class Bench {
   }
   cr::Tensor first(const cr::Tensor& from, const cr::Shape& shape) {
     cr::Tensor to = fresh(shape);
-    r.channels_first(static_cast<int>(shape[0]), static_cast<int>(shape[1]),
-                     static_cast<int>(shape[2] * shape[3]), raw16(from), raw(to));
+    r.channels_first(int(shape[0]), int(shape[1]), int(shape[2] * shape[3]),
+                     raw16(from), raw(to));
     return to.to(cr::Device::cpu);
   }
 

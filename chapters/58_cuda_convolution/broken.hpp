@@ -2,8 +2,8 @@
 
 #include "workbench.hpp"
 
-// To see it we give the kernel an image with something behind it, so that the last read does
-// not fall off.
+// To see it we give the kernel an image with something behind it, so that the last
+// read does not fall off.
 static void beyond_edge(Chapter& chapter) {
   chapter.section("Broken: beyond the edge");
   Generator random(chapter.seed());
@@ -31,9 +31,10 @@ static void beyond_edge(Chapter& chapter) {
                 mean(where[{Slice{}, Slice{0, 11}}]).item(), exactly(0), identity,
                 {.symptom_of = "beyond-edge", .unit = "%"});
 
-  // A test that looks at the middle of the image passes. And if nothing is behind the image,
-  // the very last read is out of bounds, once in thousands. A GPU hardly ever notices: what
-  // lies there belongs to the program as well. The emulator does.
+  // A test that looks at the middle of the image passes. And if nothing is behind
+  // the image, the very last read is out of bounds, once in thousands. A GPU hardly
+  // ever notices: what lies there belongs to the program as well. The emulator
+  // does.
   if (!watched()) return;
   std::string what = "nothing";
   try {
@@ -47,8 +48,14 @@ static void beyond_edge(Chapter& chapter) {
                 {.symptom_of = "beyond-edge"});
 }
 
-// **One barrier.** The product waits twice in each round: before it multiplies, and before it
-// fetches the next tiles. The second looks superfluous, and the kernel runs without it.
+// What helps against it? To ask the question in one place only, as our map does,
+// and to try that place with every row, column and tap, as the test does. An image
+// of random numbers and a truth to compare with find the rest: here every number in
+// the right column is off, and not by a little.
+//
+// **One barrier.** The product waits twice in each round: before it multiplies, and
+// before it fetches the next tiles. The second looks superfluous, and the kernel
+// runs without it.
 //
 // ? A GPU runs the kernel without its second barrier. What comes out?
 // - [ ] nonsense: then somebody would have noticed
@@ -75,8 +82,16 @@ static void one_barrier(Chapter& chapter) {
                 {.symptom_of = "one-barrier"});
 }
 
-// **A wrong sign.** Winograd's matrices are typed in by somebody. Here the last row of $A^\top$
-// adds $m_4$ where it should subtract it.
+// It was thread 0 that came round first, because the emulator lets it run until it
+// has to wait, and thread 1 found the new tile where it looked for the old one. On
+// a GPU the threads of a warp go together and warps drift apart by a few
+// instructions, so it happens once in a while, with some shapes, on some machines.
+// A race cannot be tested away there. It can be excluded by looking at every
+// access, and that is what the emulator does: between a write and a read of the
+// same place by different threads there has to be a barrier.
+//
+// **A wrong sign.** Winograd's matrices are typed in by somebody. Here the last row
+// of $A^\top$ adds $m_4$ where it should subtract it.
 //
 // ? Which of the 2 × 2 results of a tile are wrong?
 // - [ ] all: the four are made of the same 16 products; but not each of all of them

@@ -6,8 +6,8 @@
 
 using namespace cr;
 
-// $\mathrm{out}_0 = 2 \cdot 1 + 1 \cdot 2 + 3 \cdot 3 = 13$ and $\mathrm{out}_1 = 2 \cdot 2
-// + 1 \cdot 3 + 3 \cdot 5 = 22$.
+// $\mathrm{out}_0 = 2 \cdot 1 + 1 \cdot 2 + 3 \cdot 3 = 13$ and $\mathrm{out}_1 = 2
+// \cdot 2 + 1 \cdot 3 + 3 \cdot 5 = 22$.
 static void by_hand(Chapter& chapter) {
   chapter.section("By hand: four pixels");
   chapter.say(
@@ -26,22 +26,24 @@ static void by_hand(Chapter& chapter) {
   // $$\begin{pmatrix} 1 & 2 & 3 \\ 2 & 3 & 5 \end{pmatrix}
   //   \begin{pmatrix} 2 \\ 1 \\ 3 \end{pmatrix} = \begin{pmatrix} 13 \\ 22 \end{pmatrix} .$$
   //
-  // One row for each place, one column for each tap: a convolution is a product of matrices.
-  // The matrix holds six numbers, and the image only four.
+  // One row for each place, one column for each tap: a convolution is a product of
+  // matrices. The matrix holds six numbers, and the image only four.
   Tensor rows = tensor({1, 2, 3, 2, 3, 5}, f64).reshape({2, 3});
   chapter.check("the same as a product", tensor({13, 22}, f64),
                 matmul(rows, tensor({2, 1, 3}, f64)));
 
-  // Now back. Each weight met one pixel at each place, so its gradient is the sum of these
-  // pixels, each times the gradient of its place: the matrix transposed, times $(1, -1)$.
+  // Now back. Each weight met one pixel at each place, so its gradient is the sum
+  // of these pixels, each times the gradient of its place: the matrix transposed,
+  // times $(1, -1)$.
   //
   // $$\frac{\partial L}{\partial w} = \begin{pmatrix} 1 & 2 \\ 2 & 3 \\ 3 & 5 \end{pmatrix}
   //   \begin{pmatrix} 1 \\ -1 \end{pmatrix} = \begin{pmatrix} -1 \\ -1 \\ -2 \end{pmatrix}$$
   chapter.check("dL/dw", tensor({-1, -1, -2}, f64), w.grad().reshape({3}));
 
-  // Each pixel was seen from some places through some taps. Pixel 1 was seen from place 0
-  // through tap 1 and from place 1 through tap 0: $1 \cdot 1 + (-1) \cdot 2 = -1$. That is a
-  // product as well, with a row for each pixel and, again, a column for each tap.
+  // Each pixel was seen from some places through some taps. Pixel 1 was seen from
+  // place 0 through tap 1 and from place 1 through tap 0: $1 \cdot 1 + (-1) \cdot 2
+  // = -1$. That is a product as well, with a row for each pixel and, again, a
+  // column for each tap.
   //
   // $$\frac{\partial L}{\partial x} =
   //   \begin{pmatrix} 1 & 0 & 0 \\ -1 & 1 & 0 \\ 0 & -1 & 1 \\ 0 & 0 & -1 \end{pmatrix}

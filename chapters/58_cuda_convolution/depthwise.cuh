@@ -1,6 +1,12 @@
-// A block computes 32 × 8 places of one channel. It copies the pixels that these places see
-// into shared memory, each once, and the threads take them from there. (The tile's size
-// depends on stride, taps and dilation, so its memory is asked for at launch.)
+// So a depthwise layer gets a kernel of its own. A block computes 32 × 8 places of
+// one channel. With 3 × 3 taps these see 34 × 10 pixels, all of which are used by
+// several places. The block copies them into shared memory, each once, and the
+// threads take them from there nine times: 340 pixels fetched for 256 results,
+// where the direct kernel asks for 2304.
+//
+// The border of the tile, pixels that belong to the neighbouring block's places, is
+// called its **halo**. Its size depends on stride, taps and dilation, so memory is
+// asked for at launch.
 #pragma once
 
 #include "product.cuh"
@@ -19,15 +25,16 @@ constexpr int tile_columns(const Conv& d) {
 template <class T>
 __global__ void depthwise_kernel(Map map, const T* x, const T* w, T* y) {
   const Conv& d = map.d;
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = int(threadIdx.x);
   const int tiles_right = (map.out_w + kWide - 1) / kWide;
-  const int left = static_cast<int>(blockIdx.x) % tiles_right * kWide,
-            top = static_cast<int>(blockIdx.x) / tiles_right * kHigh;
-  const int filter = static_cast<int>(blockIdx.y) % d.o,
-            image = static_cast<int>(blockIdx.y) / d.o;
+  const int left = int(blockIdx.x) % tiles_right * kWide,
+            top = int(blockIdx.x) / tiles_right * kHigh;
+  const int filter = int(blockIdx.y) % d.o, image = int(blockIdx.y) / d.o;
   const int channel = filter / d.group_o();
   const int rows = tile_rows(d), columns = tile_columns(d);
 
+  // All threads copy, in rows, until the tile is full: there are more pixels than
+  // threads.
   T* tile = dynamic_shared<T>();
   for (int q = thread; q < rows * columns; q += kWide * kHigh) {
     const int row = top * d.stride - d.pad + q / columns,
@@ -39,6 +46,8 @@ __global__ void depthwise_kernel(Map map, const T* x, const T* w, T* y) {
   __syncthreads();
 
   const int right = thread % kWide, down = thread / kWide;
+  // Threads outside of the output leave now, and not earlier: all were needed to
+  // copy, and all have to reach the barrier.
   if (left + right >= map.out_w || top + down >= map.out_h) return;
   T sum = 0;
   for (int r = 0; r < d.kh; ++r)
@@ -53,12 +62,12 @@ __global__ void depthwise_kernel(Map map, const T* x, const T* w, T* y) {
 template <class T> void depthwise(const Conv& d, const T* x, const T* w, T* y) {
   const unsigned tiles =
       blocks_for(d.out_w(), kWide) * blocks_for(d.out_h(), kHigh);
-  launch("depthwise", depthwise_kernel<T>,
-         {.blocks = {tiles, static_cast<unsigned>(d.n * d.o)},
-          .threads = {kWide * kHigh},
-          .shared_bytes = sizeof(T) * static_cast<size_t>(tile_rows(d)) *
-                          static_cast<size_t>(tile_columns(d))},
-         Map(d), x, w, y);
+  launch(
+      "depthwise", depthwise_kernel<T>,
+      {.blocks = {tiles, unsigned(d.n * d.o)},
+       .threads = {kWide * kHigh},
+       .shared_bytes = sizeof(T) * size_t(tile_rows(d)) * size_t(tile_columns(d))},
+      Map(d), x, w, y);
 }
 
 }  // namespace cr::backend::CR_GPU

@@ -1,6 +1,10 @@
-// This file gathers the kernels and is compiled twice: for the emulator by the compiler that
-// compiles everything else, and for a GPU by nvcc. Here the tile sizes of the tensor cores
-// are chosen: small ones where a large tile would lie half outside the matrix.
+// This file gathers the kernels and is compiled twice: for the emulator by the
+// compiler that compiles everything else, and for a GPU by nvcc. Templates become
+// functions here, and the rest of the program knows only their addresses.
+//
+// Here the tile sizes of the tensor cores are chosen, too. A larger tile uses each
+// number more often. But where the matrix is small, a large tile lies half outside
+// of it, and there are fewer blocks than processors; then small ones are better.
 #include "depthwise.cuh"
 #include "rung_1_direct.cuh"
 #include "rung_2_im2col.cuh"

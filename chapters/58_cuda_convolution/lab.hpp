@@ -1,5 +1,6 @@
-// A layer to try things on: random images, weights, and a random gradient from above. The
-// truth is computed by the library in float64, forward and, by autograd, back.
+// A layer to try things on: random images, weights, and a random gradient from
+// above. The truth is computed by the library in float64, forward and, by autograd,
+// back.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +24,8 @@ inline cr::ConvOptions options(const Conv& d) {
           .groups = d.groups};
 }
 
-// With `bf16` the numbers are such as bfloat16 can hold, so that rounding them changes
-// nothing and what is left is the error of the arithmetic.
+// With `bf16` the numbers are such as bfloat16 can hold, so that rounding them
+// changes nothing and what is left is the error of the arithmetic.
 inline cr::Tensor random_numbers(const cr::Shape& shape, cr::Generator& random,
                                  bool bf16) {
   cr::Tensor x = cr::randn(shape, random);
@@ -38,6 +39,8 @@ inline Layer make_layer(const Conv& d, cr::Generator& random, bool bf16 = false)
   Layer l = {d, random_numbers({d.n, d.c, d.h, d.w}, random, bf16),
              random_numbers({d.o, d.group_c(), d.kh, d.kw}, random, bf16),
              random_numbers({d.n, d.o, d.out_h(), d.out_w()}, random, bf16)};
+  // The gradient from above, $\delta$, enters as the loss $\sum \delta \cdot y$,
+  // whose derivative with respect to $y$ is just $\delta$.
   cr::Tensor x = l.x.to(cr::DType::float64).requires_grad_(),
              w = l.w.to(cr::DType::float64).requires_grad_();
   cr::Tensor y = cr::conv2d(x, w, {}, options(d));
@@ -48,12 +51,17 @@ inline Layer make_layer(const Conv& d, cr::Generator& random, bool bf16 = false)
 
 // ## How wrong?
 //
-// A sum of $K$ products in float32 is off by at most $K u / (1 - K u)$ times the sum of the
-// products' sizes, $u = 2^{-24}$, whatever the order ([chapter
-// 56](../56_cpu_performance/main.cpp#three-loops) says why). The sizes' sum is a convolution
-// too. An error in units of this bound is at most 1 for a kernel that is right, and it is
-// usually far below; a kernel that leaves out one product is far above. A result that is
-// rounded to bfloat16 at the end may be off by another part in $2^8$.
+// A sum of $K$ products in float32 is off by at most $K u / (1 - K u)$ times the
+// sum of the products' sizes, $u = 2^{-24}$, whatever the order ([chapter
+// 56](../56_cpu_performance/main.cpp#three-loops) says why). The sizes' sum is a
+// convolution too. An error in units of this bound is at most 1 for a kernel that
+// is right, and it is usually far below; a kernel that leaves out one product is
+// far above. The bound is another one for each number of the result: where all that
+// is summed up is small, little may go wrong. That makes it sharp, where one bound
+// for all would let small numbers pass that are entirely wrong.
+//
+// A result that is rounded to bfloat16 at the end may be off by another part in
+// $2^8$.
 struct Truth {
   Layer l;
   cr::Tensor y_room, dx_room, dw_room;  // the bounds

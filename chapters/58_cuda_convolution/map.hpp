@@ -1,15 +1,21 @@
-// Number the places of the output through, over all images: that is the row $i$ of the
-// matrix. Number the taps of a filter through, over all channels: that is the column $k$.
-// Then the number that stands in row $i$ and column $k$ is found like this:
+// Number the places of the output through, over all images: that is the row $i$ of
+// the matrix. Number the taps of a filter through, over all channels: that is the
+// column $k$. Then the number that stands in row $i$ and column $k$ is found like
+// this:
 //
 // $$i \to (\text{image}, y, x), \qquad k \to (c, r, s),$$
 //
 // $$\text{row} = y \cdot \text{stride} - \text{pad} + r \cdot \text{dilation}, \qquad
 //   \text{column} = x \cdot \text{stride} - \text{pad} + s \cdot \text{dilation},$$
 //
-// and if that lies outside of the image, the number is zero. The functions are `constexpr`,
-// so kernels can call them, and so can the test, which tries every $i$ and $k$ of some
-// hundred shapes.
+// and if that lies outside of the image, the number is zero.
+//
+// Try it with the figure below, an image of 4 × 4 with padding 1. Row 5 of the
+// matrix is place $(1, 1)$, since $5 = 1 \cdot 4 + 1$. Column 7 is tap $(2, 1)$,
+// since $7 = 2 \cdot 3 + 1$. It sees row $1 - 1 + 2 = 2$, column $1 - 1 + 1 = 1$:
+// the tenth pixel, counted from 1. The functions are `constexpr`, so kernels can
+// call them, and so can the test, which tries every $i$ and $k$ of some hundred
+// shapes.
 #pragma once
 
 #include "shape.hpp"
@@ -57,17 +63,17 @@ struct Map {
     return {image, y, rest - y * by_row.by};
   }
 
-  // The pixel of the input that tap (r, s) sees from a place of the output. Comparing as
-  // unsigned asks two questions at once: a negative number becomes a huge one.
+  // The pixel of the input that tap (r, s) sees from a place of the output.
+  // Comparing as unsigned asks two questions at once: a negative number becomes a
+  // huge one.
   constexpr bool sees(const Place& at, int r, int s, int& row, int& column) const {
     row = at.y * d.stride - d.pad + r * d.dilation;
     column = at.x * d.stride - d.pad + s * d.dilation;
-    return static_cast<unsigned>(row) < static_cast<unsigned>(d.h) &&
-           static_cast<unsigned>(column) < static_cast<unsigned>(d.w);
+    return unsigned(row) < unsigned(d.h) && unsigned(column) < unsigned(d.w);
   }
 
-  // The other way round: the place of the output from which tap (r, s) sees this pixel. With
-  // a stride there may be none.
+  // The other way round: the place of the output from which tap (r, s) sees this
+  // pixel. With a stride there may be none.
   constexpr bool seen_from(const Place& pixel, int r, int s, int& y, int& x) const {
     const int down = pixel.y + d.pad - r * d.dilation,
               right = pixel.x + d.pad - s * d.dilation;
@@ -91,9 +97,9 @@ struct Map {
     return x_at(at.image, group * d.group_c() + tap.channel, row, column);
   }
 
-  // The same for kernels: outside of the image the address is that of the nearest pixel, and
-  // `inside` is false. So all threads of a warp fetch something at the same time, from about
-  // the same place, and those at the edge drop what they got.
+  // The same for kernels: outside of the image the address is that of the nearest
+  // pixel, and `inside` is false. So all threads of a warp fetch something at the
+  // same time, from about the same place, and those at the edge drop what they got.
   constexpr int64_t x_near(int image, int channel, int row, int column,
                            bool& inside) const {
     const int near_row = row < 0     ? 0
@@ -112,8 +118,8 @@ struct Map {
     return x_near(at.image, group * d.group_c() + tap.channel, row, column, inside);
   }
 
-  // The address in the output's gradient for pixel i and tap k: there a tap's channel is one
-  // of the output's.
+  // The address in the output's gradient for pixel i and tap k: there a tap's
+  // channel is one of the output's.
   constexpr int64_t y_over(int group, const Place& pixel, const Tap& tap) const {
     int y = 0, x = 0;
     if (!seen_from(pixel, tap.r, tap.s, y, x)) return kOutside;

@@ -8,7 +8,15 @@
 #include "workbench.hpp"
 #include "yardstick.hpp"
 
-// Is there one? A program built with the toolkit may run on a machine without.
+// How will one read the table, once there is one? TFLOP/s says how much of the
+// machine is used. The share of cuDNN says how much is still to be had, since
+// somebody has shown that it can be. Where both are low, the layer is small: 7 × 7
+// places of 32 images are 1568 rows, 25 tiles of 64, and a GPU has more than a
+// hundred processors; then the sum has to be cut as for the weights. Where only the
+// share is low, the kernel is. Where the share is above 1, we know something about
+// this layer that cuDNN's authors did not care for.
+//
+// Is there a GPU? A program built with the toolkit may run on a machine without.
 static bool has_gpu() {
 #if CHAINRULE_CUDA
   try {
@@ -21,9 +29,9 @@ static bool has_gpu() {
 }
 
 #if CHAINRULE_CUDA
-// One layer at its full size, for a batch of 32. Whether the kernels are right was checked on
-// the scaled layers above; here they are only timed, with random numbers, because a
-// processor that multiplies zeros stays cooler and runs faster.
+// One layer at its full size, for a batch of 32. Whether the kernels are right was
+// checked on the scaled layers above; here they are only timed, with random
+// numbers, because a processor that multiplies zeros stays cooler and runs faster.
 static void time_layer(Table& table, const ResnetLayer& layer, Generator& random) {
   namespace gpu = backend::cuda;
   const Conv& d = layer.d;
@@ -46,14 +54,16 @@ static void time_layer(Table& table, const ResnetLayer& layer, Generator& random
                y16 = last(y, d.n, d.o, d.out_h() * d.out_w(), false);
   const Tensor sums = normal((parts + 1) * d.o * d.taps() * padded8(d.c));
 
+  // Twice the multiply-adds over the time, also for Winograd, which makes fewer: it
+  // is the layer that is counted, not the kernel. So a Winograd rung may pass the
+  // peak.
   auto line = [&](const std::string& name, gpu::Pass pass, bool bf16, auto run) {
     const double ours = gpu::gpu_seconds(run),
                  theirs = gpu::cudnn_seconds(d, pass, bf16);
-    table.row(
-        layer.name, name,
-        fmt::format("{:.1f}", 2 * static_cast<double>(d.macs()) / ours / 1e12),
-        std::isnan(theirs) ? std::string("no cuDNN")
-                           : fmt::format("{:.0f} %", 100 * theirs / ours));
+    table.row(layer.name, name,
+              fmt::format("{:.1f}", 2 * double(d.macs()) / ours / 1e12),
+              std::isnan(theirs) ? std::string("no cuDNN")
+                                 : fmt::format("{:.0f} %", 100 * theirs / ours));
   };
   line("forward", gpu::Pass::forward, true,
        [&] { r.tensor_forward(d, raw16(x16), raw16(w16), raw16(y16)); });
@@ -81,6 +91,8 @@ static void time_layer(Table& table, const ResnetLayer& layer, Generator& random
 }
 #endif
 
+// One line for each direction and each way. Without a GPU the lines are there all
+// the same, so that one sees what is missing.
 static void on_a_gpu(Chapter& chapter, [[maybe_unused]] Generator& random) {
   chapter.section("On a GPU");
   Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});

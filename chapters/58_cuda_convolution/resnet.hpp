@@ -1,5 +1,5 @@
-// The convolutions of ResNet-50 (version 1.5, where the 3 × 3 layer has the stride) for one
-// image of 224 × 224 pixels: 23 different ones, and how often each occurs.
+// The convolutions of ResNet-50 (version 1.5, where the 3 × 3 layer has the stride)
+// for one image of 224 × 224 pixels: 23 different ones, and how often each occurs.
 #pragma once
 
 #include <string>
@@ -25,9 +25,9 @@ inline std::vector<ResnetLayer> resnet50(int images = 1) {
   };
   add(224, 3, 64, 7, 2, 1);
 
-  // Four stages. A block narrows its channels by a 1 × 1 layer, looks around by a 3 × 3
-  // layer, and widens again. A stage's first block also has a 1 × 1 layer beside it, and,
-  // but for the first stage, halves the image.
+  // Four stages. A block narrows its channels by a 1 × 1 layer, looks around by a 3
+  // × 3 layer, and widens again. A stage's first block also has a 1 × 1 layer
+  // beside it, and, but for the first stage, halves the image.
   const int blocks[] = {3, 4, 6, 3};
   for (int stage = 0, in = 64, size = 56; stage < 4; ++stage) {
     const int mid = 64 << stage, out = 4 * mid, stride = stage == 0 ? 1 : 2,
@@ -43,8 +43,11 @@ inline std::vector<ResnetLayer> resnet50(int images = 1) {
   return all;
 }
 
-// The same shapes for the emulator: a quarter of the pixels each way (but at least 7), an
-// eighth of the channels.
+// At full size the emulator would need hours. What can go wrong depends on stride,
+// taps, edges and leftovers, and those stay.
+//
+// The same shapes for the emulator: a quarter of the pixels each way (but at least
+// 7), an eighth of the channels.
 inline Conv scaled_down(Conv d) {
   d.h = d.w = d.h / 4 < 7 ? 7 : d.h / 4;
   if (d.c > 3) d.c /= 8;

@@ -1,5 +1,7 @@
-// One thread for each number of the matrix. It is stored with the places of the output next
-// to each other, so that both this kernel and the product walk along memory.
+// One thread for each number of the matrix. It is stored with the places of the
+// output next to each other, row by row of the *transposed* matrix. So neighbouring
+// threads write neighbouring numbers, and mostly read neighbouring pixels; and the
+// product, whose threads stand along the places too, will read neighbours as well.
 #pragma once
 
 #include "product.cuh"
@@ -11,14 +13,16 @@ template <class T> __global__ void im2col_kernel(Map map, const T* x, T* columns
   const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const int m = map.d.places(), depth = map.d.group_c() * map.d.taps();
   if (at >= int64_t{m} * depth * map.d.groups) return;
-  const int i = static_cast<int>(at % m), k = static_cast<int>(at / m % depth),
-            group = static_cast<int>(at / m / depth);
+  const int i = int(at % m), k = int(at / m % depth), group = int(at / m / depth);
   bool inside = false;
   const T pixel = fetched(x[map.x_near(group, map.place(i), map.tap(k), inside)]);
   columns[at] = inside ? pixel : T(0);
 }
 
-// And the product, that knows nothing of images until it stores.
+// And the product. Its A is what we have just written, its B are the weights as
+// they lie: a row of $k$ numbers for each filter. It knows nothing of images until
+// it stores, when row $i$ of the result has to find its image, row and column
+// again.
 struct Columns : Whole {
   static constexpr bool kAAlongK = false, kBAlongK = true;
   Map map;

@@ -1,5 +1,10 @@
-// The forward pass: $m$ places, $n$ filters, $k$ taps. `a` is the whole change from rung 2:
-// where that read `columns`, this asks the map for an address in `x`.
+// The forward pass: $m$ places, $n$ filters, $k$ taps of all channels. Compare it
+// with `Columns`. `a` is the whole change: where that read `columns`, this asks the
+// map for an address in `x`. What we pay is a few multiplications and shifts for
+// each number that is fetched, and each number that is fetched is used 64 times.
+//
+// The sum runs over the same $k$ in the same order, so even the rounding is the
+// same.
 #pragma once
 
 #include "product.cuh"
@@ -29,10 +34,15 @@ struct Forward : Whole {
 
 // ## The way back to the image
 //
-// $\partial L / \partial x$ at a pixel is a sum over everyone who looked at it: each filter,
-// through each of its taps. So there is a row for each pixel of the input and a column for
-// each channel, and the sum runs over filters and taps. With a stride, most taps have not
-// seen a given pixel at all, and what they contribute is zero.
+// $\partial L / \partial x$ at a pixel is a sum over everyone who looked at it:
+// each filter, through each of its taps. So there is a row for each pixel of the
+// input and a column for each channel, and the sum runs over filters and taps. With
+// a stride, most taps have not seen a given pixel at all, and what they contribute
+// is zero.
+//
+// The weights are the same, read across: row $k$ is filter and tap, column $j$ is
+// the channel. They do not lie well for that (neighbours are $k_h k_w$ numbers
+// apart), but there are few of them, and each block reads its share once.
 struct DataGradient : Whole {
   static constexpr bool kAAlongK = false, kBAlongK = true;
   Map map;
@@ -56,12 +66,13 @@ struct DataGradient : Whole {
 
 // ## The way back to the weights
 //
-// $\partial L / \partial w$ has a row for each tap and a column for each filter, and the sum
-// runs over all places of all images. It is the forward matrix, transposed: rows and sum
-// have changed places. The result is small and the sum is long, so there would be few
-// blocks, each with much to do. We cut the sum into `parts` and give each its own blocks.
-// Each part leaves its sums in `partial`, and a second kernel adds them up: always in the
-// same order, so that the same bits come out every time.
+// $\partial L / \partial w$ has a row for each tap and a column for each filter,
+// and the sum runs over all places of all images. It is the forward matrix,
+// transposed: rows and sum have changed places. The result is small and the sum is
+// long, so there would be few blocks, each with much to do. We cut the sum into
+// `parts` and give each its own blocks. Each part leaves its sums in `partial`, and
+// a second kernel adds them up: always in the same order, so that the same bits
+// come out every time.
 struct WeightGradient : Whole {
   static constexpr bool kAAlongK = true, kBAlongK = true;
   Map map;
@@ -69,6 +80,7 @@ struct WeightGradient : Whole {
   float* partial;  // (parts, o, c / groups, kh, kw)
   int parts;
 
+  // A part has so many steps of the sum, a multiple of the tile's depth.
   __device__ int length() const {
     return (k + parts * kDeep - 1) / (parts * kDeep) * kDeep;
   }
@@ -93,6 +105,9 @@ struct WeightGradient : Whole {
   }
 };
 
+// One thread for each weight. It would be shorter to let every part add to the
+// result with an atomic addition. But then parts are added in the order in which
+// they happen to finish, another one every time, and so is the rounding.
 template <class T>
 __global__ void add_parts_kernel(const T* partial, int parts, int64_t size,
                                  T* sum) {
@@ -110,6 +125,9 @@ void add_parts(const T* partial, int parts, int64_t size, T* sum) {
          size, sum);
 }
 
+// ## The three calls
+//
+// The batch of products is the groups; for the weights, groups times parts.
 template <int kPad = 1, int kBarriers = 2>
 void implicit(const Conv& d, const float* x, const float* w, float* y) {
   const int depth = d.group_c() * d.taps();

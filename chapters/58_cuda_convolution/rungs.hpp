@@ -1,5 +1,8 @@
-// All kernels of this chapter as the program calls them: on raw memory of the device. Two
-// devices have them, compiled from the same sources.
+// Kernels are compiled in a file of their own, for two machines, and the program is
+// not to know which. So each machine hands it a list of functions.
+//
+// All kernels of this chapter as the program calls them: on raw memory of the
+// device. Two devices have them, compiled from the same sources.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +24,16 @@ struct Rungs {
   void (*weight_gradient)(const Conv&, const float* x, const float* dy, int parts,
                           float* partial, float* dw);
 
-  // The same three on tensor cores: bfloat16, (n, h, w, c), one group. `w` is (o, kh, kw, c)
-  // forward and (c, kh, kw, o) on the way back.
+  // The same three on tensor cores: bfloat16, (n, h, w, c), one group. `w` is (o,
+  // kh, kw, c) forward and (c, kh, kw, o) on the way back.
   using Bf16 = void (*)(const Conv&, const uint16_t* x, const uint16_t* w,
                         uint16_t* y);
   Bf16 tensor_forward, tensor_data_gradient;
   void (*tensor_weight_gradient)(const Conv&, const uint16_t* x, const uint16_t* dy,
                                  int parts, float* partial, float* dw);
 
-  // (a, b, inner) float32 to and from (a, inner, padded b); `turned`: to (b, inner, padded a).
+  // (a, b, inner) float32 to and from (a, inner, padded b); `turned`: to (b, inner,
+  // padded a).
   void (*channels_last)(int a, int b, int inner, bool turned, const float* from,
                         uint16_t* to);
   void (*channels_first)(int a, int b, int inner, const uint16_t* from, float* to);

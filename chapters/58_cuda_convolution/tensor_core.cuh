@@ -1,6 +1,6 @@
-// Three instructions that C++ has no word for. On a GPU each is a line of assembly. On the
-// emulator the lanes tell each other by hand what the hardware has wires for, so that
-// everything around them can be run and counted without one.
+// Three kinds of instructions that C++ has no word for. On a GPU each is a line of
+// assembly. On the emulator the lanes tell each other by hand what the hardware has
+// wires for, so that everything around them can be run and counted without one.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -23,6 +23,11 @@ struct alignas(16) Chunk {
   uint32_t word[4];
 };
 
+// ## On a GPU
+//
+// `mma` names the registers of the three fragments. The sums are in and out at
+// once. `.row` and `.col` say that A's fragment runs along its rows and B's down
+// its columns: the sum is the inner direction in both.
 #if defined(__CUDACC__)
 
 inline __device__ void mma(FragmentC& c, const FragmentA& a, const FragmentB& b) {
@@ -34,9 +39,11 @@ inline __device__ void mma(FragmentC& c, const FragmentA& a, const FragmentB& b)
         "r"(b.r[1]));
 }
 
+// `ldmatrix` wants a 32-bit address in shared memory, which a pointer has to be
+// turned into. With `.trans` each 8 × 8 matrix arrives transposed.
 template <bool kDown> __device__ inline FragmentA ldmatrix(const Chunk* named) {
   FragmentA m;
-  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(named));
+  const auto at = uint32_t(__cvta_generic_to_shared(named));
   if constexpr (kDown)
     asm volatile(
         "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -51,12 +58,12 @@ template <bool kDown> __device__ inline FragmentA ldmatrix(const Chunk* named) {
   return m;
 }
 
-// Copies 16 bytes from global to shared memory without a detour through registers, and does
-// not wait; or fills them with zeros. `commit` closes a group of such copies, `wait<n>`
-// waits until all but the last n groups have arrived.
+// Copies 16 bytes from global to shared memory without a detour through registers,
+// and does not wait; or fills them with zeros. `commit` closes a group of such
+// copies, `wait<n>` waits until all but the last n groups have arrived.
 inline __device__ void copy_async(Chunk* to, const void* from, bool inside) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
-                   static_cast<uint32_t>(__cvta_generic_to_shared(to))),
+                   uint32_t(__cvta_generic_to_shared(to))),
                "l"(from), "r"(inside ? 16 : 0)
                : "memory");
 }
@@ -69,9 +76,12 @@ template <int n> __device__ inline void wait() {
 
 #else
 
-// What the lanes of a warp hand to each other lies here, in a place that is wired, not
-// addressed: the emulator shall neither watch nor count it. Two places take turns, so that
-// one meeting is enough: nobody fills a place again before all have met once more.
+// ## On the emulator
+//
+// What the lanes of a warp hand to each other lies here, in a place that is wired,
+// not addressed: the emulator shall neither watch nor count it. Two places take
+// turns, so that one meeting is enough: nobody fills a place again before all have
+// met once more.
 struct Wires {
   uint64_t word[2][32][3];
 };
@@ -89,8 +99,8 @@ __attribute__((no_sanitize("thread"))) inline const Wires& meet(int& turn,
   return wires[thread / 32];
 }
 
-// A lane's sum at (row, column) needs all of A's row and all of B's column, and those lie
-// with four other lanes each.
+// A lane's sum at (row, column) needs all of A's row and all of B's column, and
+// those lie with four other lanes each.
 __attribute__((no_sanitize("thread"))) inline void mma(FragmentC& c,
                                                        const FragmentA& a,
                                                        const FragmentB& b) {
@@ -102,8 +112,8 @@ __attribute__((no_sanitize("thread"))) inline void mma(FragmentC& c,
   // Number `half` of the pair in the lower or upper 32 bits.
   const auto number = [](uint64_t pairs, unsigned upper, unsigned half)
       __attribute__((no_sanitize("thread"))) {
-    return __builtin_bit_cast(
-        float, static_cast<uint32_t>(pairs >> (32 * upper + 16 * half)) << 16);
+    return __builtin_bit_cast(float, uint32_t(pairs >> (32 * upper + 16 * half))
+                                         << 16);
   };
   for (unsigned q = 0; q < 4; ++q) {
     const uint64_t* rows = wires.word[turn][4 * g + q];
@@ -117,7 +127,9 @@ __attribute__((no_sanitize("thread"))) inline void mma(FragmentC& c,
   }
 }
 
-// The row that a lane has named.
+// The row that a lane has named. Here the *reading* is as on a GPU, number by
+// number, and watched: a row that lies outside of the tile, or that somebody is
+// still writing to, is caught, and rows on the same banks are counted.
 template <class T>
 __attribute__((no_sanitize("thread"))) const T* named_by(const Wires& wires,
                                                          int turn, int lane) {
@@ -125,7 +137,7 @@ __attribute__((no_sanitize("thread"))) const T* named_by(const Wires& wires,
 }
 
 template <bool kDown> FragmentA ldmatrix(const Chunk* named) {
-  const int lane = static_cast<int>(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
+  const int lane = int(threadIdx.x) % 32, g = lane / 4, t = lane % 4;
   int turn = 0;
   const Wires& wires = meet(turn, reinterpret_cast<uintptr_t>(named));
   FragmentA m;
@@ -133,7 +145,7 @@ template <bool kDown> FragmentA ldmatrix(const Chunk* named) {
     if constexpr (kDown) {
       const auto* up = named_by<uint16_t>(wires, turn, 8 * i + 2 * t);
       const auto* down = named_by<uint16_t>(wires, turn, 8 * i + 2 * t + 1);
-      m.r[i] = static_cast<uint32_t>(up[g]) | static_cast<uint32_t>(down[g]) << 16;
+      m.r[i] = uint32_t(up[g]) | uint32_t(down[g]) << 16;
     } else {
       m.r[i] = named_by<uint32_t>(wires, turn, 8 * i + g)[t];
     }

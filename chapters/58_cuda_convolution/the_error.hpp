@@ -1,10 +1,22 @@
 #pragma once
 
+#include "winograd.hpp"
 #include "workbench.hpp"
 
-// For each way: run it on the emulator, and compare with float64.
+// For each way: run it on the emulator, and compare with float64. A bound as above
+// would not say much here, as Winograd's rule adds and subtracts other numbers than
+// those of the layer. So we compare typical errors: the root of the mean squared
+// gap, over that of the results.
 static void the_error(Chapter& chapter, Bed& bed) {
   chapter.section("What it costs");
+  chapter.say(
+      "A rounding error may grow {:.1f} times with F(2,3) and {:.0f} times with F(4,3), in "
+      "the worst case. And on the workbench's layer?",
+      growth<2>(), growth<4>());
+  chapter.claim("growth-two", "F(2,3): so many times may a rounding grow",
+                growth<2>(), near(64.0 / 9, 1e-12), identity);
+  chapter.claim("growth-four", "F(4,3): so many times may a rounding grow",
+                growth<4>(), near(256, 1e-12), identity);
   Bench& bench = bed.bench;
   const Rungs& r = bed.rungs;
   const Tensor& truth = bed.truth.l.y64;
@@ -14,9 +26,9 @@ static void the_error(Chapter& chapter, Bed& bed) {
   const double direct = typical_error(bench.forward(r.implicit), truth),
                two = error(r.winograd2, 2), four = error(r.winograd4, 4);
 
-  // The workbench's numbers are such as bfloat16 can hold, so a direct product loses nothing
-  // when it takes them in bfloat16; only its result is rounded, on the way out. We round it
-  // by hand here, for all ways alike.
+  // The workbench's numbers are such as bfloat16 can hold, so a direct product
+  // loses nothing when it takes them in bfloat16; only its result is rounded, on
+  // the way out. We round it by hand here, for all ways alike.
   auto rounded = [&](Tensor y) {
     for (int64_t i = 0; i < y.numel(); ++i)
       y.mutable_data<float>()[i] = round_to_bfloat16(y.data<float>()[i]);

@@ -2,7 +2,10 @@
 
 #include "workbench.hpp"
 
-// Bytes are counted by the emulator, multiplications and memory follow from the shapes.
+// Bytes are counted by the emulator, over all kernels of a rung; the layout's
+// change for the tensor cores is left out, since a network makes it once.
+// Multiplications are those of the product, for each multiply-add of the layer.
+// Memory is what a rung keeps besides x, w and y, in multiples of the image.
 static void the_ladder(Chapter& chapter, const std::vector<Rung>& ladder) {
   if (ladder.empty()) return;
   chapter.section("The ladder");

@@ -3,8 +3,9 @@
 #include "by_hand.hpp"
 #include "winograd.hpp"
 
-// Where the tiles lie: two of F(2,3) next to each other, in one row of the image. Each sees
-// four pixels a side, and they overlap by two.
+// Where the tiles lie: two of F(2,3) next to each other. Each sees four pixels a
+// side and makes two results a side, so the next begins two pixels further and they
+// overlap by two. A pixel in the middle of the image belongs to four tiles.
 static void winograd_tiles(Chapter& chapter) {
   Figure figure = chapter.figure(
       "tiles",

@@ -1,6 +1,7 @@
-// Images and weights change their layout and their type once, on the way in, and back once
-// at the end; a network that runs on tensor cores keeps them as they are in between. With
-// `turned` weights swap filters and channels: (o, c, taps) becomes (c, taps, o).
+// Images and weights change their layout and their type once, on the way in, and
+// back once at the end; a network that runs on tensor cores keeps them as they are
+// in between. With `turned` weights swap filters and channels: (o, c, taps) becomes
+// (c, taps, o).
 #pragma once
 
 #include "product.cuh"
@@ -8,6 +9,10 @@
 
 namespace cr::backend::CR_GPU {
 
+// A thread for each number of the result, so writes are in a row and reads are not:
+// from one channel to the next it is a whole plane. A tile in shared memory would
+// mend that (chapter 57 transposes so); here it is no part of what we compare.
+//
 // x (a, b, inner) → (a, inner, padded b), or for `turned` (b, inner, padded a)
 template <class From>
 __global__ void last_kernel(int a, int b, int inner, bool turned, const From* from,
@@ -15,9 +20,8 @@ __global__ void last_kernel(int a, int b, int inner, bool turned, const From* fr
   const int outer = turned ? b : a, last = turned ? a : b, wide = padded(last);
   const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at >= int64_t{outer} * inner * wide) return;
-  const int column = static_cast<int>(at % wide),
-            middle = static_cast<int>(at / wide % inner),
-            row = static_cast<int>(at / wide / inner);
+  const int column = int(at % wide), middle = int(at / wide % inner),
+            row = int(at / wide / inner);
   const int64_t source = turned ? (int64_t{column} * b + row) * inner + middle
                                 : (int64_t{row} * b + column) * inner + middle;
   to[at] = column < last ? to_bfloat16(from[source]) : uint16_t{0};
@@ -31,9 +35,8 @@ template <class From>
 __global__ void first_kernel(int a, int b, int inner, const From* from, float* to) {
   const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at >= int64_t{a} * b * inner) return;
-  const int middle = static_cast<int>(at % inner),
-            column = static_cast<int>(at / inner % b),
-            row = static_cast<int>(at / inner / b);
+  const int middle = int(at % inner), column = int(at / inner % b),
+            row = int(at / inner / b);
   to[at] = as_float(from[(int64_t{row} * inner + middle) * padded(b) + column]);
 }
 

@@ -1,5 +1,6 @@
 // The layer at which the rungs are compared, with its truth and its bounds, on the
-// emulator. Its numbers are such as bfloat16 can hold, so that all rungs get the same.
+// emulator. Its numbers are such as bfloat16 can hold, so that all rungs get the
+// same and tensor cores lose nothing on the way in.
 #pragma once
 
 #include "bench.hpp"

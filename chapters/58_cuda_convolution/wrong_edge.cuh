@@ -1,5 +1,6 @@
-// One sign too many: a pixel counts as inside the image when its column is at most its
-// width. It should be less than.
+// The same problem with a map of its own, as one writes it when one does not have a
+// tested one. One sign too many: a pixel counts as inside the image when its column
+// is at most its width. It should be less than.
 #pragma once
 
 #include "rung_3_implicit.cuh"

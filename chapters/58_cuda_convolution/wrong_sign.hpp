@@ -3,7 +3,9 @@
 #include "winograd.hpp"
 #include "workbench.hpp"
 
-// One tile, one channel, in float64, with the library beside it.
+// One tile, one channel, in float64, with the library beside it. The image is 4 × 4
+// and gives 2 × 2 results: a single tile. In row $i$ and column $j$ the result is
+// row $i$ of $A^\top$ times $M$ times row $j$ of $A^\top$.
 static void wrong_sign(Chapter& chapter) {
   chapter.section("Broken: a wrong sign");
   Generator random(chapter.seed());

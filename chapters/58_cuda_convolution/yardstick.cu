@@ -16,6 +16,8 @@
 
 namespace cr::backend::cuda {
 
+// An **event** is a mark in the stream of work that the GPU notes the time of when it passes
+// it. The time between two is the GPU's own, without what the program does meanwhile.
 static float milliseconds(const std::function<void()>& f, int times) {
   Runtime& runtime = Runtime::get();
   cudaEvent_t start, stop;
@@ -32,18 +34,22 @@ static float milliseconds(const std::function<void()>& f, int times) {
   return result;
 }
 
+// Once to warm up, once to see how long it takes, then rounds of about 20 ms.
 double gpu_seconds(const std::function<void()>& f) {
   milliseconds(f, 1);
   const float once = std::max(milliseconds(f, 1), 1e-3f);
-  const int times = std::clamp(static_cast<int>(20 / once), 1, 200);
+  const int times = std::clamp(int(20 / once), 1, 200);
   float best = std::numeric_limits<float>::max();
   for (int round = 0; round < 5; ++round)
-    best = std::min(best, milliseconds(f, times) / static_cast<float>(times));
+    best = std::min(best, milliseconds(f, times) / float(times));
   return best / 1e3;
 }
 
 #if __has_include(<cudnn.h>)
 // ## cuDNN, found at run time
+//
+// Only the types come from its header. Its functions are asked for by name, from the library
+// that the system finds; there need be none.
 namespace {
 
 void* library() {
@@ -76,6 +82,7 @@ struct Buffer {
 
 #define CUDNN(function, ...) call(&function, #function, __VA_ARGS__)
 
+// Descriptors tell cuDNN what our eleven numbers tell us.
 double time_cudnn(const Conv& d, Pass pass, bool bf16) {
   const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
   const cudnnTensorFormat_t format = bf16 ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
@@ -103,10 +110,10 @@ double time_cudnn(const Conv& d, Pass pass, bool bf16) {
   CUDNN(cudnnSetConvolutionMathType, conv,
         bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
 
+  // `Find` tries all algorithms that fit into a gigabyte and returns the fastest first.
   const size_t size = bf16 ? 2 : 4, room = size_t{1} << 30;
-  Buffer of_x(size * static_cast<size_t>(d.x_size())),
-      of_w(size * static_cast<size_t>(d.w_size())),
-      of_y(size * static_cast<size_t>(d.y_size())), space(room);
+  Buffer of_x(size * size_t(d.x_size())), of_w(size * size_t(d.w_size())),
+      of_y(size * size_t(d.y_size())), space(room);
   const float one = 1, zero = 0;
   int found = 0;
   auto tell = [&](auto run) { return gpu_seconds(run); };
