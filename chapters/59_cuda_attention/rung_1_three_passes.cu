@@ -5,7 +5,7 @@
 #include "schedule.hpp"
 #include "warp.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 
 constexpr int kSide = 16;
 
@@ -81,4 +81,4 @@ template <class T> void three_passes(const Forward<T>& a, T* scores) {
 template void three_passes(const Forward<float>&, float*);
 template void three_passes(const Forward<double>&, double*);
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU

@@ -7,7 +7,7 @@
 #include "schedule.hpp"
 #include "warp.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 
 template <class T, int kWidth> __global__ void one_pass_kernel(Forward<T> a) {
   constexpr int kEach = kWidth / 32;  // numbers of a row that one lane holds
@@ -45,4 +45,4 @@ template <class T> void one_pass(const Forward<T>& a) {
 template void one_pass(const Forward<float>&);
 template void one_pass(const Forward<double>&);
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU

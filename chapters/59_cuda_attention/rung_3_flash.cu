@@ -6,7 +6,7 @@
 #include "schedule.hpp"
 #include "tile.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 
 // The mistakes that `--break` plants are small changes to a kernel that works. They are here, in one place, so that the
 // kernel below can be read without them: with a plan that says yes to everything.
@@ -98,4 +98,4 @@ void flash_without_rescaling(const Forward<float>& a) { flash_by<float, 64, NoRe
 void flash_without_barrier(const Forward<float>& a) { flash_by<float, 64, NoBarrier>(a); }
 void flash_looking_ahead(const Forward<float>& a) { flash_by<float, 64, LooksAhead>(a); }
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU

@@ -11,7 +11,7 @@
 #include "schedule.hpp"
 #include "tile.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 
 // $D_i = dO_i \cdot O_i$, one warp for each query.
 template <class T, int kWidth> __global__ void dots_kernel(Backward<T> a) {
@@ -135,4 +135,4 @@ template <class T> void flash_backward(const Backward<T>& a) {
 template void flash_backward(const Backward<float>&);
 template void flash_backward(const Backward<double>&);
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU

@@ -7,7 +7,7 @@
 
 #include "warp.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 
 constexpr int kWarps = 4, kWarpRows = 8, kRows = kWarps * kWarpRows, kColumns = 32;
 
@@ -70,4 +70,4 @@ __device__ void store_rows(T* to, const T (&x)[kWarpRows][kWidth / 32], const T 
   }
 }
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU

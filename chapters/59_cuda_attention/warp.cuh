@@ -12,7 +12,7 @@
 
 #include "backend/gpu/gpu.cuh"
 
-namespace CR_GPU {
+namespace attention::CR_GPU {
 using namespace cr::backend::CR_GPU;
 
 constexpr unsigned kAll = 0xffffffff;  // every lane takes part
@@ -40,4 +40,4 @@ template <class F> void with_width(int64_t width, F run) {
   if (width == 256) run(std::integral_constant<int, 256>());
 }
 
-}  // namespace CR_GPU
+}  // namespace attention::CR_GPU
