@@ -13,6 +13,7 @@
   template <class T> void flash(const Forward<T>& a);                                                         \
   template <class T> void flash_backward(const Backward<T>& a);                                               \
   void tensor_cores(const Forward<cr::BFloat16, float>& a);                                                   \
+  void wgmma(const Forward<cr::BFloat16, float>& a);                                                          \
   void tensor_cores_backward(const Backward<cr::BFloat16, float>& a);                                         \
   void flash_unpadded(const Forward<float>& a);                                                               \
   void flash_without_rescaling(const Forward<float>& a);                                                      \
