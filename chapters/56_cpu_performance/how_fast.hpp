@@ -46,6 +46,18 @@ inline std::vector<Racer> chains_alone_and_together() {
            true}};
 }
 
+// AVX-512's peak over AVX2's: as many chains of vectors twice as wide.
+inline double peak_of_wide_over_narrow() {
+#if CHAINRULE_X86_DISPATCH
+  const int64_t steps = 1'000'000;
+  const std::vector<double> times =
+      race({[] { chains_avx2<12>(steps); }, [] { chains_avx512<12>(steps); }}, 9, 0.002);
+  return 2 * times[0] / times[1];
+#else
+  return 1;
+#endif
+}
+
 static void peak(Chapter& chapter, Machine& machine) {
   chapter.section("How fast could it be?");
   const std::vector<int> counts = {1, 2, 3, 4, 6, 8, 10, 12, 16};

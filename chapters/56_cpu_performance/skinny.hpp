@@ -13,7 +13,7 @@ struct Dot {
 // ? One row times a 1000 × 1000 matrix. What share of the peak can the best program reach?
 // - [ ] all of it: there are a thousand independent sums, so chains are no problem; but each needs its own thousand numbers of B
 // - [ ] a thousandth, since there is one row instead of a thousand: the work shrinks as well
-// - [x] less than a tenth, with AVX-512: half an operation per byte, and the bytes come from beyond the second cache
+// - [x] a third at best, with AVX-512, and on many machines less than a tenth: half an operation per byte, and the bytes come from beyond the second cache
 static void skinny(Chapter& chapter, const Machine& machine,
                    std::vector<Dot>& dots) {
   chapter.section("Small and skinny");
@@ -66,7 +66,7 @@ static void skinny(Chapter& chapter, const Machine& machine,
   chapter.claim("skinny-right", "largest error, in units of its bound", worst,
                 at_most(1), identity);
   chapter.claim("one-row", "one row: the share of the peak that is left", one_row,
-                at_most(by_isa(0.8, 0.25, 0.1)), found, {.unit = "%"});
+                at_most(by_isa(0.8, 0.5, 0.45)), found, {.unit = "%"});
   chapter.claim(
       "one-row-gain",
       "one row: leaving B in place is so many times as fast as five loops", gain,

@@ -84,24 +84,24 @@ struct Sigmoid : Elementwise<1, kFloating> {
 // ## Whole numbers nearby
 struct Floor : Elementwise<1, kFloating> {
   static constexpr const char* kName = "floor";
-  float operator()(float x) const { return __builtin_floorf(x); }
-  double operator()(double x) const { return __builtin_floor(x); }
+  CR_DEVICE float operator()(float x) const { return __builtin_floorf(x); }
+  CR_DEVICE double operator()(double x) const { return __builtin_floor(x); }
 };
 struct Ceil : Elementwise<1, kFloating> {
   static constexpr const char* kName = "ceil";
-  float operator()(float x) const { return __builtin_ceilf(x); }
-  double operator()(double x) const { return __builtin_ceil(x); }
+  CR_DEVICE float operator()(float x) const { return __builtin_ceilf(x); }
+  CR_DEVICE double operator()(double x) const { return __builtin_ceil(x); }
 };
 struct Trunc : Elementwise<1, kFloating> {
   static constexpr const char* kName = "trunc";
-  float operator()(float x) const { return __builtin_truncf(x); }
-  double operator()(double x) const { return __builtin_trunc(x); }
+  CR_DEVICE float operator()(float x) const { return __builtin_truncf(x); }
+  CR_DEVICE double operator()(double x) const { return __builtin_trunc(x); }
 };
 // Halves go to the even neighbour.
 struct Round : Elementwise<1, kFloating> {
   static constexpr const char* kName = "round";
-  float operator()(float x) const { return __builtin_rintf(x); }
-  double operator()(double x) const { return __builtin_rint(x); }
+  CR_DEVICE float operator()(float x) const { return __builtin_rintf(x); }
+  CR_DEVICE double operator()(double x) const { return __builtin_rint(x); }
 };
 
 // ## Two inputs
@@ -146,16 +146,16 @@ struct Pow : Elementwise<2, kNumbers> {
 //
 // The C library subtracts bit by bit. If the quotient stays below $2^{28}$, float64 has its whole part exactly: a quotient
 // that is not whole is $2^{-24}$ away from the next whole number or more, and rounding moves it less.
-inline float c_remainder(float x, float y) { return ::fmodf(x, y); }
-inline double c_remainder(double x, double y) { return ::fmod(x, y); }
+CR_DEVICE inline float c_remainder(float x, float y) { return ::fmodf(x, y); }
+CR_DEVICE inline double c_remainder(double x, double y) { return ::fmod(x, y); }
 constexpr int64_t c_remainder(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
 template <class F> struct ByRemainder : Elementwise<2, kNumbers> {
   template <class T> constexpr T operator()(T x, T y) const { return F::of(c_remainder(x, y), x, y); }
-  static bool fits(float x, float y) {
+  CR_DEVICE static bool fits(float x, float y) {
     double q = static_cast<double>(x) / y;
     return vabs(q) + 0 * vabs(y) < 0x1p28;  // 0 · ∞ is NaN: an infinite y does not fit
   }
-  static float fast(float x, float y) {
+  CR_DEVICE static float fast(float x, float y) {
     double a = x, b = y;
     return F::of(with_sign_of(static_cast<float>(a - __builtin_trunc(a / b) * b), x), x, y);
   }

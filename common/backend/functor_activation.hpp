@@ -20,7 +20,7 @@ constexpr float expm1_negative(float x) {
   float power = __builtin_bit_cast(float, (__builtin_bit_cast(uint32_t, shifted) - 0x4b400000u + 127u) << 23);
   return power * q + (power - 1.f);
 }
-inline double expm1_negative(double x) { return ::expm1(x); }
+CR_DEVICE inline double expm1_negative(double x) { return ::expm1(x); }
 
 // $\ln(1 + t)$ for $0 \le t \le 1$: with $u = t / (2 + t)$ it is $\ln\frac{1 + u}{1 - u} = 2u + \frac23 u^3 + \dots$, whose
 // coefficients here are moved a little so that five of them reach the last bit.
@@ -28,7 +28,7 @@ constexpr float log1p_unit(float t) {
   float u = t / (2.f + t), z = u * u;
   return u * backend::polynomial(z, 2.f, 0.666663147f, 0.400249101f, 0.279606047f, 0.28178326f);
 }
-inline double log1p_unit(double t) { return ::log1p(t); }
+CR_DEVICE inline double log1p_unit(double t) { return ::log1p(t); }
 
 // **The normal distribution**: $\Phi(x) = \frac12 \mathrm{erfc}(-x / \sqrt 2)$ and the bell $e^{-x^2/2}$ under it. In the left
 // tail, with $a = |x|$, the quotient of the two falls slowly, from ½ towards $1 / (a \sqrt{2\pi})$, and a quotient of two
@@ -52,7 +52,9 @@ constexpr Normal<float> vnormal(float x) {
   float tail = (up * p) / (down * q);
   return {x > 0.f ? 1.f - tail : tail, up / down};
 }
-inline Normal<double> vnormal(double x) { return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))}; }
+CR_DEVICE inline Normal<double> vnormal(double x) {
+  return {0.5 * ::erfc(-x * 0.70710678118654752440), ::exp(-0.5 * (x * x))};
+}
 
 // $x \Phi(x) = \max(x, 0) - |x| \Phi(-|x|)$ for $|x| \le 3\frac14$, where nearly all activations are: there $\sqrt{\Phi(-a)}$ is
 // a polynomial in $2\frac34 - a$ (fitted to 3 · 10⁻⁸ of Φ), and its square keeps the tail's digits without a bell and without a
@@ -148,7 +150,7 @@ struct Gelu : Elementwise<1, kFloating> {
   static constexpr bool fits(float x) { return vabs(x) <= 3.25f; }
   static constexpr float fast(float x) { return gelu_inside(x); }
   constexpr float operator()(float x) const { return fits(x) ? fast(x) : x * vnormal(x).cdf; }
-  double operator()(double x) const { return x * vnormal(x).cdf; }
+  CR_DEVICE double operator()(double x) const { return x * vnormal(x).cdf; }
   template <class T> static constexpr T slope(T x) {
     Normal<T> n = vnormal(x);
     return n.cdf + x * (n.bell * T(0.39894228040143267794));  // 1 / √(2π)

@@ -59,7 +59,7 @@ constexpr float vexp(float x) {
   float y = exp_inside(c, tiny ? 64u : huge ? ~0u : 0u);
   return y * (tiny ? 5.42101086e-20f : huge ? 2.f : 1.f);  // 2⁻⁶⁴
 }
-inline double vexp(double x) { return ::exp(x); }
+CR_DEVICE inline double vexp(double x) { return ::exp(x); }
 
 // Numbers below the smallest normal one are scaled up first by $2^{23}$; 0, negative numbers, ∞ and NaN are set right at the end.
 constexpr float vlog(float x) {
@@ -70,7 +70,7 @@ constexpr float vlog(float x) {
   y = x == 0.f ? -__builtin_inff() : y;
   return x < 0.f ? __builtin_nanf("") : y;
 }
-inline double vlog(double x) { return ::log(x); }
+CR_DEVICE inline double vlog(double x) { return ::log(x); }
 
 // $\sigma(x) = 1 / (1 + e^{-x})$. With a quotient for $e^{-x}$ one division does it all:
 //
@@ -88,7 +88,7 @@ constexpr float vsigmoid(float x) {
   float up = (even - r) * 0.5f;
   return up / (up + power * (even + r));
 }
-inline double vsigmoid(double x) { return 1 / (1 + ::exp(-x)); }
+CR_DEVICE inline double vsigmoid(double x) { return 1 / (1 + ::exp(-x)); }
 
 // $\tanh u = u / A$ with $A = u \coth u = 1 + \frac{u^2}{3} - \dots$ for small u. Further out, $1 - 2 / (e^{2a} + 1)$ loses no
 // digits. With $a = \frac n2 \ln 2 + u$ and $e^{2u} = (A + u) / (A - u)$ that is $1 - 2 (A - u) / (2^n (A + u) + (A - u))$: the
@@ -106,7 +106,7 @@ constexpr float vtanh(float x) {
   float up = near ? u : -2.f * less, down = near ? c : power * (c + u) + less;
   return __builtin_copysignf((near ? 0.f : 1.f) + up / down, x);
 }
-inline double vtanh(double x) { return ::tanh(x); }
+CR_DEVICE inline double vtanh(double x) { return ::tanh(x); }
 
 // $\operatorname{erf} x = \frac{2}{\sqrt\pi} \int_0^x e^{-t^2} dt$ is $x (1 + P(x^2))$ near 0; further out it is $1 - e^{-Q(|x|)}$.
 // Both polynomials have the least possible largest error on their interval (Remez).
@@ -120,7 +120,7 @@ constexpr float verf(float x) {
   float y = a < 0.9f ? near : far;
   return __builtin_copysignf(x == x ? y : x, x);
 }
-inline double verf(double x) { return ::erf(x); }
+CR_DEVICE inline double verf(double x) { return ::erf(x); }
 
 // ## In float64, rounded once
 //
@@ -163,7 +163,7 @@ constexpr float vexp2(float x) {
   float y = static_cast<float>(wide_exp(held(x, -160, 140) * 0x1.62e42fefa39efp-1));
   return x == x ? y : x;
 }
-inline double vexp2(double x) { return ::exp2(x); }
+CR_DEVICE inline double vexp2(double x) { return ::exp2(x); }
 
 // $e^x - 1$; near 0 the 1 is never added.
 constexpr float vexpm1(float x) {
@@ -172,7 +172,7 @@ constexpr float vexpm1(float x) {
   float y = with_sign_of(static_cast<float>(vabs(c) < 0x1p-8 ? near : far), x);
   return x == x ? y : x;
 }
-inline double vexpm1(double x) { return ::expm1(x); }
+CR_DEVICE inline double vexpm1(double x) { return ::expm1(x); }
 
 // $\ln(1 + x)$: in float64, 1 + x keeps all of x that matters until $|x| < 2^{-20}$.
 constexpr float vlog1p(float x) {
@@ -180,18 +180,18 @@ constexpr float vlog1p(float x) {
   float y = static_cast<float>(vabs(c) < 0x1p-20 ? near : far);
   return x == 0 ? x : y;
 }
-inline double vlog1p(double x) { return ::log1p(x); }
+CR_DEVICE inline double vlog1p(double x) { return ::log1p(x); }
 
 constexpr float vlog2(float x) { return static_cast<float>(wide_log(x) * 0x1.71547652b82fep+0); }
-inline double vlog2(double x) { return ::log2(x); }
+CR_DEVICE inline double vlog2(double x) { return ::log2(x); }
 constexpr float vlog10(float x) { return static_cast<float>(wide_log(x) * 0x1.bcb7b1526e50ep-2); }
-inline double vlog10(double x) { return ::log10(x); }
+CR_DEVICE inline double vlog10(double x) { return ::log10(x); }
 
 // $x^y = e^{y \ln x}$. What the formula cannot say is set right after it: the sign of a negative number's odd power, NaN
 // for its broken powers, and 1 for $x^0$ and $1^y$ whatever the other is.
 //
 // (`&` and `|` instead of `&&` and `||`: without jumps, the compiler vectorises.)
-inline float vpow(float x, float y) {
+CR_DEVICE inline float vpow(float x, float y) {
   float a = __builtin_fabsf(x), inf = __builtin_inff();
   double e = y * wide_log(a);
   float p = static_cast<float>(wide_exp(held(e, -160, 160)));
@@ -202,7 +202,7 @@ inline float vpow(float x, float y) {
   p = ((x < 0) & (x != -inf) & !whole) ? __builtin_nanf("") : p;
   return one ? 1.f : p;
 }
-inline double vpow(double x, double y) { return ::pow(x, y); }
+CR_DEVICE inline double vpow(double x, double y) { return ::pow(x, y); }
 
 // ## Angles
 //
@@ -258,9 +258,9 @@ constexpr double wide_atan2(double y, double x) {
   return with_sign_of(r, y);
 }
 constexpr float vatan2(float y, float x) { return static_cast<float>(wide_atan2(y, x)); }
-inline double vatan2(double y, double x) { return ::atan2(y, x); }
+CR_DEVICE inline double vatan2(double y, double x) { return ::atan2(y, x); }
 constexpr float vatan(float x) { return static_cast<float>(wide_atan2(x, 1)); }
-inline double vatan(double x) { return ::atan(x); }
+CR_DEVICE inline double vatan(double x) { return ::atan(x); }
 
 // $\arcsin x$ for $0 \le x \le \frac{1}{2}$, to $10^{-11}$. Beyond, $\arcsin x = \frac{\pi}{2} - 2 \arcsin \sqrt{(1 - x) / 2}$.
 constexpr double wide_asin_of_small(double x) {
@@ -270,19 +270,19 @@ constexpr double wide_asin_of_small(double x) {
                                      0.0301102499975092014, 0.0246183693405345751, 0.00746913092652169437,
                                      0.0346929398449376417);
 }
-inline float vasin(float x) {
+CR_DEVICE inline float vasin(float x) {
   double a = vabs(static_cast<double>(x));
   double r = wide_asin_of_small(a > 0.5 ? vsqrt((1 - a) / 2) : a);
   return static_cast<float>(with_sign_of(a > 0.5 ? 0x1.921fb54442d18p+0 - 2 * r : r, x));
 }
-inline double vasin(double x) { return ::asin(x); }
-inline float vacos(float x) {
+CR_DEVICE inline double vasin(double x) { return ::asin(x); }
+CR_DEVICE inline float vacos(float x) {
   double a = vabs(static_cast<double>(x));
   double r = wide_asin_of_small(a > 0.5 ? vsqrt((1 - a) / 2) : a);
   double far = x < 0 ? 0x1.921fb54442d18p+1 - 2 * r : 2 * r;
   return static_cast<float>(a > 0.5 ? far : 0x1.921fb54442d18p+0 - with_sign_of(r, x));
 }
-inline double vacos(double x) { return ::acos(x); }
+CR_DEVICE inline double vacos(double x) { return ::acos(x); }
 
 // ## Hyperbolic functions
 constexpr float vsinh(float x) {
@@ -291,32 +291,32 @@ constexpr float vsinh(float x) {
   float y = with_sign_of(static_cast<float>(z < 1 ? near : 0.5 * (e - 1 / e)), x);
   return x == x ? y : x;
 }
-inline double vsinh(double x) { return ::sinh(x); }
+CR_DEVICE inline double vsinh(double x) { return ::sinh(x); }
 constexpr float vcosh(float x) {
   double e = wide_exp(held(x, -100, 100));
   float y = static_cast<float>(0.5 * (e + 1 / e));
   return x == x ? y : x;
 }
-inline double vcosh(double x) { return ::cosh(x); }
+CR_DEVICE inline double vcosh(double x) { return ::cosh(x); }
 
 // $\operatorname{arsinh} x = \ln(x + \sqrt{x^2 + 1})$, and the first terms of its series where x drowns in the 1.
-inline float vasinh(float x) {
+CR_DEVICE inline float vasinh(float x) {
   double a = vabs(static_cast<double>(x)), z = a * a;
   double y = a < 0x1p-10 ? a - a * z * (1. / 6) : wide_log(a + vsqrt(z + 1));
   return static_cast<float>(with_sign_of(y, x));
 }
-inline double vasinh(double x) { return ::asinh(x); }
-inline float vacosh(float x) {
+CR_DEVICE inline double vasinh(double x) { return ::asinh(x); }
+CR_DEVICE inline float vacosh(float x) {
   double a = x;
   return x < 1 ? __builtin_nanf("") : static_cast<float>(wide_log(a + vsqrt(a * a - 1)));
 }
-inline double vacosh(double x) { return ::acosh(x); }
-inline float vatanh(float x) {
+CR_DEVICE inline double vacosh(double x) { return ::acosh(x); }
+CR_DEVICE inline float vatanh(float x) {
   double a = vabs(static_cast<double>(x));
   double y = a < 0x1p-10 ? a + a * a * a * (1. / 3) : 0.5 * wide_log((1 + a) / (1 - a));
   return static_cast<float>(with_sign_of(y, x));
 }
-inline double vatanh(double x) { return ::atanh(x); }
+CR_DEVICE inline double vatanh(double x) { return ::atanh(x); }
 
 // ## The error function's tail
 //
@@ -335,18 +335,18 @@ constexpr float verfc(float x) {
   float r = static_cast<float>(x < 0 ? 2 - y : y);
   return x == x ? r : x;
 }
-inline double verfc(double x) { return ::erfc(x); }
+CR_DEVICE inline double verfc(double x) { return ::erfc(x); }
 
 // The inverse of erf: Giles' approximation ("Approximating the erfinv function", 2010) and one step of Newton's method.
 // Near 0, where $1 - x$ has lost x's digits, the series.
-inline double erfinv_start(double x, double w) {  // $w = -\ln(1 - x^2)$
+CR_DEVICE inline double erfinv_start(double x, double w) {  // $w = -\ln(1 - x^2)$
   double near = backend::polynomial(w - 2.5, 1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.00021858087,
                                     -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08);
   double far = backend::polynomial(vsqrt(w) - 3, 2.83297682, 1.00167406, 0.00943887047, -0.0076224613, 0.00573950773,
                                    -0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257);
   return x * (w < 5 ? near : far);
 }
-inline float verfinv(float x) {
+CR_DEVICE inline float verfinv(float x) {
   double a = vabs(static_cast<double>(x)), z = a * a, w = -wide_log(1 - z);
   double start = erfinv_start(a, w < 40 ? w : 40.);
   double far = start + (wide_erfc_of_positive(start) - (1 - a)) * 0.886226925452758014 * wide_exp(start * start);
@@ -356,7 +356,7 @@ inline float verfinv(float x) {
   y = a == 1 ? __builtin_copysignf(__builtin_inff(), x) : y;
   return a <= 1 ? y : __builtin_nanf("");
 }
-inline double verfinv(double x) {
+CR_DEVICE inline double verfinv(double x) {
   double a = vabs(x);
   if (!(a < 1)) return a == 1 ? with_sign_of(__builtin_inf(), x) : __builtin_nan("");
   if (a < 1e-8) return x * 0.886226925452758014;
@@ -371,15 +371,19 @@ inline double verfinv(double x) {
 // ## The gamma function's family
 //
 // One number at a time, in float64.
-inline double vlgamma(double x) {
+CR_DEVICE inline double vlgamma(double x) {
+#ifdef __CUDA_ARCH__
+  return ::lgamma(x);
+#else
   int sign;
   return ::lgamma_r(x, &sign);  // `lgamma` itself writes a global variable: two threads must not
+#endif
 }
-inline float vlgamma(float x) { return static_cast<float>(vlgamma(static_cast<double>(x))); }
+CR_DEVICE inline float vlgamma(float x) { return static_cast<float>(vlgamma(static_cast<double>(x))); }
 
 // $\psi(x) = \frac{d}{dx} \ln \Gamma(x)$. Negative numbers are reflected, $\psi(1 - x) - \psi(x) = \pi / \tan \pi x$; small ones climb
 // by $\psi(x) = \psi(x + 1) - 1 / x$ to where the asymptotic series is exact.
-inline double vdigamma(double x) {
+CR_DEVICE inline double vdigamma(double x) {
   if (x == 0) return with_sign_of(__builtin_inf(), -x);
   double y = 0;
   if (x < 0) {
@@ -393,11 +397,11 @@ inline double vdigamma(double x) {
   return y + ::log(x) - 0.5 / x -
          z * backend::polynomial(z, 1. / 12, -1. / 120, 1. / 252, -1. / 240, 1. / 132, -691. / 32760, 1. / 12);
 }
-inline float vdigamma(float x) { return static_cast<float>(vdigamma(static_cast<double>(x))); }
+CR_DEVICE inline float vdigamma(float x) { return static_cast<float>(vdigamma(static_cast<double>(x))); }
 
 // Hurwitz's $\zeta(s, q) = \sum_{k \ge 0} (q + k)^{-s}$ for $s > 1$: nine terms or more, and the Euler-Maclaurin formula for the
 // rest, as in the Cephes library.
-inline double zeta_of_positive(double s, double q) {
+CR_DEVICE inline double zeta_of_positive(double s, double q) {
   double sum = ::pow(q, -s), a = q, b = sum;
   for (int i = 0; i < 9 || a <= 9; ++i) {
     a += 1;
@@ -435,7 +439,7 @@ inline double zeta_of_positive(double s, double q) {
 }
 // For negative q a sum over all whole numbers, which depends on q's fraction only, less the terms that do not belong:
 // $\zeta(s, q) = \zeta(s, f) + (-1)^s (\zeta(s, 1 - f) - \zeta(s, 1 - q))$. It has a value for whole s.
-inline double vzeta(double s, double q) {
+CR_DEVICE inline double vzeta(double s, double q) {
   if (s == 1) return __builtin_inf();
   if (!(s > 1) || q != q) return __builtin_nan("");
   if (q == __builtin_inf()) return 0;
@@ -446,7 +450,7 @@ inline double vzeta(double s, double q) {
   double sign = __builtin_floor(s / 2) * 2 == s ? 1 : -1;
   return zeta_of_positive(s, f) + sign * (zeta_of_positive(s, 1 - f) - zeta_of_positive(s, 1 - q));
 }
-inline float vzeta(float s, float q) {
+CR_DEVICE inline float vzeta(float s, float q) {
   return static_cast<float>(vzeta(static_cast<double>(s), static_cast<double>(q)));
 }
 

@@ -86,23 +86,23 @@ struct Rsqrt : Elementwise<1, kFloating> {
 // ahead, and nearly always find that all fit.
 template <class F> struct OfAngle : Elementwise<1, kFloating> {
   static constexpr bool fits(float x) { return x < kLargestAngle && x > -kLargestAngle; }
-  float operator()(float x) const { return fits(x) ? F::fast(x) : static_cast<float>(F::far(x)); }
-  double operator()(double x) const { return F::far(x); }
+  CR_DEVICE float operator()(float x) const { return fits(x) ? F::fast(x) : static_cast<float>(F::far(x)); }
+  CR_DEVICE double operator()(double x) const { return F::far(x); }
 };
 struct Sin : OfAngle<Sin> {
   static constexpr const char* kName = "sin";
   static constexpr float fast(float x) { return vsin(x); }
-  static double far(double x) { return ::sin(x); }
+  CR_DEVICE static double far(double x) { return ::sin(x); }
 };
 struct Cos : OfAngle<Cos> {
   static constexpr const char* kName = "cos";
   static constexpr float fast(float x) { return vcos(x); }
-  static double far(double x) { return ::cos(x); }
+  CR_DEVICE static double far(double x) { return ::cos(x); }
 };
 struct Tan : OfAngle<Tan> {
   static constexpr const char* kName = "tan";
   static constexpr float fast(float x) { return vtan(x); }
-  static double far(double x) { return ::tan(x); }
+  CR_DEVICE static double far(double x) { return ::tan(x); }
 };
 
 // ## Two inputs
@@ -113,12 +113,12 @@ struct Atan2 : Elementwise<2, kFloating> {
 // Of float32 numbers the squares neither overflow nor vanish in float64.
 struct Hypot : Elementwise<2, kFloating> {
   static constexpr const char* kName = "hypot";
-  float operator()(float x, float y) const {
+  CR_DEVICE float operator()(float x, float y) const {
     double a = x, b = y;
     float z = static_cast<float>(vsqrt(a * a + b * b)), inf = __builtin_inff();
     return vabs(x) == inf || vabs(y) == inf ? inf : z;
   }
-  double operator()(double x, double y) const { return ::hypot(x, y); }
+  CR_DEVICE double operator()(double x, double y) const { return ::hypot(x, y); }
 };
 // x ln y, and 0 where x is 0, unless y is NaN.
 struct Xlogy : Elementwise<2, kFloating> {

@@ -77,12 +77,12 @@ template <typename T> struct NormalPair { T first, second; };
 // **Box and Muller** (1958): the point $(x, y)$ of two independent normals has a uniform angle, and half its squared
 // length is exponentially distributed. So draw both, $r = \sqrt{-2 \ln u}$ and $\theta = 2\pi v$, and go back to $x$
 // and $y$. Here $u$ is never 0: the largest float32 normal is $\sqrt{66 \ln 2} = 6.76$, the largest float64 one 9.5.
-static inline NormalPair<float> to_normal(uint32_t u, uint32_t v) {
+CR_DEVICE static inline NormalPair<float> to_normal(uint32_t u, uint32_t v) {
   float r = square_root(-2 * shared_log(static_cast<float>(u) * 0x1p-32f + 0x1p-33f));
   SinCos<float> angle = sin_cos_turn<float>(v);
   return {r * angle.cos, r * angle.sin};
 }
-static inline NormalPair<double> to_normal(uint64_t u, uint64_t v) {
+CR_DEVICE static inline NormalPair<double> to_normal(uint64_t u, uint64_t v) {
   double r = square_root(-2 * shared_log(static_cast<double>(u) * 0x1p-64 + 0x1p-65));
   SinCos<double> angle = sin_cos_turn<double>(v);
   return {r * angle.cos, r * angle.sin};

@@ -12,6 +12,13 @@
 
 #include <cstdint>
 
+// nvcc lets a kernel call what is `constexpr`, and what is marked so.
+#ifdef __CUDACC__
+#define CR_DEVICE __host__ __device__
+#else
+#define CR_DEVICE
+#endif
+
 namespace cr::backend {
 
 // $c_0 + c_1 x + c_2 x^2 + \dots$ by Horner's rule.
@@ -21,8 +28,8 @@ template <typename T, typename... Rest> static constexpr T polynomial(T x, T c0,
 }
 
 // A square root is correctly rounded by IEEE 754 itself, so the machine's own will do.
-static inline float square_root(float x) { return ::sqrtf(x); }
-static inline double square_root(double x) { return ::sqrt(x); }
+CR_DEVICE static inline float square_root(float x) { return ::sqrtf(x); }
+CR_DEVICE static inline double square_root(double x) { return ::sqrt(x); }
 
 // $\ln m$ for $m$ in $[\sqrt{1/2}, \sqrt 2)$. With $s = (m - 1) / (m + 1)$, so $|s| < 0.172$,
 //

@@ -10,7 +10,17 @@ namespace cr {
 static constexpr int64_t kHeader = 64;
 static_assert(sizeof(Storage) <= kHeader);
 
+static constinit Storage::Memory memories[3];  // in the order of Device
+
+void Storage::set_memory(Device device, Memory memory) { memories[static_cast<int>(device)] = memory; }
+
 Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
+  if (const Memory& memory = memories[static_cast<int>(device)]; memory.allocate) {
+    Ref<Storage> storage = wrap(nullptr, bytes, device, nullptr, nullptr);
+    storage->data_ = memory.allocate(bytes);
+    storage->device_memory_ = true;
+    return storage;
+  }
   if (device == Device::cuda) throw DeviceError("this build has no CUDA backend: use --device cpu");
   if (bytes > INT64_MAX - kHeader) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes asked for");
   char* block = static_cast<char*>(allocator::allocate(kHeader + bytes));
@@ -28,6 +38,7 @@ void Storage::destroy(Storage* storage) {
   bool ours = storage->data_ == reinterpret_cast<char*>(storage) + kHeader;
   int64_t size = ours ? kHeader + storage->bytes_ : kHeader;
   if (storage->free_) storage->free_(storage->context_);
+  if (storage->device_memory_) memories[static_cast<int>(storage->device_)].free(storage->data_, storage->bytes_);
   storage->~Storage();
   allocator::free(storage, size);
 }

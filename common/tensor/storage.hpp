@@ -20,6 +20,14 @@ class Storage : public Counted<Storage> {
   // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end, if it is given.
   static Ref<Storage> wrap(void* data, int64_t bytes, Device device, void (*free)(void*), void* context);
 
+  // A device with memory of its own says here how to get and return it, before any tensor is made there. Without it
+  // blocks are the host's. `allocate` throws OutOfMemory.
+  struct Memory {
+    void* (*allocate)(int64_t bytes) = nullptr;
+    void (*free)(void* data, int64_t bytes) = nullptr;
+  };
+  static void set_memory(Device device, Memory memory);
+
   static void destroy(Storage* storage);
 
   void* data() const { return data_; }
@@ -44,6 +52,7 @@ class Storage : public Counted<Storage> {
   std::atomic<const char*> writer_{nullptr};
   std::atomic<uint32_t> version_{0};
   Device device_;
+  bool device_memory_ = false;  // from the device's own Memory
 };
 
 }  // namespace cr

@@ -9,7 +9,7 @@
 
 #include "backend/functor.hpp"
 #ifndef __CUDACC__
-#include "backend/simt/cuda_names.hpp"
+#include "backend/simt/words.hpp"
 #endif
 
 namespace cr::backend::simt {

@@ -1,155 +1,49 @@
 #include "backend/simt/launch.hpp"
 
 #include <algorithm>
-#include <boost/context/fiber.hpp>
-#include <cstdint>
-#include <exception>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "backend/simt/fiber.hpp"
 #include "tensor/error.hpp"
-
-// The address sanitizer keeps the bounds of the running stack and has to be told when we leave it for another. The
-// thread sanitizer needs nothing: fibers of one thread never run at the same time, and it takes them for that thread.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/common_interface_defs.h>
-#else
-static void __sanitizer_start_switch_fiber(void**, const void*, size_t) {}
-static void __sanitizer_finish_switch_fiber(void*, const void**, size_t*) {}
-#endif
 
 namespace cr::backend::simt {
 namespace {
-
-using Context = boost::context::fiber;  // code that is paused: its registers and where its stack stands
-
-struct Stopped {};  // thrown at a barrier to unwind a thread whose block has failed
 
 std::string to_string(const dim3& i) {
   return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
 }
 
-// ## A stack
-//
-// Stacks grow downwards, so below the 64 kB lies a **canary**: known words that are looked at whenever the fiber
-// pauses. The margin below it gives a moderate overflow room to do no harm until then. The odd 32 words make the tops
-// of neighbouring stacks fall on different cache lines; were they a multiple of 4096 bytes apart, hundreds of fibers
-// would fight for eight.
-class Stack {
- public:
-  static constexpr size_t kSize = 64 << 10, kMargin = 16 << 10;  // bytes
-  Stack() { repair(); }
-  void repair() { std::fill_n(canary_, kCanaryWords, kCanary); }
-  bool overflown() const {
-    return std::any_of(canary_, bottom_, [](uint64_t word) { return word != kCanary; });
-  }
-  void* bottom() const { return bottom_; }
-
-  // What Boost asks of an allocator.
-  struct Lend {
-    char* bottom;
-    boost::context::stack_context allocate() const {
-      boost::context::stack_context c;
-      c.size = kSize;
-      c.sp = bottom + kSize;
-      return c;
-    }
-    void deallocate(boost::context::stack_context&) const noexcept {}
-  };
-  Lend lend() const { return {reinterpret_cast<char*>(bottom_)}; }
-
- private:
-  static constexpr uint64_t kCanary = 0xa5a5a5a5a5a5a5a5;
-  static constexpr size_t kCanaryWords = 8;
-  std::unique_ptr<uint64_t[]> words_{new uint64_t[(kMargin + kSize) / 8 + 32]};
-  uint64_t* bottom_ = words_.get() + kMargin / 8;
-  uint64_t* canary_ = bottom_ - kCanaryWords;
-};
-
-// ## A fiber
-//
-// It belongs to no kernel. Each time it is resumed outside one it runs the kernel of the day, as thread `thread`, and
-// then pauses again; so stacks and fibers are made once and serve every block and every launch.
-class Fiber {
- public:
-  explicit Fiber(const std::function<void()>*& kernel)
-      : context_(std::allocator_arg, stack.lend(),
-                 [this, &kernel](Context&& host) { return body(std::move(host), kernel); }) {}
-  ~Fiber() {
-    quit_ = true;
-    resume();
-  }
-  Fiber(const Fiber&) = delete;
-  Fiber& operator=(const Fiber&) = delete;
-
-  // On the host's stack: go on with this fiber until it pauses.
-  void resume() {
-    void* fake_stack = nullptr;
-    __sanitizer_start_switch_fiber(&fake_stack, stack.bottom(), Stack::kSize);
-    context_ = std::move(context_).resume();
-    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-  }
-
-  // On this fiber's stack: back to the host, until it resumes us.
-  void pause() {
-    void* fake_stack = nullptr;
-    __sanitizer_start_switch_fiber(&fake_stack, host_bottom_, host_size_);
-    host_ = std::move(host_).resume();
-    __sanitizer_finish_switch_fiber(fake_stack, &host_bottom_, &host_size_);
-  }
-
-  Stack stack;
-  dim3 thread;
-  bool inside = false;  // has entered the kernel and not left it: it waits at a barrier
-  std::exception_ptr error;
-
- private:
-  Context body(Context&& host, const std::function<void()>*& kernel) {
-    host_ = std::move(host);
-    __sanitizer_finish_switch_fiber(nullptr, &host_bottom_, &host_size_);
-    while (!quit_) {
-      inside = true;
-      try {
-        (*kernel)();
-      } catch (const Stopped&) {
-      } catch (...) {
-        error = std::current_exception();
-      }
-      inside = false;
-      pause();
-    }
-    __sanitizer_start_switch_fiber(nullptr, host_bottom_, host_size_);
-    return std::move(host_);
-  }
-
-  Context context_, host_;
-  const void* host_bottom_ = nullptr;
-  size_t host_size_ = 0;
-  bool quit_ = false;
-};
+std::string hexadecimal(unsigned mask) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0x%08x", mask);
+  return text;
+}
 
 // ## A grid
 //
 // One emulator for each thread of the system that launches kernels.
 class Emulator {
  public:
-  void run(const char* name, const Grid& grid, const std::function<void()>& kernel) {
+  void run(const Kernel& kernel, const Grid& grid) {
     auto [blocks, threads, shared_bytes] = grid;
-    if (kernel_) throw DeviceError(std::string(name) + ": a kernel cannot launch a kernel");
-    size_t n = size_t{threads.x} * threads.y * threads.z;
-    if (n < 1 || n > 1024 || blocks.x - 1 >= 0x7fffffff || blocks.y - 1 >= 65535 || blocks.z - 1 >= 65535) {
-      throw DeviceError(std::string(name) + ": cannot launch " + to_string(blocks) + " blocks of " +
+    if (kernel_) throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
+    const uint64_t n = uint64_t{threads.x} * threads.y * threads.z;
+    if (n < 1 || n > 1024 || threads.x > 1024 || threads.y > 1024 || threads.z > 64 || blocks.x - 1 >= 0x7fffffff ||
+        blocks.y - 1 >= 65535 || blocks.z - 1 >= 65535) {
+      throw DeviceError(std::string(kernel.name) + ": cannot launch " + to_string(blocks) + " blocks of " +
                         to_string(threads) + " threads");
     }
-    while (fibers_.size() < n) fibers_.push_back(std::make_unique<Fiber>(kernel_));
-    for (unsigned t = 0; t < n; ++t)
+    if (shared_bytes > kMostShared) {
+      throw DeviceError(std::string(kernel.name) + ": " + std::to_string(shared_bytes) +
+                        " bytes of shared memory asked for; a block has at most " + std::to_string(kMostShared));
+    }
+    n_ = static_cast<unsigned>(n);
+    while (fibers_.size() < n_) fibers_.push_back(std::make_unique<Fiber>(kernel_));
+    for (unsigned t = 0; t < n_; ++t)
       fibers_[t]->thread = {t % threads.x, t / threads.x % threads.y, t / threads.x / threads.y};
     gridDim = blocks;
     blockDim = threads;
@@ -161,7 +55,7 @@ class Emulator {
           for (b.x = 0; b.x < blocks.x; ++b.x) {
             blockIdx = b;
             shared_.assign(shared_bytes, std::byte{0xff});
-            run_block(name, n);
+            run_block();
           }
     } catch (...) {
       unwind();
@@ -170,48 +64,177 @@ class Emulator {
     kernel_ = nullptr;
   }
 
-  void barrier() {
-    if (!current_) throw DeviceError("__syncthreads: called outside a kernel");
-    current_->pause();
-    if (stop_) throw Stopped{};
+  // On a fiber: wait for all threads of the block; the sum of what they brought.
+  int barrier(const char* word, bool predicate, const void* pc) {
+    Fiber& self = running(word);
+    self.value = predicate;
+    wait(self, Waits::block, word, pc);
+    return votes_;
+  }
+
+  // On a fiber: wait for the lanes of `mask`. What each brought is then in `brought` until this lane waits again.
+  struct Meeting {
+    unsigned lane, mask;      // mask: those who came
+    const uint64_t* brought;  // by lane
+  };
+  Meeting meet(const char* word, unsigned mask, uint64_t value, const void* pc) {
+    Fiber& self = running(word);
+    const unsigned lane = current_index_ % 32;
+    if (!(mask >> lane & 1)) {
+      throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
+                        ", in which its own lane " + std::to_string(lane) + " is missing");
+    }
+    return meet(self, word, mask, value, pc);
+  }
+  // Likewise with whoever is at the same line when no other lane of the warp can go on.
+  Meeting meet_whoever_is_here(const char* word, const void* pc) {
+    return meet(running(word), word, kWhoeverIsHere, 0, pc);
   }
 
   void* shared() { return shared_.data(); }
 
  private:
-  // Resume every thread once: each runs to its next barrier or to its end. If all of them wait, they all have arrived,
-  // and another round takes them over the barrier. If none waits the block is done. Anything between is a mistake.
-  void run_block(const char* name, size_t n) {
-    size_t waiting;
-    do {
-      waiting = 0;
-      for (size_t t = 0; t < n; ++t) waiting += step(name, *fibers_[t]);
-    } while (waiting == n);
-    if (waiting == 0) return;
+  static constexpr size_t kMostShared = 227 << 10;  // an H100's
+  static constexpr unsigned kWhoeverIsHere = 0;     // a mask that nobody else can ask for
 
-    size_t gone = 0, here = 0;
-    while (fibers_[gone]->inside) ++gone;
-    while (!fibers_[here]->inside) ++here;
-    throw DeviceError(where(name, *fibers_[here]) + " waits at __syncthreads, but thread " +
-                      to_string(fibers_[gone]->thread) +
-                      " has returned: all threads of a block must reach the same barriers");
+  Meeting meet(Fiber& self, const char* word, unsigned mask, uint64_t value, const void* pc) {
+    self.mask = mask;
+    self.value = value;
+    wait(self, Waits::warp, word, pc);
+    return {current_index_ % 32, self.mask, brought_};
   }
 
-  // Runs one thread up to its next pause. True if it waits at a barrier.
-  bool step(const char* name, Fiber& fiber) {
+  Fiber& running(const char* word) {
+    if (!current_) throw DeviceError(std::string(word) + ": called outside a kernel");
+    return *current_;
+  }
+
+  void wait(Fiber& self, Waits what, const char* word, const void* pc) {
+    self.waits = what;
+    self.word = word;
+    self.pc = pc;
+    self.pause();
+    if (stop_) throw Stopped{};
+  }
+
+  // One warp after the other runs until each of its threads waits at the block's barrier or has returned. If all threads
+  // of the block wait they have all arrived, and go on to the next one. If none waits the block is done. Anything
+  // between is a mistake.
+  void run_block() {
+    for (unsigned t = 0; t < n_; ++t) fibers_[t]->done = false;
+    do {
+      for (unsigned first = 0; first < n_; first += 32) run_warp(first, std::min(n_, first + 32));
+    } while (cross_barrier());
+  }
+
+  void run_warp(unsigned first, unsigned last) {
+    do {
+      for (unsigned t = first; t < last; ++t) {
+        Fiber& fiber = *fibers_[t];
+        if (!fiber.done && fiber.waits == Waits::nothing) step(t);
+      }
+    } while (hold_meetings(first, last));
+  }
+
+  // Runs one thread up to its next pause.
+  void step(unsigned t) {
+    Fiber& fiber = *fibers_[t];
     threadIdx = fiber.thread;
     current_ = &fiber;
+    current_index_ = t;
     fiber.resume();
     current_ = nullptr;
     if (fiber.stack.overflown()) {
-      throw DeviceError(where(name, fiber) + " needs more than " + std::to_string(Stack::kSize >> 10) + " kB of stack");
+      throw DeviceError(where(fiber) + " needs more than " + std::to_string(Stack::kSize >> 10) + " kB of stack");
     }
     if (fiber.error) std::rethrow_exception(std::exchange(fiber.error, nullptr));
-    return fiber.inside;
   }
 
-  std::string where(const char* name, const Fiber& fiber) const {
-    return std::string(name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
+  bool cross_barrier() {
+    unsigned waiting = 0;
+    votes_ = 0;
+    for (unsigned t = 0; t < n_; ++t) {
+      waiting += !fibers_[t]->done;
+      votes_ += static_cast<int>(fibers_[t]->value);
+    }
+    if (waiting == 0) return false;
+    if (waiting < n_) {
+      unsigned gone = 0, here = 0;
+      while (!fibers_[gone]->done) ++gone;
+      while (fibers_[here]->done) ++here;
+      throw DeviceError(where(*fibers_[here]) + " waits at " + fibers_[here]->word + ", but thread " +
+                        to_string(fibers_[gone]->thread) +
+                        " has returned: all threads of a block must reach the same barriers");
+    }
+    for (unsigned t = 0; t < n_; ++t) fibers_[t]->waits = Waits::nothing;
+    return true;
+  }
+
+  // Lets go the lanes whose meeting is complete. True if there are any; false if no lane waits for its warp. When lanes
+  // wait and none of their meetings can ever be complete, the warp is stuck.
+  bool hold_meetings(unsigned first, unsigned last) {
+    unsigned waiting = 0, alive = 0;
+    for (unsigned t = first; t < last; ++t) {
+      if (fibers_[t]->done) continue;
+      alive |= 1u << (t - first);
+      if (fibers_[t]->waits == Waits::warp) waiting |= 1u << (t - first);
+    }
+    if (!waiting) return false;
+    bool held = false;
+    for (unsigned todo = waiting; todo;) {
+      const Fiber& caller = *fibers_[first + static_cast<unsigned>(__builtin_ctz(todo))];
+      unsigned invited = caller.mask == kWhoeverIsHere ? at_the_same_line(first, waiting, caller) : caller.mask & alive;
+      if (all_came(first, waiting, invited, caller)) {
+        for (unsigned rest = invited; rest; rest &= rest - 1) {
+          const auto lane = static_cast<unsigned>(__builtin_ctz(rest));
+          Fiber& fiber = *fibers_[first + lane];
+          brought_[lane] = fiber.value;
+          fiber.mask = invited;
+          fiber.waits = Waits::nothing;
+        }
+        held = true;
+        todo &= ~invited;
+      } else {
+        todo &= todo - 1;
+      }
+    }
+    if (!held) stuck(first, waiting, alive);
+    return true;
+  }
+
+  bool all_came(unsigned first, unsigned waiting, unsigned invited, const Fiber& caller) const {
+    if (invited & ~waiting) return false;
+    for (unsigned rest = invited; rest; rest &= rest - 1) {
+      const Fiber& other = *fibers_[first + static_cast<unsigned>(__builtin_ctz(rest))];
+      if (other.waits != Waits::warp || other.mask != caller.mask || other.word != caller.word) return false;
+    }
+    return true;
+  }
+
+  unsigned at_the_same_line(unsigned first, unsigned waiting, const Fiber& caller) const {
+    unsigned same = 0;
+    for (unsigned rest = waiting; rest; rest &= rest - 1) {
+      const auto lane = static_cast<unsigned>(__builtin_ctz(rest));
+      const Fiber& other = *fibers_[first + lane];
+      if (other.word == caller.word && other.pc == caller.pc) same |= 1u << lane;
+    }
+    return same;
+  }
+
+  [[noreturn]] void stuck(unsigned first, unsigned waiting, unsigned alive) const {
+    const Fiber& here = *fibers_[first + static_cast<unsigned>(__builtin_ctz(waiting))];
+    for (unsigned rest = here.mask & alive;; rest &= rest - 1) {
+      const Fiber& there = *fibers_[first + static_cast<unsigned>(__builtin_ctz(rest))];
+      if (there.waits == Waits::warp && there.word == here.word && there.mask == here.mask) continue;
+      std::string mask = there.waits == Waits::warp ? " with mask " + hexadecimal(there.mask) : "";
+      throw DeviceError(where(here) + " waits at " + here.word + " with mask " + hexadecimal(here.mask) +
+                        " for thread " + to_string(there.thread) + ", which waits at " + there.word + mask +
+                        ": all lanes of the mask must make the same call");
+    }
+  }
+
+  std::string where(const Fiber& fiber) const {
+    return std::string(kernel_->name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
   }
 
   // Leaves every kernel that is still paused, destroying its local variables.
@@ -220,6 +243,7 @@ class Emulator {
     for (auto& fiber : fibers_) {
       current_ = fiber.get();
       while (fiber->inside) fiber->resume();
+      fiber->waits = Waits::nothing;
       fiber->error = nullptr;
       fiber->stack.repair();
     }
@@ -228,10 +252,14 @@ class Emulator {
     kernel_ = nullptr;
   }
 
-  const std::function<void()>* kernel_ = nullptr;
+  const Kernel* kernel_ = nullptr;
+  unsigned n_ = 0;                              // threads of a block
   std::vector<std::unique_ptr<Fiber>> fibers_;  // fiber t is thread t of each block
   Fiber* current_ = nullptr;
+  unsigned current_index_ = 0;
   bool stop_ = false;
+  int votes_ = 0;
+  uint64_t brought_[32] = {};
   std::vector<std::byte> shared_;
 };
 
@@ -239,8 +267,79 @@ thread_local Emulator emulator;
 
 }  // namespace
 
-void run(const char* name, const Grid& grid, const std::function<void()>& kernel) { emulator.run(name, grid, kernel); }
-void __syncthreads() { emulator.barrier(); }
+void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
 void* dynamic_shared_bytes() { return emulator.shared(); }
+
+// ## The words that wait
+//
+// Where the call came from names its line in an error.
+void __syncthreads() { emulator.barrier("__syncthreads", false, __builtin_return_address(0)); }
+int __syncthreads_count(int p) { return emulator.barrier("__syncthreads_count", p != 0, __builtin_return_address(0)); }
+int __syncthreads_or(int p) { return emulator.barrier("__syncthreads_or", p != 0, __builtin_return_address(0)) != 0; }
+int __syncthreads_and(int p) { return emulator.barrier("__syncthreads_and", p == 0, __builtin_return_address(0)) == 0; }
+
+void __syncwarp(unsigned mask) { emulator.meet("__syncwarp", mask, 0, __builtin_return_address(0)); }
+unsigned __activemask() { return emulator.meet_whoever_is_here("__activemask", __builtin_return_address(0)).mask; }
+
+static unsigned lanes_with(const Emulator::Meeting& m, bool predicate) {
+  unsigned lanes = 0;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if (m.mask >> lane & 1 && (m.brought[lane] != 0) == predicate) lanes |= 1u << lane;
+  }
+  return lanes;
+}
+unsigned __ballot_sync(unsigned mask, int p) {
+  return lanes_with(emulator.meet("__ballot_sync", mask, p != 0, __builtin_return_address(0)), true);
+}
+int __any_sync(unsigned mask, int p) {
+  return lanes_with(emulator.meet("__any_sync", mask, p != 0, __builtin_return_address(0)), true) != 0;
+}
+int __all_sync(unsigned mask, int p) {
+  return lanes_with(emulator.meet("__all_sync", mask, p != 0, __builtin_return_address(0)), false) == 0;
+}
+
+uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int source, int width) {
+  constexpr const char* kWords[] = {"__shfl_sync", "__shfl_up_sync", "__shfl_down_sync", "__shfl_xor_sync"};
+  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, bits, __builtin_return_address(0));
+  const int lane = static_cast<int>(m.lane), first = lane & ~(width - 1);
+  int from = lane;
+  switch (kind) {
+    case Shuffle::index: from = first + (source & (width - 1)); break;
+    case Shuffle::up: from = lane - source < first ? lane : lane - source; break;
+    case Shuffle::down: from = lane + source >= first + width ? lane : lane + source; break;
+    case Shuffle::exclusive_or: from = (lane ^ source) >= first + width ? lane : lane ^ source; break;
+  }
+  return m.mask >> from & 1 ? m.brought[from] : ~uint64_t{0};
+}
+
+unsigned warp_combine(Combine kind, unsigned mask, unsigned value) {
+  constexpr const char* kWords[] = {"__reduce_add_sync", "__reduce_min_sync", "__reduce_max_sync",
+                                    "__reduce_add_sync", "__reduce_min_sync", "__reduce_max_sync",
+                                    "__reduce_and_sync", "__reduce_or_sync",  "__reduce_xor_sync"};
+  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, value, __builtin_return_address(0));
+  unsigned result = 0;
+  bool begun = false;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if (!(m.mask >> lane & 1)) continue;
+    const auto v = static_cast<unsigned>(m.brought[lane]);
+    const int signed_v = static_cast<int>(v), signed_result = static_cast<int>(result);
+    if (!std::exchange(begun, true)) {
+      result = v;
+      continue;
+    }
+    switch (kind) {
+      case Combine::add_int:
+      case Combine::add_unsigned: result += v; break;
+      case Combine::min_int: result = static_cast<unsigned>(std::min(signed_result, signed_v)); break;
+      case Combine::max_int: result = static_cast<unsigned>(std::max(signed_result, signed_v)); break;
+      case Combine::min_unsigned: result = std::min(result, v); break;
+      case Combine::max_unsigned: result = std::max(result, v); break;
+      case Combine::bit_and: result &= v; break;
+      case Combine::bit_or: result |= v; break;
+      case Combine::bit_xor: result ^= v; break;
+    }
+  }
+  return result;
+}
 
 }  // namespace cr::backend::simt

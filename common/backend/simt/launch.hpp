@@ -1,14 +1,15 @@
 // # The emulator
 //
 // `launch` runs a kernel as a GPU would, on one thread of the CPU: block after block, and within a block every thread
-// is a **fiber**, a function with a stack of its own that can pause in the middle and be resumed later. At
-// `__syncthreads` a fiber pauses, and it goes on when all the others have arrived. Thread 0 always goes first, so a
+// is a **fiber** (`fiber.hpp`), a function with a stack of its own that can pause in the middle and be resumed later.
+// At `__syncthreads` a fiber pauses, and it goes on when all the others have arrived. Thread 0 always goes first, so a
 // run repeats exactly.
 #pragma once
 
-#include <functional>
+#include <cstddef>
+#include <tuple>
 
-#include "backend/simt/cuda_names.hpp"
+#include "backend/simt/words.hpp"
 
 namespace cr::backend::simt {
 
@@ -19,19 +20,32 @@ struct Grid {
   size_t shared_bytes = 0;
 };
 
-void run(const char* name, const Grid& grid, const std::function<void()>& kernel);
+// A kernel with its arguments, their types forgotten: `call(parameters)` is one thread's run.
+struct Kernel {
+  const char* name;
+  void (*call)(const void* parameters);
+  const void* parameters;
+  size_t parameter_bytes;
+};
+void run(const Kernel& kernel, const Grid& grid);
 
 // Calls `kernel(args…)` once for each thread; every thread has its own copy of the arguments. Returns when all are
 // done.
 //
 // Throws DeviceError, naming kernel, block and thread, when some threads of a block return while others wait at a
-// barrier (a GPU would hang, or go on with half-written data), when a thread needs more than 64 kB of stack, and for a
-// grid beyond the limits. What a thread throws itself arrives here unchanged. After an error the other threads are
-// unwound, and the emulator can be used again.
+// barrier (a GPU would hang, or go on with half-written data), when lanes of a warp wait for one that does not come,
+// when a thread needs more than 64 kB of stack, and for a grid beyond the limits. What a thread throws itself arrives
+// here unchanged. After an error the other threads are unwound, and the emulator can be used again.
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), const Grid& grid, const A&... args) {
-  auto thread = [&] { kernel(args...); };
-  run(name, grid, std::ref(thread));
+  struct All {
+    void (*kernel)(P...);
+    std::tuple<P...> arguments;
+  } all{kernel, {args...}};
+  run({name,
+       [](const void* p) { std::apply(static_cast<const All*>(p)->kernel, static_cast<const All*>(p)->arguments); },
+       &all, sizeof all},
+      grid);
 }
 
 }  // namespace cr::backend::simt

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #ifndef __CUDACC__
-#include "backend/simt/cuda_names.hpp"
+#include "backend/simt/words.hpp"
 #endif
 
 namespace cr::backend::simt {

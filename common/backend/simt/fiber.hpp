@@ -1,0 +1,80 @@
+// # A fiber
+//
+// One thread of a block: code with a stack of its own that pauses in the middle and is resumed later. It belongs to no
+// kernel. Each time it is resumed outside one it runs the kernel of the day and then pauses again; so stacks and fibers
+// are made once and serve every block and every launch.
+#pragma once
+
+#include <boost/context/fiber.hpp>
+#include <cstdint>
+#include <exception>
+#include <memory>
+
+#include "backend/simt/launch.hpp"
+
+namespace cr::backend::simt {
+
+struct Stopped {};  // thrown where a fiber waits, to unwind a thread whose block has failed
+
+// ## Its stack
+//
+// Stacks grow downwards, so below the 64 kB lies a **canary**: known words that are looked at whenever the fiber
+// pauses. The margin below it gives a moderate overflow room to do no harm until then. The odd 32 words make the tops
+// of neighbouring stacks fall on different cache lines; were they a multiple of 4096 bytes apart, hundreds of fibers
+// would fight for eight.
+class Stack {
+ public:
+  static constexpr size_t kSize = 64 << 10, kMargin = 16 << 10;  // bytes
+  Stack() { repair(); }
+  void repair();
+  bool overflown() const;
+  char* bottom() const { return reinterpret_cast<char*>(bottom_); }
+
+ private:
+  static constexpr size_t kCanaryWords = 8;
+  std::unique_ptr<uint64_t[]> words_{new uint64_t[(kMargin + kSize) / 8 + 32]};
+  uint64_t* bottom_ = words_.get() + kMargin / 8;
+  uint64_t* canary_ = bottom_ - kCanaryWords;
+};
+
+// What a paused fiber waits for: nothing (it has returned, or not begun), all threads of its block, some of its warp.
+enum class Waits : uint8_t { nothing, block, warp };
+
+class Fiber {
+ public:
+  explicit Fiber(const Kernel*& kernel);
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  // On the host's stack: go on with this fiber until it pauses.
+  void resume();
+  // On this fiber's stack: back to the host, until it resumes us.
+  void pause();
+
+  Stack stack;
+  dim3 thread;
+  bool inside = false;  // has entered the kernel and not left it
+  bool done = true;     // has left it, in this block
+  std::exception_ptr error;
+
+  // Where it waits, and what it brings: for a meeting of lanes the mask and a number, for a block's vote yes or no.
+  Waits waits = Waits::nothing;
+  const char* word = "";  // "__syncthreads"
+  const void* pc = nullptr;
+  unsigned mask = 0;
+  uint64_t value = 0;
+
+ private:
+  using Context = boost::context::fiber;  // code that is paused: its registers and where its stack stands
+  Context begin();
+  Context body(Context&& host);
+
+  const Kernel*& kernel_;
+  Context context_, host_;
+  const void* host_bottom_ = nullptr;
+  size_t host_size_ = 0;
+  bool quit_ = false;
+};
+
+}  // namespace cr::backend::simt

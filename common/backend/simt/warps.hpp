@@ -1,0 +1,82 @@
+// # What the threads of a warp say to each other
+//
+// The 32 threads of a **warp** (its **lanes**) can pass numbers directly, without memory. Each function below is a
+// meeting: the lanes whose bits are set in `mask` must all call it, with the same mask, and none goes on before all
+// are there. Lanes that have returned are not waited for.
+//
+// What a lane reads from one that does not take part is undefined on a GPU; here all its bits are 1, so a float is NaN.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace cr::backend::simt {
+
+inline constexpr int warpSize = 32;
+
+// The meetings themselves (`launch.cpp`). `source` is the lane whose bits are wanted.
+enum class Shuffle : uint8_t { index, up, down, exclusive_or };
+enum class Combine : uint8_t {
+  add_int,
+  min_int,
+  max_int,
+  add_unsigned,
+  min_unsigned,
+  max_unsigned,
+  bit_and,
+  bit_or,
+  bit_xor
+};
+uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int lane, int width);
+unsigned warp_combine(Combine kind, unsigned mask, unsigned value);
+
+// Orders memory among the lanes: what one wrote before it, the others read after it.
+void __syncwarp(unsigned mask = 0xffffffffu);
+
+// Which lanes of `mask` gave something other than 0; whether all did, whether any did.
+unsigned __ballot_sync(unsigned mask, int predicate);
+int __all_sync(unsigned mask, int predicate);
+int __any_sync(unsigned mask, int predicate);
+
+// The lanes that are here together right now.
+unsigned __activemask();
+
+// A number's bits, filled up to 64, and back.
+template <class T> uint64_t to_bits(T value) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a shuffle passes 4 or 8 bytes");
+  if constexpr (sizeof(T) == 4) return __builtin_bit_cast(uint32_t, value);
+  else return __builtin_bit_cast(uint64_t, value);
+}
+template <class T> T from_bits(uint64_t bits) {
+  if constexpr (sizeof(T) == 4) return __builtin_bit_cast(T, static_cast<uint32_t>(bits));
+  else return __builtin_bit_cast(T, bits);
+}
+
+// Every lane gives `value` and gets that of lane `source`; of the lane `delta` below or above it; of the lane whose
+// number differs in the bits of `lane_mask`. With a `width` (a power of two) the warp falls into parts of that many
+// lanes, each with its own numbering from 0. Beyond the edge of its part a lane gets its own value back.
+template <class T> T __shfl_sync(unsigned mask, T value, int source, int width = warpSize) {
+  return from_bits<T>(warp_shuffle(Shuffle::index, mask, to_bits(value), source, width));
+}
+template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize) {
+  return from_bits<T>(warp_shuffle(Shuffle::up, mask, to_bits(value), static_cast<int>(delta), width));
+}
+template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize) {
+  return from_bits<T>(warp_shuffle(Shuffle::down, mask, to_bits(value), static_cast<int>(delta), width));
+}
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize) {
+  return from_bits<T>(warp_shuffle(Shuffle::exclusive_or, mask, to_bits(value), lane_mask, width));
+}
+
+// The sum, least or greatest of all lanes' values, to every lane. As on a GPU, for whole numbers only.
+inline int __reduce_add_sync(unsigned mask, int v) { return int(warp_combine(Combine::add_int, mask, unsigned(v))); }
+inline int __reduce_min_sync(unsigned mask, int v) { return int(warp_combine(Combine::min_int, mask, unsigned(v))); }
+inline int __reduce_max_sync(unsigned mask, int v) { return int(warp_combine(Combine::max_int, mask, unsigned(v))); }
+inline unsigned __reduce_add_sync(unsigned mask, unsigned v) { return warp_combine(Combine::add_unsigned, mask, v); }
+inline unsigned __reduce_min_sync(unsigned mask, unsigned v) { return warp_combine(Combine::min_unsigned, mask, v); }
+inline unsigned __reduce_max_sync(unsigned mask, unsigned v) { return warp_combine(Combine::max_unsigned, mask, v); }
+inline unsigned __reduce_and_sync(unsigned mask, unsigned v) { return warp_combine(Combine::bit_and, mask, v); }
+inline unsigned __reduce_or_sync(unsigned mask, unsigned v) { return warp_combine(Combine::bit_or, mask, v); }
+inline unsigned __reduce_xor_sync(unsigned mask, unsigned v) { return warp_combine(Combine::bit_xor, mask, v); }
+
+}  // namespace cr::backend::simt

@@ -1,0 +1,56 @@
+// # CUDA's words, on a machine without CUDA
+//
+// A kernel is written once, in a `.cu` file. nvcc knows the words below by itself; for every other compiler this page
+// and the four it includes define them, so that the same source becomes ordinary C++ that `launch` (`launch.hpp`) runs,
+// watches and counts, and that a debugger steps through.
+//
+// A kernel is called once by each **thread**. Threads come in **blocks**, blocks form the **grid**, and each thread
+// learns from these variables which one it is. 32 threads of a block that follow each other are a **warp**.
+#pragma once
+
+#include <cstddef>
+
+#include "backend/simt/atomics.hpp"
+#include "backend/simt/maths.hpp"
+#include "backend/simt/vectors.hpp"
+#include "backend/simt/warps.hpp"
+
+namespace cr::backend::simt {
+
+struct dim3 {
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+  unsigned x, y, z;
+};
+inline constinit thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+// Waits until every thread of the block is here. All of them must come, or none: see `launch`. The other three also
+// count for how many threads the argument was not 0, and say how many they are, whether it was all, whether it was any.
+void __syncthreads();
+int __syncthreads_count(int predicate);
+int __syncthreads_and(int predicate);
+int __syncthreads_or(int predicate);
+
+// They order a thread's writes for those who look on from other blocks. Here one thread runs at a time, so all is in
+// order.
+inline void __threadfence() {}
+inline void __threadfence_block() {}
+
+// The memory that the launch asked for with `shared_bytes`: one piece for each block, seen by all its threads, aligned
+// to 16 bytes and filled with 0xff, so that a float nobody wrote reads as NaN. It stands for CUDA's `extern __shared__`.
+void* dynamic_shared_bytes();
+template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_bytes()); }
+
+}  // namespace cr::backend::simt
+
+#include "backend/simt/groups.hpp"
+
+// These stand where C++ has no word, so they must be macros. A block's threads take turns on one thread of the system,
+// hence a variable that all of them share, and that no other block sees at the same time, is a `thread_local` one.
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
+#define __shared__ static thread_local

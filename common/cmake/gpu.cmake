@@ -1,0 +1,64 @@
+# chainrule_gpu_sources(TARGET FILES…) adds kernel sources, .cu, to a target. Each is compiled
+#
+#   - for the emulator, as C++ by the compiler of everything else, where CHAINRULE_SIMT is on;
+#   - by nvcc, where CHAINRULE_CUDA is on;
+#
+# so it may end up in a program twice, once in namespace simt and once in namespace cuda, or not at all.
+# chainrule_simt_sources(TARGET FILES…) is the first half alone.
+include_guard(GLOBAL)
+
+function(chainrule_gpu_sources target)
+  chainrule_simt_sources(${target} ${ARGN})
+  if(CHAINRULE_CUDA AND ARGN)
+    chainrule_kernel_objects(${target} ${target}_cuda_kernels ${ARGN})
+    target_compile_options(${target}_cuda_kernels PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo)
+    set_target_properties(${target}_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  endif()
+endfunction()
+
+# The emulator's watcher sees every load and store because the compiler is told to instrument them for the thread
+# sanitizer; the functions it calls are ours (backend/simt/hooks.cpp), and the sanitizer's own library is not linked. A
+# sanitizer that somebody really asked for cannot share a program with that: then kernels are compiled like all else.
+if(CHAINRULE_SANITIZE OR CHAINRULE_FUZZ)
+  set(CHAINRULE_SIMT_CHECKS OFF)
+else()
+  set(CHAINRULE_SIMT_CHECKS ON)
+endif()
+
+function(chainrule_simt_sources target)
+  if(NOT CHAINRULE_SIMT OR NOT ARGN)
+    return()
+  endif()
+
+  # CMake takes a .cu file for CUDA, so the compiler gets a .cpp file of one line that includes it.
+  set(wrappers "")
+  foreach(file ${ARGN})
+    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} NORMALIZE)
+    cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE path)
+    set(wrapper ${PROJECT_BINARY_DIR}/simt/${path}.cpp)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${file}\"\n" @ONLY)
+    set_property(SOURCE ${wrapper} APPEND PROPERTY OBJECT_DEPENDS ${file})
+    list(APPEND wrappers ${wrapper})
+  endforeach()
+  chainrule_kernel_objects(${target} ${target}_simt_kernels ${wrappers})
+  target_link_libraries(${target}_simt_kernels PRIVATE chainrule_flags)
+  # Paths in debug information begin at the root of the tree, as in an error's "common/backend/gpu/gemm.cu:41".
+  target_compile_options(${target}_simt_kernels PRIVATE -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+endfunction()
+
+# An object library with what `target` would compile its own sources with; its objects are linked wherever target is.
+function(chainrule_kernel_objects target objects)
+  add_library(${objects} OBJECT ${ARGN})
+  set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${objects} PRIVATE $<TARGET_PROPERTY:chainrule,INTERFACE_INCLUDE_DIRECTORIES>
+                                                $<TARGET_PROPERTY:${target},INCLUDE_DIRECTORIES>)
+  target_compile_definitions(${objects} PRIVATE $<TARGET_PROPERTY:chainrule,INTERFACE_COMPILE_DEFINITIONS>
+                                                $<TARGET_PROPERTY:${target},COMPILE_DEFINITIONS>)
+  target_link_libraries(${objects} PRIVATE fmt::fmt)
+  get_target_property(type ${target} TYPE)
+  if(type MATCHES "INTERFACE_LIBRARY|OBJECT_LIBRARY")
+    target_sources(${target} INTERFACE $<TARGET_OBJECTS:${objects}>)
+  else()
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+  endif()
+endfunction()
