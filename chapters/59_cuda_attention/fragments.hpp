@@ -1,5 +1,3 @@
-// # Where a tensor core keeps its numbers
-//
 // One instruction, `mma.sync.m16n8k16`, multiplies a 16 × 16 matrix by a 16 × 8 matrix and adds the product to a 16 × 8
 // matrix. No thread has any of the three. They lie scattered over the registers of the 32 lanes, by a layout that the
 // instruction prescribes (PTX ISA, section 9.7.14). Lanes come in eight groups of four: group $g = \lfloor lane / 4
@@ -34,7 +32,7 @@ struct FromC {
 };
 constexpr FromC a_from_c(int reg, int half) { return {reg / 2, 2 * (reg % 2) + half}; }
 
-// # Swizzle
+// ## Swizzle
 //
 // `ldmatrix` fetches 8 × 8 tiles from shared memory: eight lanes name a row each, 16 bytes, and the rows of one tile lie
 // one stride apart. A row of 64 numbers is 128 bytes, once around the 32 banks: all eight rows would come from the same

@@ -1,5 +1,3 @@
-// # What Hopper's copies and products agree on
-//
 // From Hopper on, a **TMA** copy (*tensor memory accelerator*) brings a whole tile from memory, asked for by one thread, and
 // a **WGMMA** product (*warpgroup matrix multiply-accumulate*) reads its tiles from shared memory itself, on behalf of 128
 // threads. Neither asks a thread where a number lies. Both compute it, from a **descriptor** of 64 bits. If copy and product

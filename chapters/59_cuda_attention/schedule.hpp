@@ -1,5 +1,3 @@
-// # Which tiles?
-//
 // A block has a tile of queries and visits tiles of keys. In the causal case about half of all pairs of tiles lie wholly
 // above the diagonal: they are never visited. Of those visited only the ones that the diagonal, or the last key, cuts
 // through have to be masked element by element.

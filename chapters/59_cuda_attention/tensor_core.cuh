@@ -1,5 +1,3 @@
-// # The tensor core's words
-//
 // On a GPU each of these is one instruction. The emulator has no tensor core, so there a warp does by shuffles what the
 // instruction's description says: each lane asks others for the numbers that, by the layouts of `fragments.hpp`, they
 // hold. So it checks the kernels' arithmetic of indices, and that of the layouts, against the true product.
@@ -193,7 +191,7 @@ template <int kHigh, int kWide> using Sums = float[kHigh][kWide][4];
 
 // S = A Bᵀ, as in $Q K^\top$: the warp's rows of `a`, from `first` on, against all rows of `b`.
 template <int kWidth, int kHigh, int kWide>
-__device__ void rows_by_rows(Sums<kHigh, kWide>& s, const BFloat16* a, int first, const BFloat16* b) {
+__device__ void tile_scores(Sums<kHigh, kWide>& s, const BFloat16* a, int first, const BFloat16* b) {
 #pragma unroll
   for (int h = 0; h < kHigh; ++h)
 #pragma unroll
@@ -220,7 +218,7 @@ __device__ void rows_by_rows(Sums<kHigh, kWide>& s, const BFloat16* a, int first
 
 // O += P B, as in $P V$. Two tiles of weights, side by side, are a fragment of A as they lie.
 template <int kWidth, int kHigh, int kWide>
-__device__ void weights_by_rows(Sums<kHigh, kWidth / 8>& o, const Sums<kHigh, kWide>& p, const BFloat16* b) {
+__device__ void add_weighted(Sums<kHigh, kWidth / 8>& o, const Sums<kHigh, kWide>& p, const BFloat16* b) {
 #pragma unroll
   for (int j = 0; j < kWide; j += 2) {
     uint32_t rows[kHigh][4];
@@ -247,7 +245,7 @@ __device__ void weights_by_rows(Sums<kHigh, kWidth / 8>& o, const Sums<kHigh, kW
 // Memory wants 16 bytes at once, and a lane has pairs of neighbours. So the rows go by way of shared memory that only this
 // warp uses, `tile`, where they begin at row `first`. `scale[h][r]` is for row $8 r + \lfloor lane / 4 \rfloor$ of tile $h$.
 template <int kWidth, int kHigh>
-__device__ void store_rows(BFloat16* to, int64_t rows_left, BFloat16* tile, int first, const Sums<kHigh, kWidth / 8>& o,
+__device__ void store_tile(BFloat16* to, int64_t rows_left, BFloat16* tile, int first, const Sums<kHigh, kWidth / 8>& o,
                            const float (&scale)[kHigh][2]) {
   constexpr int kPieces = kWidth / 8;
   const int lane = int(threadIdx.x);

@@ -1,5 +1,3 @@
-// # What a kernel is told
-//
 // Sizes and pointers, in one struct that is copied to every thread. Nothing here knows tensors, so the same struct serves
 // the emulator and a GPU.
 #pragma once

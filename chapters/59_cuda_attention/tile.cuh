@@ -1,5 +1,3 @@
-// # A tile in shared memory
-//
 // Rungs 3 and 4 are built of the same four steps. A block is four warps. Each warp owns eight *rows* (queries on the way
 // forth), and a tile has 32 *columns* (keys), one for each lane. So a row's scores lie side by side in the lanes of one
 // warp, and its maximum is five exchanges away. No barrier of the whole block is needed for it.

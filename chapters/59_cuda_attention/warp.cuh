@@ -1,5 +1,3 @@
-// # A warp works together
-//
 // Thirty-two threads, the **lanes** of a warp, walk in step and can read each other's registers. To add up one number from
 // each of them takes five exchanges: with the lane 16 away, then 8, 4, 2, 1. Afterwards all of them know the sum.
 #pragma once

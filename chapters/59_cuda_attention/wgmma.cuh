@@ -1,5 +1,3 @@
-// # Hopper's words
-//
 // Barriers in shared memory, TMA copies and WGMMA products, each one instruction. They exist from compute capability 9.0a
 // on and have no counterpart in the emulator.
 #pragma once

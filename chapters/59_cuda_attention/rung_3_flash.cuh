@@ -1,8 +1,7 @@
-// # Rung 3: tiles
-//
 // A block takes 32 queries, so every key and value that it fetches is used 32 times. Keys come 32 at a time, and rung 2's
 // step for one key becomes a step for a tile of them: its largest score, one rescaling, and 32 weighted values.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "tile.cuh"
 
@@ -89,13 +88,5 @@ template <class T, int kWidth, class Plan> void flash_by(const Forward<T>& a) {
 template <class T> void flash(const Forward<T>& a) {
   with_width(a.width, [&](auto width) { flash_by<T, width(), Careful>(a); });
 }
-template void flash(const Forward<float>&);
-template void flash(const Forward<double>&);
-
-// For width 64 only: what the story and `--break` need.
-void flash_unpadded(const Forward<float>& a) { flash_by<float, 64, Unpadded>(a); }
-void flash_without_rescaling(const Forward<float>& a) { flash_by<float, 64, NoRescale>(a); }
-void flash_without_barrier(const Forward<float>& a) { flash_by<float, 64, NoBarrier>(a); }
-void flash_looking_ahead(const Forward<float>& a) { flash_by<float, 64, LooksAhead>(a); }
 
 }  // namespace attention::CR_GPU

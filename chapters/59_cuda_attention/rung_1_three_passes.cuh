@@ -1,7 +1,6 @@
-// # Rung 1: as it is written down
-//
 // Three kernels for three lines of mathematics, and a matrix of all the scores between them.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "warp.cuh"
 
@@ -78,7 +77,5 @@ template <class T> void three_passes(const Forward<T>& a, T* scores) {
   launch("values", values_kernel<T>, {.blocks = {unsigned(a.width / kSide), down, all}, .threads = threads}, a,
          static_cast<const T*>(scores));
 }
-template void three_passes(const Forward<float>&, float*);
-template void three_passes(const Forward<double>&, double*);
 
 }  // namespace attention::CR_GPU

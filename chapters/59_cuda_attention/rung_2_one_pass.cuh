@@ -1,9 +1,8 @@
-// # Rung 2: one pass, no scores
-//
 // A warp takes one query. It walks along the keys and keeps three things: the largest score so far, the sum of
 // exponentials relative to it, and the sum of values weighted by them. The lanes share the work along the head's width, so
 // that neighbouring lanes read neighbouring numbers.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "warp.cuh"
 
@@ -42,7 +41,5 @@ template <class T> void one_pass(const Forward<T>& a) {
            {.blocks = {unsigned(tiles(a.queries, 4)), unsigned(a.batch * a.heads)}, .threads = {32, 4}}, a);
   });
 }
-template void one_pass(const Forward<float>&);
-template void one_pass(const Forward<double>&);
 
 }  // namespace attention::CR_GPU

@@ -1,8 +1,7 @@
-// # Rung 5: tensor cores
-//
 // The algorithm stays. Numbers come in bfloat16, products go to the tensor cores, sums and softmax stay in float32. A warp
 // owns 16 queries, or 32, and everything about them lies in its registers: scores, weights, the output so far.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "tensor_core.cuh"
 
@@ -12,7 +11,7 @@ namespace attention::CR_GPU {
 // shared memory is then used twice; with heads 256 wide the output alone fills the registers.
 template <int kWidth> struct Shape5 {
   static constexpr int kHigh = kWidth <= 128 ? 2 : 1, kWarps = 4, kRows = 16 * kHigh * kWarps;
-  static constexpr int kColumns = kWidth <= 128 ? 64 : 32;
+  static constexpr int kColumns = kWidth <= 64 ? 64 : 32;
   static constexpr size_t kBytes = (kRows + 2 * kColumns) * kWidth * sizeof(BFloat16);
 };
 
@@ -54,7 +53,7 @@ template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(
     copies.commit();
 
     Sums<kHigh, kColumns / 8> s;
-    rows_by_rows<kWidth, kHigh, kColumns / 8>(s, qs, first, ks);
+    tile_scores<kWidth, kHigh, kColumns / 8>(s, qs, first, ks);
 
     // The values are here, and all warps are done with the keys. The next ones come while we do the rest.
     copies.wait<0>();
@@ -99,7 +98,7 @@ template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(
           for (int c = 2 * r; c < 2 * r + 2; ++c) o[h][n][c] *= keep;
       }
 
-    weights_by_rows<kWidth, kHigh, kColumns / 8>(o, s, vs);
+    add_weighted<kWidth, kHigh, kColumns / 8>(o, s, vs);
   }
 
 #pragma unroll
@@ -113,10 +112,10 @@ template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(
       if (lane % 4 == 0 && i < a.queries) a.row_log[head * a.queries + i] = m[h][r] * a.scale + logf(all);
       sum[h][r] = 1 / all;
     }
-  store_rows<kWidth, kHigh>(a.o + (head * a.queries + begin) * kWidth, a.queries - begin, qs, first, o, sum);
+  store_tile<kWidth, kHigh>(a.o + (head * a.queries + begin) * kWidth, a.queries - begin, qs, first, o, sum);
 }
 
-void tensor_cores(const Forward<BFloat16, float>& a) {
+template <class = void> void tensor_cores(const Forward<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     if constexpr (width() >= 64) {
       using S = Shape5<width()>;

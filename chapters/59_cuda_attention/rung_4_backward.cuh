@@ -1,5 +1,3 @@
-// # Rung 4: the way back
-//
 // Two kernels with the tiles of rung 3. The first has a block for every 32 queries and walks along the keys: it makes
 // $dQ$. The second has a block for every 32 keys and walks along the queries: it makes $dK$ and $dV$. Both compute the
 // scores and weights again, from $Q$, $K$ and the row's $L_i$, so weights never go to memory.
@@ -7,7 +5,8 @@
 // One kernel could do both and save two of seven products, if every block added its part of $dQ$ to memory with atomic
 // additions. Those come in any order, and the last digits of the sum with it. These two kernels give the same bits every
 // time.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "tile.cuh"
 
@@ -132,7 +131,5 @@ template <class T> void flash_backward(const Backward<T>& a) {
            {.blocks = {unsigned(tiles(a.keys, kRows)), kv_heads}, .threads = {32, kWarps}, .shared_bytes = bytes}, a);
   });
 }
-template void flash_backward(const Backward<float>&);
-template void flash_backward(const Backward<double>&);
 
 }  // namespace attention::CR_GPU

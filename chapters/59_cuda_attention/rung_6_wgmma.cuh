@@ -1,12 +1,11 @@
-// # Rung 6: one copies, two compute
-//
 // A block of three **warpgroups**, 128 threads each. The first is the **producer**: one of its threads asks for tiles, and
 // the rest of it sleeps. The others are **consumers** with 64 queries each. Tiles of keys and values go round a ring of two
 // places, and barriers in shared memory say which are full and which are empty. Nobody ever waits for the whole block.
 //
 // A consumer begins the scores of the next tile before it multiplies the weights of this one with their values. While the
 // tensor cores work on both, its threads are free for the softmax in between (Shah and others 2024).
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "tensor/error.hpp"
 #include "tensor_core.cuh"
@@ -35,7 +34,7 @@ struct Maps {
 
 // The whole tile, panel by panel.
 template <int kWidth>
-__device__ void copy_tile(BFloat16* to, const CUtensorMap& map, uint64_t& barrier, int rows, int64_t row, int64_t matrix) {
+__device__ void ask_for_tile(BFloat16* to, const CUtensorMap& map, uint64_t& barrier, int rows, int64_t row, int64_t matrix) {
   arrive_and_expect(barrier, unsigned(rows * kWidth * sizeof(BFloat16)));
 #pragma unroll
   for (int panel = 0; panel < kWidth / kPanel; ++panel)
@@ -48,13 +47,13 @@ __device__ void produce(const Forward<BFloat16, float>& a, const Maps& maps, Bar
                         BFloat16* vs, int64_t begin, int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
   const int64_t kv_head = kv_head_of(a, head);
-  copy_tile<kWidth>(qs, maps.q, barriers.queries, S::kRows, begin, head);
+  ask_for_tile<kWidth>(qs, maps.q, barriers.queries, S::kRows, begin, head);
   for (int64_t tile = 0; tile < count; ++tile) {
     const int at = place_of(tile);
     wait_for(barriers.empty_keys[at], empty_phase(tile));
-    copy_tile<kWidth>(ks + at * S::kTile, maps.k, barriers.full_keys[at], S::kColumns, tile * S::kColumns, kv_head);
+    ask_for_tile<kWidth>(ks + at * S::kTile, maps.k, barriers.full_keys[at], S::kColumns, tile * S::kColumns, kv_head);
     wait_for(barriers.empty_values[at], empty_phase(tile));
-    copy_tile<kWidth>(vs + at * S::kTile, maps.v, barriers.full_values[at], S::kColumns, tile * S::kColumns, kv_head);
+    ask_for_tile<kWidth>(vs + at * S::kTile, maps.v, barriers.full_values[at], S::kColumns, tile * S::kColumns, kv_head);
   }
 }
 
@@ -231,7 +230,7 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1) wgmma_kernel(Forw
 
 // What TMA needs to know of a tensor (matrices, rows, width): its sizes, its strides, and the box that one copy brings. The
 // function that packs it belongs to the driver, and is asked for by name, so that the program starts without one.
-static CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows, int64_t width, int box_rows) {
+inline CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows, int64_t width, int box_rows) {
   void* entry = nullptr;
   cudaDriverEntryPointQueryResult found;
   cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault, &found);
@@ -248,7 +247,7 @@ static CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows, int
   return map;
 }
 
-void wgmma(const Forward<BFloat16, float>& a) {
+template <class = void> void wgmma(const Forward<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {
@@ -267,7 +266,9 @@ void wgmma(const Forward<BFloat16, float>& a) {
 
 #else
 
-void wgmma(const Forward<BFloat16, float>&) { throw cr::DeviceError("wgmma: the emulator has no warpgroup products"); }
+template <class = void> void wgmma(const Forward<BFloat16, float>&) {
+  throw cr::DeviceError("wgmma: the emulator has no warpgroup products");
+}
 
 #endif
 

@@ -1,18 +1,17 @@
-// # Rung 5: the way back on tensor cores
-//
 // Rung 4's two kernels, with rung 5's two products. In both a warp owns 16 rows, and a tile of 32 others passes by while
 // the next one is on its way. Scores and weights never leave the registers: what comes out of one product is turned into
 // the left side of the next where it lies.
-#include "rungs.hpp"
+#pragma once
+
 #include "schedule.hpp"
 #include "tensor_core.cuh"
 
 namespace attention::CR_GPU {
 
-constexpr int kWarps = 4, kRows = 16 * kWarps, kColumns = 32, kThreads = 32 * kWarps;
+constexpr int kBackWarps = 4, kBackRows = 16 * kBackWarps, kBackColumns = 32, kBackThreads = 32 * kBackWarps;
 
 // Four tiles: two that stay, and two that pass by, each of these in two places.
-template <int kWidth> constexpr size_t kBytes = (2 * kRows + 4 * kColumns) * kWidth * sizeof(BFloat16);
+template <int kWidth> constexpr size_t kBackBytes = (2 * kBackRows + 4 * kBackColumns) * kWidth * sizeof(BFloat16);
 
 template <int kWidth> __global__ void tensor_core_dots_kernel(Backward<BFloat16, float> a) {
   const int lane = int(threadIdx.x);
@@ -30,25 +29,25 @@ template <int kWidth> __global__ void tensor_core_dots_kernel(Backward<BFloat16,
 template <int kWidth>
 __device__ void fetch_two(Copies& copies, BFloat16* tile, int64_t turn, const BFloat16* x, const BFloat16* y, int64_t left) {
   const int thread = int(32 * threadIdx.y + threadIdx.x);
-  tile += turn % 2 * 2 * kColumns * kWidth;
-  fetch<kWidth, kColumns, kThreads>(copies, tile, x, left, thread);
-  fetch<kWidth, kColumns, kThreads>(copies, tile + kColumns * kWidth, y, left, thread);
+  tile += turn % 2 * 2 * kBackColumns * kWidth;
+  fetch<kWidth, kBackColumns, kBackThreads>(copies, tile, x, left, thread);
+  fetch<kWidth, kBackColumns, kBackThreads>(copies, tile + kBackColumns * kWidth, y, left, thread);
   copies.commit();
 }
 
-template <int kWidth> __global__ void __launch_bounds__(kThreads) tensor_core_dq_kernel(Backward<BFloat16, float> a) {
+template <int kWidth> __global__ void __launch_bounds__(kBackThreads) tensor_core_dq_kernel(Backward<BFloat16, float> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), thread = 32 * warp + lane, first = 16 * warp;
-  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows, head = blockIdx.y;
+  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kBackRows, head = blockIdx.y;
   const int64_t rows = head * a.queries + begin, left = a.queries - begin;
   const BFloat16* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const BFloat16* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
   BFloat16* qs = dynamic_shared<BFloat16>();
-  BFloat16* d_os = qs + kRows * kWidth;
-  BFloat16* passing = d_os + kRows * kWidth;
+  BFloat16* d_os = qs + kBackRows * kWidth;
+  BFloat16* passing = d_os + kBackRows * kWidth;
 
   Copies copies;
-  fetch<kWidth, kRows, kThreads>(copies, qs, a.q + rows * kWidth, left, thread);
-  fetch<kWidth, kRows, kThreads>(copies, d_os, a.d_o + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(copies, qs, a.q + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(copies, d_os, a.d_o + rows * kWidth, left, thread);
   fetch_two<kWidth>(copies, passing, 0, k, v, a.keys);
 
   float row_log[2], dots[2];
@@ -61,21 +60,21 @@ template <int kWidth> __global__ void __launch_bounds__(kThreads) tensor_core_dq
   const float scale = a.scale * float(kLog2E);
 
   Sums<1, kWidth / 8> dq = {};
-  const int64_t count = key_tiles(a, begin, kRows, kColumns);
+  const int64_t count = key_tiles(a, begin, kBackRows, kBackColumns);
   for (int64_t tile = 0; tile < count; ++tile) {
-    const int64_t j0 = tile * kColumns, next = j0 + kColumns;
+    const int64_t j0 = tile * kBackColumns, next = j0 + kBackColumns;
     copies.wait<0>();
     __syncthreads();  // this tile is here, and all have read the one before, whose place the next may take
     if (tile + 1 < count) fetch_two<kWidth>(copies, passing, tile + 1, k + next * kWidth, v + next * kWidth, a.keys - next);
-    const BFloat16* ks = passing + tile % 2 * 2 * kColumns * kWidth;
-    const BFloat16* vs = ks + kColumns * kWidth;
+    const BFloat16* ks = passing + tile % 2 * 2 * kBackColumns * kWidth;
+    const BFloat16* vs = ks + kBackColumns * kWidth;
 
-    Sums<1, kColumns / 8> s, dp;
-    rows_by_rows<kWidth, 1, kColumns / 8>(s, qs, first, ks);
-    rows_by_rows<kWidth, 1, kColumns / 8>(dp, d_os, first, vs);
-    const bool cut = is_cut(a, begin + first, j0, kColumns);
+    Sums<1, kBackColumns / 8> s, dp;
+    tile_scores<kWidth, 1, kBackColumns / 8>(s, qs, first, ks);
+    tile_scores<kWidth, 1, kBackColumns / 8>(dp, d_os, first, vs);
+    const bool cut = is_cut(a, begin + first, j0, kBackColumns);
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n)
+    for (int n = 0; n < kBackColumns / 8; ++n)
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
         const Place at = place_in_c(lane, c);
@@ -83,32 +82,32 @@ template <int kWidth> __global__ void __launch_bounds__(kThreads) tensor_core_dq
         const float p = seen ? exp_2(s[0][n][c] * scale - row_log[c / 2]) : 0;
         s[0][n][c] = p * (dp[0][n][c] - dots[c / 2]);
       }
-    weights_by_rows<kWidth, 1, kColumns / 8>(dq, s, ks);
+    add_weighted<kWidth, 1, kBackColumns / 8>(dq, s, ks);
   }
   const float both[1][2] = {{a.scale, a.scale}};
-  store_rows<kWidth, 1>(a.dq + rows * kWidth, left, qs, first, dq, both);
+  store_tile<kWidth, 1>(a.dq + rows * kWidth, left, qs, first, dq, both);
 }
 
 // Rows are keys, and the tiles that pass by are queries with their dO. Both gradients of a head 256 wide would need more
 // registers than a thread has, so there it runs twice, once for each, and computes the scores twice.
 template <int kWidth, bool kWantsDk, bool kWantsDv>
-__global__ void __launch_bounds__(kThreads) tensor_core_dk_dv_kernel(Backward<BFloat16, float> a) {
+__global__ void __launch_bounds__(kBackThreads) tensor_core_dk_dv_kernel(Backward<BFloat16, float> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), thread = 32 * warp + lane, first = 16 * warp;
-  const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y, group = a.heads / a.kv_heads;
+  const int64_t begin = int64_t{blockIdx.x} * kBackRows, kv_head = blockIdx.y, group = a.heads / a.kv_heads;
   const int64_t rows = kv_head * a.keys + begin, left = a.keys - begin;
   BFloat16* ks = dynamic_shared<BFloat16>();
-  BFloat16* vs = ks + kRows * kWidth;
-  BFloat16* passing = vs + kRows * kWidth;
+  BFloat16* vs = ks + kBackRows * kWidth;
+  BFloat16* passing = vs + kBackRows * kWidth;
 
   // All tiles of queries, head after head, are one long row of turns.
-  const int64_t from = first_query_tile(a, begin, kColumns), to = tiles(a.queries, kColumns);
+  const int64_t from = first_query_tile(a, begin, kBackColumns), to = tiles(a.queries, kBackColumns);
   const int64_t each = to > from ? to - from : 0, count = each * group;
-  auto query = [&](int64_t turn) { return (from + turn % each) * kColumns; };
+  auto query = [&](int64_t turn) { return (from + turn % each) * kBackColumns; };
   auto row_of = [&](int64_t turn) { return (kv_head * group + turn / each) * a.queries + query(turn); };
 
   Copies copies;
-  fetch<kWidth, kRows, kThreads>(copies, ks, a.k + rows * kWidth, left, thread);
-  fetch<kWidth, kRows, kThreads>(copies, vs, a.v + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(copies, ks, a.k + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(copies, vs, a.v + rows * kWidth, left, thread);
   if (count > 0)
     fetch_two<kWidth>(copies, passing, 0, a.q + row_of(0) * kWidth, a.d_o + row_of(0) * kWidth, a.queries - query(0));
 
@@ -122,14 +121,14 @@ __global__ void __launch_bounds__(kThreads) tensor_core_dk_dv_kernel(Backward<BF
       const int64_t next = row_of(turn + 1);
       fetch_two<kWidth>(copies, passing, turn + 1, a.q + next * kWidth, a.d_o + next * kWidth, a.queries - query(turn + 1));
     }
-    const BFloat16* qs = passing + turn % 2 * 2 * kColumns * kWidth;
-    const BFloat16* d_os = qs + kColumns * kWidth;
+    const BFloat16* qs = passing + turn % 2 * 2 * kBackColumns * kWidth;
+    const BFloat16* d_os = qs + kBackColumns * kWidth;
 
-    Sums<1, kColumns / 8> p, ds;
-    rows_by_rows<kWidth, 1, kColumns / 8>(p, ks, first, qs);
-    if (kWantsDk) rows_by_rows<kWidth, 1, kColumns / 8>(ds, vs, first, d_os);
+    Sums<1, kBackColumns / 8> p, ds;
+    tile_scores<kWidth, 1, kBackColumns / 8>(p, ks, first, qs);
+    if (kWantsDk) tile_scores<kWidth, 1, kBackColumns / 8>(ds, vs, first, d_os);
 #pragma unroll
-    for (int n = 0; n < kColumns / 8; ++n)
+    for (int n = 0; n < kBackColumns / 8; ++n)
 #pragma unroll
       for (int side = 0; side < 2; ++side) {
         const int column = 8 * n + place_in_c(lane, side).column;
@@ -143,23 +142,23 @@ __global__ void __launch_bounds__(kThreads) tensor_core_dk_dv_kernel(Backward<BF
           if (kWantsDk) ds[0][n][c] = p[0][n][c] * (ds[0][n][c] - dot);
         }
       }
-    if (kWantsDv) weights_by_rows<kWidth, 1, kColumns / 8>(dv, p, d_os);
-    if (kWantsDk) weights_by_rows<kWidth, 1, kColumns / 8>(dk, ds, qs);
+    if (kWantsDv) add_weighted<kWidth, 1, kBackColumns / 8>(dv, p, d_os);
+    if (kWantsDk) add_weighted<kWidth, 1, kBackColumns / 8>(dk, ds, qs);
   }
   copies.wait<0>();  // where no query sees these keys, they are still on their way to where the result goes
   __syncthreads();
   const float both[1][2] = {{a.scale, a.scale}}, one[1][2] = {{1, 1}};
-  if (kWantsDk) store_rows<kWidth, 1>(a.dk + rows * kWidth, left, ks, first, dk, both);
-  if (kWantsDv) store_rows<kWidth, 1>(a.dv + rows * kWidth, left, vs, first, dv, one);
+  if (kWantsDk) store_tile<kWidth, 1>(a.dk + rows * kWidth, left, ks, first, dk, both);
+  if (kWantsDv) store_tile<kWidth, 1>(a.dv + rows * kWidth, left, vs, first, dv, one);
 }
 
-void tensor_cores_backward(const Backward<BFloat16, float>& a) {
+template <class = void> void tensor_cores_backward(const Backward<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {
       const unsigned heads = unsigned(a.batch * a.heads), kv_heads = unsigned(a.batch * a.kv_heads);
-      const cr::backend::CR_GPU::Grid queries = {{unsigned(tiles(a.queries, kRows)), heads}, {32, kWarps}, kBytes<kWidth>};
-      const cr::backend::CR_GPU::Grid keys = {{unsigned(tiles(a.keys, kRows)), kv_heads}, {32, kWarps}, kBytes<kWidth>};
+      const cr::backend::CR_GPU::Grid queries = {{unsigned(tiles(a.queries, kBackRows)), heads}, {32, kBackWarps}, kBackBytes<kWidth>};
+      const cr::backend::CR_GPU::Grid keys = {{unsigned(tiles(a.keys, kBackRows)), kv_heads}, {32, kBackWarps}, kBackBytes<kWidth>};
       launch("tensor core dots", tensor_core_dots_kernel<kWidth>,
              {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}}, a);
       launch("tensor core dq", tensor_core_dq_kernel<kWidth>, queries, a);
