@@ -19,10 +19,22 @@ endfunction()
 # The emulator's watcher sees every load and store because the compiler is told to instrument them for the thread
 # sanitizer; the functions it calls are ours (backend/simt/hooks.cpp), and the sanitizer's own library is not linked. A
 # sanitizer that somebody really asked for cannot share a program with that: then kernels are compiled like all else.
-if(CHAINRULE_SANITIZE OR CHAINRULE_FUZZ)
-  set(CHAINRULE_SIMT_CHECKS OFF)
+#
+# The other options keep the accesses those of the source: none merged into wider ones, none made by the library. And a
+# last call stays a call, so that it has a line to return to.
+if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
+  set(CHAINRULE_SIMT_CHECKS 1)
+  set(simt_options -fsanitize=thread $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
+                "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
+  else()
+    list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns
+                --param=tsan-instrument-func-entry-exit=0)
+  endif()
 else()
-  set(CHAINRULE_SIMT_CHECKS ON)
+  set(CHAINRULE_SIMT_CHECKS 0)
+  set(simt_options "")
 endif()
 
 function(chainrule_simt_sources target)
@@ -42,8 +54,8 @@ function(chainrule_simt_sources target)
   endforeach()
   chainrule_kernel_objects(${target} ${target}_simt_kernels ${wrappers})
   target_link_libraries(${target}_simt_kernels PRIVATE chainrule_flags)
-  # Paths in debug information begin at the root of the tree, as in an error's "common/backend/gpu/gemm.cu:41".
-  target_compile_options(${target}_simt_kernels PRIVATE -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+  target_compile_options(${target}_simt_kernels PRIVATE ${simt_options} -Wno-unknown-pragmas)  # `#pragma unroll` is nvcc's
+  target_compile_definitions(${target}_simt_kernels PRIVATE CHAINRULE_SIMT_CHECKS=${CHAINRULE_SIMT_CHECKS})
 endfunction()
 
 # An object library with what `target` would compile its own sources with; its objects are linked wherever target is.

@@ -1,6 +1,6 @@
 // # The bits of 16-bit numbers
 //
-// Only their memory: what they mean is in `backend/cpu/isa/kernels.cpp`, which converts them. Nothing in this file is a
+// Only their memory: what they mean is in `backend/functor_convert.hpp`, which converts them. Nothing in this file is a
 // function, so code compiled for one instruction set may include it.
 #pragma once
 

@@ -1,14 +1,201 @@
 // # Matrix products
+//
+// Three kernels: tiles, the usual case; few rows (or columns), where every number of the large matrix is used so rarely that
+// all there is to do is to fetch it fast; and what puts the parts of a long sum together. Which one serves follows from the
+// shape alone, so that the same product always gives the same bits.
+#include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/waist.hpp"
+#include "backend/gpu/scratch.cuh"
+#include "backend/gpu/products.hpp"
+#include "backend/gpu/tile.cuh"
 
 namespace cr::backend::CR_GPU {
+namespace {
+
+// C, A and B of product `number`.
+template <class T> __device__ Product<T> one_of(const Product<T>& p, int64_t number) {
+  int64_t at[3];
+  p.batch.find(number, at);
+  Product<T> one = p;
+  one.c += at[0], one.a += at[1], one.b += at[2];
+  return one;
+}
+
+__device__ inline float rectify(float x) { return functor::Relu{}(x); }
+__device__ inline double rectify(double x) { return functor::Relu{}(x); }
+__device__ inline uint64_t rectify(uint64_t x) { return x >> 63 ? 0 : x; }  // a negative int64
+
+// What becomes of a finished sum.
+template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_t j, T sum) {
+  T& c = p.c[i * p.c_row + j * p.c_column];
+  if (p.accumulate) sum += c;
+  if (p.bias) sum += p.bias[i * p.bias_row + j * p.bias_column];
+  c = p.relu ? rectify(sum) : sum;
+}
+
+// ## Tiles
+//
+// One block for each tile of C; along the grid's z one for each product and each part of its sum. A grid has at most 65 535
+// blocks there: then each takes every so-manieth. A sum in `parts` goes to `partial`, (products, parts, m, n), unfinished.
+template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) tile_kernel(Product<T> p, int64_t parts, T* partial) {
+  const int64_t down = (p.m + Tile::kM - 1) / Tile::kM;
+  const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
+  for (int64_t z = blockIdx.z; z < p.batch.numel * parts; z += gridDim.z) {
+    const Product<T> one = one_of(p, z / parts);
+    const int64_t part = z % parts, begin = p.k * part / parts, end = p.k * (part + 1) / parts;
+    MatrixSource<T> a(one.a, row, p.m, p.a_row, p.a_column), b(one.b, column, p.n, p.b_column, p.b_row);
+    T sum[Tile::kRows][Tile::kColumns] = {};
+    multiply_tile<Tile>(sum, begin, end, a, b, MultiplyAdd{});
+#pragma unroll
+    for (int r = 0; r < Tile::kRows; ++r) {
+#pragma unroll
+      for (int s = 0; s < Tile::kColumns; ++s) {
+        const int64_t i = row + Tile::row(r), j = column + Tile::column(s);
+        if (i >= p.m || j >= p.n) continue;
+        if (partial) partial[(z * p.m + i) * p.n + j] = sum[r][s];
+        else finish(one, i, j, sum[r][s]);
+      }
+    }
+  }
+}
+
+// The parts of each sum meet in order.
+template <class T> __global__ void meet_kernel(Product<T> p, int64_t parts, const T* partial) {
+  const int64_t each = p.m * p.n, total = p.batch.numel * each;
+  for (int64_t e = first_element(); e < total; e += all_threads()) {
+    const T* from = partial + e / each * parts * each + e % each;
+    T sum = 0;
+    for (int64_t part = 0; part < parts; ++part) sum += from[part * each];
+    finish(one_of(p, e / each), e % each / p.n, e % each % p.n, sum);
+  }
+}
+
+// ## Few rows
+//
+// A has at most `kRows` of them. A block computes some columns of C, each by several threads that share out k and add up
+// what they have at the end. Which threads are neighbours depends on how B lies: along a row of B 32 columns next to each
+// other, along a column 32 steps of k.
+constexpr int kRowThreads = 128;
+
+template <int kRows, class T> __global__ void rows_kernel(Product<T> p) {
+  __shared__ T shared[kRows][kRowThreads];
+  const bool along_k = p.b_row == 1 && p.b_column != 1;
+  const int t = static_cast<int>(threadIdx.x), columns = along_k ? 4 : 32, slices = kRowThreads / columns;
+  const int own = along_k ? t / slices : t % columns, slice = along_k ? t % slices : t / columns;
+  const int64_t j = int64_t{blockIdx.x} * columns + own;
+  for (int64_t z = blockIdx.z; z < p.batch.numel; z += gridDim.z) {
+    const Product<T> one = one_of(p, z);
+    T sum[kRows] = {};
+    if (j < p.n) {
+      for (int64_t k = slice; k < p.k; k += slices) {
+        const T b = one.b[k * p.b_row + j * p.b_column];
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+          if (i < p.m) sum[i] = multiply_add(one.a[i * p.a_row + k * p.a_column], b, sum[i]);
+        }
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) shared[i][slice * columns + own] = sum[i];
+    // Halve the number of slices until one is left: always the same pairs.
+    for (int left = slices / 2; left > 0; left /= 2) {
+      __syncthreads();
+      for (int e = t; e < kRows * left * columns; e += kRowThreads) {
+        const int i = e / (left * columns), at = e % (left * columns);
+        shared[i][at] += shared[i][at + left * columns];
+      }
+    }
+    __syncthreads();
+    for (int e = t; e < kRows * columns; e += kRowThreads) {
+      const int64_t i = e / columns, column = int64_t{blockIdx.x} * columns + e % columns;
+      if (i < p.m && column < p.n) finish(one, i, column, shared[i][e % columns]);
+    }
+    __syncthreads();
+  }
+}
+
+// ## Which one
+template <class T> void multiply_rows(const Product<T>& p) {
+  const int64_t columns = p.b_row == 1 && p.b_column != 1 ? 4 : 32;
+  const Grid grid{.blocks = {blocks_for(p.n, columns), 1, deep(p.batch.numel)}, .threads = {kRowThreads}};
+  if (p.m == 1) launch("matmul_rows", rows_kernel<1, T>, grid, p);
+  else if (p.m <= 4) launch("matmul_rows", rows_kernel<4, T>, grid, p);
+  else launch("matmul_rows", rows_kernel<8, T>, grid, p);
+}
+
+template <class Tile, class T> int64_t tiles(const Product<T>& p) {
+  return pieces(p.m, Tile::kM) * pieces(p.n, Tile::kN);
+}
+
+// A long sum for few tiles, as for the gradient of weights, would leave most of a GPU idle: it is cut into parts.
+constexpr int64_t kEnoughTiles = 128, kShortestPart = 512;
+
+template <class Tile, class T> void multiply_tiles(const Product<T>& p, Device device) {
+  const int64_t blocks = tiles<Tile>(p) * p.batch.numel;
+  const int64_t parts = std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughTiles / blocks, 1));
+  const Scratch<T> partial(parts > 1 ? p.batch.numel * parts * p.m * p.n : 0, device);
+  launch("matmul", tile_kernel<Tile, T>,
+         {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
+         p, parts, partial.data());
+  if (parts == 1) return;
+  launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial.data());
+}
+
+// C columns by rows: the transposed product $C^\top = B^\top A^\top$.
+template <class T> Product<T> transposed(const Product<T>& p) {
+  Product<T> t = p;
+  std::swap(t.m, t.n);
+  std::swap(t.a, t.b);
+  t.a_row = p.b_column, t.a_column = p.b_row, t.b_row = p.a_column, t.b_column = p.a_row;
+  std::swap(t.c_row, t.c_column);
+  std::swap(t.bias_row, t.bias_column);
+  for (int d = 0; d < p.batch.dims; ++d) std::swap(t.batch.stride[1][d], t.batch.stride[2][d]);
+  return t;
+}
+
+}  // namespace
+
+template <class T> void multiply(const Product<T>& p, Device device) {
+  constexpr int64_t kFewRows = 8, kLong = 64;
+  if (p.m == 0 || p.n == 0 || p.batch.numel == 0) return;
+  if (p.k >= kLong && p.m <= kFewRows) return multiply_rows(p);
+  if (p.k >= kLong && p.n <= kFewRows) return multiply_rows(transposed(p));
+  if constexpr (sizeof(T) == 4) {
+    if (tiles<LargeTile>(p) * p.batch.numel >= kEnoughTiles && p.m > 64 && p.n > 64)
+      return multiply_tiles<LargeTile>(p, device);
+  }
+  if (p.m > 32 && p.n > 32) multiply_tiles<MiddleTile<T>>(p, device);
+  else multiply_tiles<SmallTile>(p, device);
+}
+
+template void multiply(const Product<float>&, Device);
+template void multiply(const Product<double>&, Device);
+template void multiply(const Product<uint64_t>&, Device);
 
 void Waist::gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) {
-  on_host({c}, {a, b, options.bias ? *options.bias : Tensor()}, [&](Tensors out, Tensors in) {
-    GemmOptions host = options;
-    if (host.bias) host.bias = &in[2];
-    on(Device::cpu).gemm(out[0], in[0], in[1], host);
+  if (c.numel() == 0) return;
+  dispatch_numbers(c.dtype(), "matmul", [&](auto type) {
+    using T = std::conditional_t<std::is_same_v<decltype(type), int64_t>, uint64_t, decltype(type)>;
+    const int row = c.dim() - 2, column = c.dim() - 1;
+    Product<T> p{};
+    p.m = c.shape()[row], p.n = c.shape()[column], p.k = a.shape()[column];
+    p.a = elements<T>(a), p.b = elements<T>(b), p.c = elements<T>(c);
+    p.bias = options.bias ? elements<T>(*options.bias) : nullptr;
+    p.a_row = a.strides()[row], p.a_column = a.strides()[column];
+    p.b_row = b.strides()[row], p.b_column = b.strides()[column];
+    p.c_row = c.strides()[row];
+    p.accumulate = options.accumulate, p.relu = options.relu;
+
+    auto batch = [](const Tensor& x) {
+      Shape shape = x.shape();
+      Strides strides = x.strides();
+      shape.resize(x.dim() - 2);
+      strides.resize(x.dim() - 2);
+      return window(x, shape, strides, 0);
+    };
+    const Tensor of_c = batch(c), of_a = batch(a), of_b = batch(b);
+    p.batch = places<3>("matmul", of_c.shape(), {&of_c, &of_a, &of_b});
+    multiply(p, c.device());
   });
 }
 

@@ -3,30 +3,40 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/simt/watch.hpp"
+
 namespace cr::backend::simt {
 namespace {
 
-template <class T, class F> T change(T* p, F f) { return std::exchange(*p, f(*p)); }
+// All of these become part of the function that the kernel calls, whose return address is then the kernel's line.
+#define CR_INLINE [[gnu::always_inline]] inline
 
-template <class T> T add(T* p, T v) {
+template <class T, class F> CR_INLINE T change(T* p, F f) {
+  if (watching) {
+    watching->access(reinterpret_cast<uintptr_t>(p), sizeof(T), sizeof(T), Access::atomic, __builtin_return_address(0));
+  }
+  return std::exchange(*p, f(*p));
+}
+
+template <class T> CR_INLINE T add(T* p, T v) {
   return change(p, [v](T old) { return old + v; });
 }
-template <class T> T least(T* p, T v) {
+template <class T> CR_INLINE T least(T* p, T v) {
   return change(p, [v](T old) { return std::min(old, v); });
 }
-template <class T> T most(T* p, T v) {
+template <class T> CR_INLINE T most(T* p, T v) {
   return change(p, [v](T old) { return std::max(old, v); });
 }
-template <class T> T all_bits(T* p, T v) {
+template <class T> CR_INLINE T all_bits(T* p, T v) {
   return change(p, [v](T old) { return old & v; });
 }
-template <class T> T any_bits(T* p, T v) {
+template <class T> CR_INLINE T any_bits(T* p, T v) {
   return change(p, [v](T old) { return old | v; });
 }
-template <class T> T swap(T* p, T v) {
+template <class T> CR_INLINE T swap(T* p, T v) {
   return change(p, [v](T) { return v; });
 }
-template <class T> T swap_if(T* p, T expected, T v) {
+template <class T> CR_INLINE T swap_if(T* p, T expected, T v) {
   return change(p, [=](T old) { return old == expected ? v : old; });
 }
 

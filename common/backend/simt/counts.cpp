@@ -1,5 +1,9 @@
 #include "backend/simt/counts.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 namespace cr::backend::simt {
 
 LineCounts& LineCounts::operator+=(const LineCounts& o) {
@@ -9,6 +13,15 @@ LineCounts& LineCounts::operator+=(const LineCounts& o) {
   ideal_sectors += o.ideal_sectors, ideal_wavefronts += o.ideal_wavefronts;
   barriers += o.barriers, divergent += o.divergent, bytes += o.bytes;
   return *this;
+}
+
+LineCounts LineCounts::operator*(double scale) const {
+  LineCounts c = *this;
+  for (int64_t* n : {&c.loads, &c.load_sectors, &c.stores, &c.store_sectors, &c.shared_requests, &c.wavefronts,
+                     &c.ideal_sectors, &c.ideal_wavefronts, &c.barriers, &c.divergent, &c.bytes}) {
+    *n = std::llround(static_cast<double>(*n) * scale);
+  }
+  return c;
 }
 
 LineCounts Counts::total(const std::string& kernel) const {
@@ -31,13 +44,26 @@ LineCounts Counts::at(const std::string& file, int line) const {
   return sum;
 }
 
-Counts count(const std::function<void()>& f, const CountOptions&) {
-  f();
-  return {};
-}
-
 std::string to_string(const Counts& counts) {
-  return counts.checked ? "" : "nothing counted: this build has no watcher\n";
+  if (!counts.checked) return "nothing counted: this build has no watcher\n";
+  std::string text =
+      fmt::format("{:<40} {:>12} {:>10} {:>8} {:>10} {:>10} {:>8} {:>9} {:>9}\n", "kernel, line", "loads+stores",
+                  "sectors", "ideal", "shared", "wavefronts", "ideal", "barriers", "divergent");
+  auto row = [&](const std::string& name, const LineCounts& c) {
+    text += fmt::format("{:<40} {:>12} {:>10} {:>8} {:>10} {:>10} {:>8} {:>9} {:>9}\n", name, c.loads + c.stores,
+                        c.load_sectors + c.store_sectors, c.ideal_sectors, c.shared_requests, c.wavefronts,
+                        c.ideal_wavefronts, c.barriers, c.divergent);
+  };
+  std::string kernel;
+  for (const LineCounts& c : counts.lines) {
+    if (c.kernel != kernel) {
+      kernel = c.kernel;
+      row(kernel, counts.total(kernel));
+    }
+    const size_t slash = c.file.rfind('/');
+    row("  " + (slash == std::string::npos ? c.file : c.file.substr(slash + 1)) + ":" + std::to_string(c.line), c);
+  }
+  return text;
 }
 
 }  // namespace cr::backend::simt

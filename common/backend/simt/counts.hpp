@@ -26,6 +26,7 @@ struct LineCounts {
   int64_t bytes = 0;                                // asked of global memory by all threads together
 
   LineCounts& operator+=(const LineCounts& other);
+  LineCounts operator*(double scale) const;  // rounded
 };
 
 struct Counts {

@@ -1,6 +1,8 @@
 #include "backend/simt/fiber.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <new>
 #include <utility>
 
 // The address sanitizer keeps the bounds of the running stack and has to be told when we leave it for another. The
@@ -64,6 +66,16 @@ void Fiber::pause() {
   __sanitizer_start_switch_fiber(&fake_stack, host_bottom_, host_size_);
   host_ = std::move(host_).resume();
   __sanitizer_finish_switch_fiber(fake_stack, &host_bottom_, &host_size_);
+}
+
+void Fiber::renew() {
+  // Boost would unwind the fiber when its context is destroyed, so that context is moved where nothing destroys it.
+  alignas(Context) std::byte grave[sizeof(Context)];
+  new (grave) Context(std::move(context_));
+  context_ = begin();
+  inside = abandoned = false;
+  done = true;
+  waits = Waits::nothing;
 }
 
 Fiber::Context Fiber::body(Context&& host) {

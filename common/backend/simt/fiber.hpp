@@ -51,11 +51,14 @@ class Fiber {
   void resume();
   // On this fiber's stack: back to the host, until it resumes us.
   void pause();
+  // On the host's stack: forget that the fiber is inside a kernel. What it had on its stack is not destroyed.
+  void renew();
 
   Stack stack;
   dim3 thread;
-  bool inside = false;  // has entered the kernel and not left it
-  bool done = true;     // has left it, in this block
+  bool inside = false;     // has entered the kernel and not left it
+  bool done = true;        // has left it, in this block
+  bool abandoned = false;  // to be renewed
   std::exception_ptr error;
 
   // Where it waits, and what it brings: for a meeting of lanes the mask and a number, for a block's vote yes or no.

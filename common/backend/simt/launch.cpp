@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "backend/simt/fiber.hpp"
+#include "backend/simt/memory_map.hpp"
+#include "backend/simt/watch.hpp"
 #include "tensor/error.hpp"
 
 namespace cr::backend::simt {
@@ -48,15 +51,20 @@ class Emulator {
     gridDim = blocks;
     blockDim = threads;
     kernel_ = &kernel;
+    shared_.resize(shared_bytes);
+    if (kChecked) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
+      uint64_t number = 0;
       dim3 b;
       for (b.z = 0; b.z < blocks.z; ++b.z)
         for (b.y = 0; b.y < blocks.y; ++b.y)
           for (b.x = 0; b.x < blocks.x; ++b.x) {
             blockIdx = b;
-            shared_.assign(shared_bytes, std::byte{0xff});
+            std::fill(shared_.begin(), shared_.end(), std::byte{0xff});
+            if (kChecked) watcher_.begin_block(number++);
             run_block();
           }
+      if (kChecked) watcher_.end_kernel();
     } catch (...) {
       unwind();
       throw;
@@ -82,7 +90,8 @@ class Emulator {
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
-                        ", in which its own lane " + std::to_string(lane) + " is missing");
+                        ", in which its own lane " + std::to_string(lane) + " is missing" +
+                        (kChecked ? " (" + line_of(pc) + ")" : ""));
     }
     return meet(self, word, mask, value, pc);
   }
@@ -92,6 +101,16 @@ class Emulator {
   }
 
   void* shared() { return shared_.data(); }
+
+  // On a fiber, in the middle of anything: gives it up with an error. It cannot be unwound from here, because compilers
+  // expect no exception from a load, so it is left as it stands and never resumed.
+  [[noreturn]] void stop(const std::string& what) {
+    watching = nullptr;
+    current_->error = std::make_exception_ptr(DeviceError(where(*current_) + what));
+    current_->abandoned = true;
+    current_->pause();
+    std::abort();  // nobody resumes it
+  }
 
  private:
   static constexpr size_t kMostShared = 227 << 10;  // an H100's
@@ -134,6 +153,7 @@ class Emulator {
         if (!fiber.done && fiber.waits == Waits::nothing) step(t);
       }
     } while (hold_meetings(first, last));
+    if (kChecked) watcher_.end_warp(last - first);
   }
 
   // Runs one thread up to its next pause.
@@ -142,8 +162,14 @@ class Emulator {
     threadIdx = fiber.thread;
     current_ = &fiber;
     current_index_ = t;
+    if (kChecked) {
+      watcher_.begin_step(t, fiber.stack.bottom());
+      watching = &watcher_;
+    }
     fiber.resume();
+    watching = nullptr;
     current_ = nullptr;
+    if (fiber.abandoned) fiber.renew();
     if (fiber.stack.overflown()) {
       throw DeviceError(where(fiber) + " needs more than " + std::to_string(Stack::kSize >> 10) + " kB of stack");
     }
@@ -164,10 +190,26 @@ class Emulator {
       while (fibers_[here]->done) ++here;
       throw DeviceError(where(*fibers_[here]) + " waits at " + fibers_[here]->word + ", but thread " +
                         to_string(fibers_[gone]->thread) +
-                        " has returned: all threads of a block must reach the same barriers");
+                        " has returned: all threads of a block must reach the same barriers" + at(*fibers_[here]));
     }
+    if (kChecked) check_same_barrier();
     for (unsigned t = 0; t < n_; ++t) fibers_[t]->waits = Waits::nothing;
     return true;
+  }
+
+  // Everybody waits, but at the same barrier? A compiler may have made two calls of one line.
+  void check_same_barrier() {
+    const Fiber& one = *fibers_[0];
+    for (unsigned t = 1; t < n_; ++t) {
+      const Fiber& other = *fibers_[t];
+      if (other.pc == one.pc) continue;
+      const std::string here = line_of(one.pc), there = line_of(other.pc);
+      if (here == there || here.find(':') == std::string::npos || there.find(':') == std::string::npos) continue;
+      throw DeviceError(where(one) + " waits at " + one.word + " at " + here + ", but thread " +
+                        to_string(other.thread) + " at " + there +
+                        ": all threads of a block must reach the same barriers");
+    }
+    watcher_.barrier(one.pc);
   }
 
   // Lets go the lanes whose meeting is complete. True if there are any; false if no lane waits for its warp. When lanes
@@ -192,6 +234,7 @@ class Emulator {
           fiber.mask = invited;
           fiber.waits = Waits::nothing;
         }
+        if (kChecked) watcher_.meet(first, invited);
         held = true;
         todo &= ~invited;
       } else {
@@ -229,9 +272,12 @@ class Emulator {
       std::string mask = there.waits == Waits::warp ? " with mask " + hexadecimal(there.mask) : "";
       throw DeviceError(where(here) + " waits at " + here.word + " with mask " + hexadecimal(here.mask) +
                         " for thread " + to_string(there.thread) + ", which waits at " + there.word + mask +
-                        ": all lanes of the mask must make the same call");
+                        ": all lanes of the mask must make the same call" + at(here));
     }
   }
+
+  // Where a fiber waits, in the builds that know lines.
+  static std::string at(const Fiber& fiber) { return kChecked ? " (" + line_of(fiber.pc) + ")" : ""; }
 
   std::string where(const Fiber& fiber) const {
     return std::string(kernel_->name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
@@ -261,6 +307,7 @@ class Emulator {
   int votes_ = 0;
   uint64_t brought_[32] = {};
   std::vector<std::byte> shared_;
+  Watcher watcher_;
 };
 
 thread_local Emulator emulator;
@@ -269,6 +316,7 @@ thread_local Emulator emulator;
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
 void* dynamic_shared_bytes() { return emulator.shared(); }
+void stop_the_kernel(const std::string& what) { emulator.stop(what); }
 
 // ## The words that wait
 //

@@ -53,4 +53,25 @@ template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_b
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
+
+// Where the watcher runs, a gap before each shared variable keeps one array's end from being the next one's beginning,
+// and the compiler's copies of structs go where they are seen.
+#if CHAINRULE_SIMT_CHECKS
+#define CR_JOIN_(a, b) a##b
+#define CR_JOIN(a, b) CR_JOIN_(a, b)
+#define __shared__                                                                   \
+  [[gnu::used]] static thread_local char CR_JOIN(cr_shared_guard_, __COUNTER__)[64]; \
+  static thread_local
+#if defined(__SANITIZE_THREAD__)
+#define CR_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CR_WATCHED 1
+#endif
+#endif
+#ifdef CR_WATCHED
+__asm__(".set memcpy, cr_simt_memcpy\n.set memmove, cr_simt_memmove\n.set memset, cr_simt_memset\n");
+#endif
+#else
 #define __shared__ static thread_local
+#endif

@@ -1,0 +1,151 @@
+// # A tile of a product
+//
+// A product C = AB needs every number of A for every column of B. Fetched from memory each time, that is one number for
+// each multiplication; a GPU could do fifty meanwhile. So a block of threads computes a tile of C together, and keeps what
+// it needs of A and B, `kK` steps of k at a time, in shared memory. Shared memory is not fast enough either: a thread that
+// computes one element still fetches two numbers for one multiplication. So each computes `kRows` × `kColumns` elements, in
+// registers: 8 × 8 of them need 16 numbers for 64 multiplications.
+//
+// More than one primitive is a product in disguise: distances take a different term for a · b, and a convolution finds its
+// A and B in places of its own. So this page knows neither: they are given to it as functions.
+#pragma once
+
+#include "backend/gpu/gpu.cuh"
+
+namespace cr::backend::CR_GPU {
+
+template <int m, int n, int k, int rows, int columns> struct Tile {
+  static constexpr int kM = m, kN = n, kK = k, kRows = rows, kColumns = columns;
+  static constexpr int kAcross = n / columns, kThreads = kAcross * (m / rows);
+  static_assert(columns % 4 == 0 && rows % 4 == 0 && kThreads % k == 0 && kThreads % m == 0 && kThreads % n == 0);
+
+  // Which elements of the tile are this thread's. Rows lie next to each other; columns come in fours, since a thread can
+  // fetch four numbers that lie together from shared memory in one access.
+  static __device__ int row(int i) { return static_cast<int>(threadIdx.x) / kAcross * kRows + i; }
+  static __device__ int column(int j) {
+    return j / 4 * (kAcross * 4) + static_cast<int>(threadIdx.x) % kAcross * 4 + j % 4;
+  }
+};
+
+// Where there are enough large tiles to keep a GPU busy they are best. The middle one has the same work for a thread, but
+// two warps only; numbers of 8 bytes take two registers each, so that a thread has half as many. The small one loses little
+// at the edges.
+using LargeTile = Tile<128, 128, 8, 8, 8>;  // 256 threads
+template <class T> using MiddleTile = Tile<64, sizeof(T) == 4 ? 64 : 32, 8, 8, sizeof(T) == 4 ? 8 : 4>;  // 64 threads
+using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                // 64 threads
+
+// A GPU multiplies and adds in one instruction, and rounds once. (On the host that would be a call of the C library.)
+__device__ inline float multiply_add(float a, float b, float c) {
+#if defined(__CUDA_ARCH__)
+  return __fmaf_rn(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+__device__ inline double multiply_add(double a, double b, double c) {
+#if defined(__CUDA_ARCH__)
+  return __fma_rn(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+__device__ inline uint64_t multiply_add(uint64_t a, uint64_t b, uint64_t c) { return a * b + c; }
+
+struct MultiplyAdd {
+  template <class T> __device__ void operator()(T& sum, T a, T b) const { sum = multiply_add(a, b, sum); }
+};
+
+// A source of one side's numbers. `source(i, p)` is number p of row (or column) i of the tile, 0 where there is none.
+// Threads that are neighbours should fetch what lies together: along k, if `along_k`, otherwise across rows. Some sources
+// first `prepare` the next kK steps, together, in shared memory.
+struct Source {
+  static constexpr bool kPrepares = false;
+  __device__ void prepare(int64_t) {}
+};
+
+// Takes this thread's share of kK steps from p0 on into registers; and from there to shared memory. Across rows a thread
+// always fetches from the same row, along k always from the same step, so that a source can keep what it knows of it.
+template <class T, int width, int kK, int kThreads> struct Share {
+  static constexpr int kCount = width * kK / kThreads;
+  T number[kCount];
+
+  template <class S> __device__ void fetch(const S& source, int64_t p0, int64_t end) {
+    const int t = static_cast<int>(threadIdx.x);
+#pragma unroll
+    for (int e = 0; e < kCount; ++e) {
+      const int i = source.along_k ? (t + e * kThreads) / kK : t % width;
+      const int p = source.along_k ? t % kK : (t + e * kThreads) / width;
+      number[e] = p0 + p < end ? source(i, p0 + p) : T(0);
+    }
+  }
+  __device__ void store(bool along_k, T (*shared)[width + 4]) const {
+    const int t = static_cast<int>(threadIdx.x);
+#pragma unroll
+    for (int e = 0; e < kCount; ++e) {
+      if (along_k) shared[t % kK][(t + e * kThreads) / kK] = number[e];
+      else shared[(t + e * kThreads) / width][t % width] = number[e];
+    }
+  }
+};
+
+// sum[i][j] meets the terms of row(i) and column(j) for the steps begin … end - 1, in this order. While a tile is
+// multiplied the next one is on its way from memory to registers. `f` is called after every kK steps, for sums that are
+// to go elsewhere before they grow long.
+struct Nothing {
+  __device__ void operator()() const {}
+};
+template <class Tile, class T, class A, class B, class Term, class F = Nothing>
+__device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t begin, int64_t end, A& left, B& right,
+                              Term term, F f = {}) {
+  alignas(16) __shared__ T a[Tile::kK][Tile::kM + 4];
+  alignas(16) __shared__ T b[Tile::kK][Tile::kN + 4];
+  Share<T, Tile::kM, Tile::kK, Tile::kThreads> from_a;
+  Share<T, Tile::kN, Tile::kK, Tile::kThreads> from_b;
+
+  if (begin >= end) return;
+  left.prepare(begin);
+  right.prepare(begin);
+  if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
+  from_a.fetch(left, begin, end);
+  from_b.fetch(right, begin, end);
+  if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
+  for (int64_t p0 = begin; p0 < end; p0 += Tile::kK) {
+    from_a.store(left.along_k, a);
+    from_b.store(right.along_k, b);
+    left.prepare(p0 + Tile::kK);
+    right.prepare(p0 + Tile::kK);
+
+    // Nobody multiplies before the tile is complete, and nobody overwrites it before all have multiplied.
+    __syncthreads();
+    if (p0 + Tile::kK < end) {
+      from_a.fetch(left, p0 + Tile::kK, end);
+      from_b.fetch(right, p0 + Tile::kK, end);
+    }
+#pragma unroll
+    for (int p = 0; p < Tile::kK; ++p) {
+      T x[Tile::kRows], y[Tile::kColumns];
+#pragma unroll
+      for (int i = 0; i < Tile::kRows; ++i) x[i] = a[p][Tile::row(i)];
+#pragma unroll
+      for (int j = 0; j < Tile::kColumns; ++j) y[j] = b[p][Tile::column(j)];
+#pragma unroll
+      for (int i = 0; i < Tile::kRows; ++i)
+#pragma unroll
+        for (int j = 0; j < Tile::kColumns; ++j) term(sum[i][j], x[i], y[j]);
+    }
+    f();
+    __syncthreads();
+  }
+}
+
+// A matrix in memory as a source: rows × columns of it from `at` on. As right side, "rows" are C's columns.
+template <class T> struct MatrixSource : Source {
+  const T* at;
+  int64_t rows, row_step, k_step;  // rows that exist, from the tile's first one on
+  bool along_k;
+  __device__ MatrixSource(const T* matrix, int64_t first, int64_t count, int64_t step, int64_t steps_of_k)
+      : at(matrix + first * step), rows(count - first), row_step(step), k_step(steps_of_k), along_k(k_step == 1) {}
+  __device__ T operator()(int i, int64_t p) const { return i < rows ? at[i * row_step + p * k_step] : T(0); }
+};
+
+}  // namespace cr::backend::CR_GPU

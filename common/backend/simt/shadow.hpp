@@ -1,0 +1,175 @@
+// # Who has touched this word of shared memory?
+//
+// Two threads **race** when both touch a word, one of them writes, and nothing between the two accesses makes one wait
+// for the other. The emulator runs threads in a fixed order, so a race does no harm here; on a GPU the order is
+// anybody's, and the result with it. To find races without suffering from them we keep, for every word of shared
+// memory, a **shadow**: who wrote it last, who read it last, and when.
+//
+// *When* is told by two clocks. The block's **epoch** grows at every barrier: accesses of different epochs are in order.
+// Within an epoch only lanes of one warp can be, by meeting: each thread counts its own meetings, and remembers of
+// every other lane of its warp up to which of that lane's meetings it knows (a **vector clock**). An access of lane $a$
+// before its meeting number $c$ is in order with lane $b$'s now if $b$ knows $a$ up to $c$.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace cr::backend::simt {
+
+enum class Access : uint8_t { read, write, atomic };
+
+class Clocks {
+ public:
+  void begin_block() {
+    first_epoch = ++epoch;
+    if (met_) {
+      meetings_.fill(1);
+      std::memset(known_.data(), 0, sizeof known_);
+      met_ = false;
+    }
+  }
+  void barrier() { ++epoch; }
+
+  // The lanes of the warp whose thread 0 is `first` have met: each now knows what any of them knew.
+  void meet(unsigned first, unsigned lanes) {
+    met_ = true;
+    std::array<uint32_t, 32> joined{};
+    for (unsigned a = 0; a < 32; ++a) {
+      if (lanes >> a & 1) {
+        joined[a] = meetings_[first + a];
+        continue;
+      }
+      for (unsigned rest = lanes; rest; rest &= rest - 1)
+        joined[a] = std::max(joined[a], known_[first + static_cast<unsigned>(__builtin_ctz(rest))][a]);
+    }
+    for (unsigned rest = lanes; rest; rest &= rest - 1) {
+      const unsigned thread = first + static_cast<unsigned>(__builtin_ctz(rest));
+      known_[thread] = joined;
+      if (meetings_[thread] < kMostMeetings) ++meetings_[thread];
+    }
+  }
+
+  uint32_t meetings(unsigned thread) const { return meetings_[thread]; }
+
+  // Whether what `other` did before its meeting `meeting`, in this epoch, is in order with what `thread` does now.
+  bool ordered(unsigned thread, unsigned other, uint32_t meeting) const {
+    return thread == other || (thread / 32 == other / 32 && meeting <= known_[thread][other % 32]);
+  }
+
+  uint32_t epoch = 1, first_epoch = 1;  // of this block: a word without a write since then has no value
+
+ private:
+  static constexpr uint32_t kMostMeetings = (1u << 21) - 1;  // beyond them races may be missed, never invented
+  std::array<uint32_t, 1024> meetings_ = [] {
+    std::array<uint32_t, 1024> ones;
+    ones.fill(1);
+    return ones;
+  }();
+  std::array<std::array<uint32_t, 32>, 1024> known_{};
+  bool met_ = false;
+};
+
+// One access: epoch, thread, its count of meetings, whether atomic, and from where.
+struct Stamp {
+  uint32_t epoch = 0, who = 0, pc = 0;
+  unsigned thread() const { return who >> 22; }
+  uint32_t meeting() const { return who >> 1 & 0x1fffff; }
+  bool atomic() const { return who & 1; }
+};
+
+// The shadow of one word of four bytes. Of the readers it keeps the last one and one more, of another warp if there is
+// one: warps are never in order within an epoch, so that one would be in a race with any writer.
+struct Cell {
+  Stamp write, read, other_read;
+  uint32_t bytes = 0;  // not 0: the word is used byte by byte; the number of its four cells, plus 1
+};
+
+struct Conflict {
+  enum Kind : uint8_t { none, uninitialised, race } kind = none;
+  Stamp earlier;
+  bool earlier_wrote = false;
+};
+
+// The shadow of a piece of shared memory.
+class Shadow {
+ public:
+  // Covers `bytes` bytes from `low` on, and forgets all.
+  void cover(uintptr_t low, size_t bytes) {
+    first_word_ = low / 4;
+    const size_t words = (low + bytes + 3) / 4 - first_word_;
+    if (cells_.size() < words) cells_.resize(words);
+  }
+  void clear() {
+    std::fill(cells_.begin(), cells_.end(), Cell{});
+    split_.clear();
+  }
+
+  // One thread's access to bytes [a, a + size); `now` is its stamp.
+  Conflict access(const Clocks& clocks, uintptr_t a, unsigned size, Access kind, const Stamp& now) {
+    if (a % 4 == 0 && size % 4 == 0) {
+      for (unsigned i = 0; i < size; i += 4) {
+        Cell& cell = cells_[(a + i) / 4 - first_word_];
+        const Conflict c = cell.bytes ? access_bytes(clocks, cell, 0, 4, kind, now) : touch(clocks, cell, kind, now);
+        if (c.kind != Conflict::none) return c;
+      }
+      return {};
+    }
+    // Bytes that are not whole words get a cell each.
+    for (uintptr_t b = a; b < a + size;) {
+      const auto from = static_cast<unsigned>(b % 4);
+      const auto to = static_cast<unsigned>(std::min<uintptr_t>(4, from + (a + size - b)));
+      Cell& cell = cells_[b / 4 - first_word_];
+      if (!cell.bytes) {
+        Cell whole = cell;
+        split_.push_back({whole, whole, whole, whole});
+        cell.bytes = static_cast<uint32_t>(split_.size());
+      }
+      const Conflict c = access_bytes(clocks, cell, from, to, kind, now);
+      if (c.kind != Conflict::none) return c;
+      b += to - from;
+    }
+    return {};
+  }
+
+ private:
+  Conflict access_bytes(const Clocks& clocks, const Cell& cell, unsigned from, unsigned to, Access kind,
+                        const Stamp& now) {
+    auto& bytes = split_[cell.bytes - 1];
+    for (unsigned i = from; i < to; ++i) {
+      if (Conflict c = touch(clocks, bytes[i], kind, now); c.kind != Conflict::none) return c;
+    }
+    return {};
+  }
+
+  static bool races(const Clocks& clocks, const Stamp& earlier, const Stamp& now) {
+    return earlier.epoch == now.epoch && !clocks.ordered(now.thread(), earlier.thread(), earlier.meeting());
+  }
+
+  static Conflict touch(const Clocks& clocks, Cell& cell, Access kind, const Stamp& now) {
+    if (kind != Access::write && cell.write.epoch < clocks.first_epoch) return {Conflict::uninitialised, {}, false};
+    const bool both_atomic = cell.write.atomic() && kind == Access::atomic;
+    if (!both_atomic && races(clocks, cell.write, now)) return {Conflict::race, cell.write, true};
+    if (kind == Access::read) {
+      const bool same_epoch = cell.read.epoch == now.epoch;
+      if (same_epoch && cell.read.thread() != now.thread()) {
+        const bool keep = cell.other_read.epoch == now.epoch && cell.other_read.thread() / 32 != now.thread() / 32;
+        if (!keep) cell.other_read = cell.read;
+      }
+      cell.read = now;
+      return {};
+    }
+    if (races(clocks, cell.read, now)) return {Conflict::race, cell.read, false};
+    if (races(clocks, cell.other_read, now)) return {Conflict::race, cell.other_read, false};
+    cell.write = now;
+    return {};
+  }
+
+  uintptr_t first_word_ = 0;
+  std::vector<Cell> cells_;
+  std::vector<std::array<Cell, 4>> split_;
+};
+
+}  // namespace cr::backend::simt

@@ -1,0 +1,110 @@
+// # The watcher
+//
+// It sees every load and store of a kernel. How: kernel sources are compiled with `-fsanitize=thread`, which makes the
+// compiler call a function, `__tsan_read4` and its like, before each access. Usually they come with the thread
+// sanitizer; here they are ours (`hooks.cpp`) and bring the address, the number of bytes, and, by where they return to,
+// the line.
+//
+// For each access it asks: is this memory that the thread may touch, is the address a multiple of what it must be, and, for
+// shared memory, did somebody write there, and is everybody in order (`shadow.hpp`)? While somebody counts it also
+// keeps the addresses of a warp (`counting.hpp`). An answer that is wrong ends the kernel with a DeviceError.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/simt/counting.hpp"
+#include "backend/simt/launch.hpp"
+#include "backend/simt/lines.hpp"
+#include "backend/simt/shadow.hpp"
+
+namespace cr::backend::simt {
+
+class Watcher {
+ public:
+  // ## What the emulator tells it
+  void begin_kernel(const Kernel& kernel, const Grid& grid, void* shared);
+  void begin_block(uint64_t number);
+  void begin_step(unsigned thread, const char* stack_bottom) {
+    thread_ = thread;
+    stack_ = reinterpret_cast<uintptr_t>(stack_bottom);
+  }
+  void meet(unsigned first, unsigned lanes) { clocks_.meet(first, lanes); }
+  void end_warp(unsigned threads) {
+    if (tallies_) tallies_->end_warp(threads);
+  }
+  void barrier(const void* pc) {
+    clocks_.barrier();
+    if (tallies_) tallies_->barrier(pc);
+  }
+  void end_kernel();
+
+  // ## What the hooks tell it
+  //
+  // The access that the running thread is about to make. `alignment` is what its type asks for. Does not return if the
+  // access is wrong: the thread stays behind where it is.
+  void access(uintptr_t a, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
+    if (a - stack_ < kStack) return;  // its own local variables
+    Site& site = sites_[hash(pc)];
+    if (site.pc != pc || site.launch != launch_ || a - site.low >= site.bytes || bytes > site.bytes - (a - site.low))
+      look_up(site, a, bytes, kind, pc);
+    if (a & (alignment - 1)) misaligned(a, bytes, alignment, kind, pc);
+    if (site.place == Place::quiet) return;
+    if (tallies_) tallies_->access(thread_, site.place == Place::shared, a, bytes, kind, pc);
+    if (site.place != Place::shared) return;
+    const Stamp now{clocks_.epoch, thread_ << 22 | clocks_.meetings(thread_) << 1 | (kind == Access::atomic),
+                    static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - code_)};
+    const Conflict conflict = site.shadow->access(clocks_, a, bytes, kind, now);
+    if (conflict.kind != Conflict::none) [[unlikely]]
+      report(conflict, a, bytes, kind, pc);
+  }
+
+ private:
+  static constexpr uintptr_t kStack = 64 << 10;
+
+  // Most lines of a program keep to one array. Each remembers where it was last.
+  enum class Place : uint8_t { quiet, global, shared };
+  struct Site {
+    const void* pc = nullptr;
+    uint32_t launch = 0;
+    Place place = Place::quiet;
+    uintptr_t low = 0;
+    size_t bytes = 0;
+    Shadow* shadow = nullptr;
+  };
+  static size_t hash(const void* pc) { return reinterpret_cast<uintptr_t>(pc) * 0x9e3779b97f4a7c15u >> 52; }
+
+  void learn_the_program();
+  void look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc);
+  [[noreturn]] void outside(uintptr_t a, unsigned bytes, Access kind, const void* pc);
+  [[noreturn]] void misaligned(uintptr_t a, unsigned bytes, unsigned alignment, Access kind, const void* pc);
+  [[noreturn]] void report(const Conflict& conflict, uintptr_t a, unsigned bytes, Access kind, const void* pc);
+  std::string name_of_shared(uintptr_t a) const;
+
+  std::vector<Site> sites_ = std::vector<Site>(4096);
+  uint32_t launch_ = 0;
+  unsigned thread_ = 0;
+  uintptr_t stack_ = 0;
+  Clocks clocks_;
+  Range parameters_, dynamic_;
+  Shadow dynamic_shadow_, static_shadow_;
+  Tallies* tallies_ = nullptr;  // while somebody counts
+
+  bool program_known_ = false;
+  uintptr_t code_ = 0;
+  Range thread_local_block_;
+  std::vector<ThreadLocal> thread_locals_;
+  std::vector<Range> static_data_;
+};
+
+// The watcher of the kernel that this thread of the system is in right now. Outside a kernel there is none, and the
+// hooks do nothing.
+inline constinit thread_local Watcher* watching = nullptr;
+
+// Ends the running thread of the running kernel, and the kernel with it: `launch` throws a DeviceError that names
+// kernel, block and thread and goes on with `what`.
+[[noreturn]] void stop_the_kernel(const std::string& what);
+
+}  // namespace cr::backend::simt
