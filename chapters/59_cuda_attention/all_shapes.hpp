@@ -9,12 +9,12 @@ using namespace cr;
 static void all_shapes(Chapter& chapter, const Rungs& rungs) {
   chapter.section("Any length, shared heads");
   Generator random(chapter.seed());
-  std::vector<Sizes> all = {{1, 1, 1, 1, 1, 64},   {1, 1, 1, 33, 31, 32}, {1, 4, 2, 40, 70, 64},
+  std::vector<AttentionSizes> all = {{1, 1, 1, 1, 1, 64},   {1, 1, 1, 33, 31, 32}, {1, 4, 2, 40, 70, 64},
                             {2, 2, 1, 65, 20, 32}, {1, 1, 1, 17, 50, 128}, {1, 1, 1, 35, 33, 256}};
   if (!chapter.quick()) all.insert(all.end(), {{1, 6, 2, 100, 97, 64}, {3, 2, 2, 5, 129, 128}, {1, 8, 1, 31, 64, 32}});
   Table table = chapter.table({"batch", "heads", "on", "queries", "keys", "width", "forward", "backward"});
   double worst = 0, worst_back = 0;
-  for (Sizes s : all) {
+  for (AttentionSizes s : all) {
     double forward = 0, backward = 0;
     for (bool causal : {false, true}) {
       s.causal = causal;

@@ -15,27 +15,27 @@ template <class T> class Bench {
   explicit Bench(const Layer& layer, cr::Device device = cr::Device::simt)
       : layer_(layer), device_(device), q_(carried(layer.q)), k_(carried(layer.k)), v_(carried(layer.v)) {}
 
-  cr::Tensor forward(void (*rung)(const Forward<T, Sum>&)) {
-    const Forward<T, Sum> call = begin();
+  cr::Tensor forward(void (*rung)(const ForwardCall<T, Sum>&)) {
+    const ForwardCall<T, Sum> call = begin();
     rung(call);
     return brought(o_);
   }
 
   // A rung that wants room for all scores.
-  cr::Tensor forward(void (*rung)(const Forward<T, Sum>&, Sum*)) {
-    const Forward<T, Sum> call = begin();
+  cr::Tensor forward(void (*rung)(const ForwardCall<T, Sum>&, Sum*)) {
+    const ForwardCall<T, Sum> call = begin();
     cr::Tensor scores = fresh<Sum>({layer_.batch, layer_.heads, layer_.queries, layer_.keys});
     rung(call, raw<Sum>(scores));
     return brought(o_);
   }
 
   // After a forward rung: dq, dk, dv.
-  std::vector<cr::Tensor> backward(void (*rung)(const Backward<T, Sum>&)) {
+  std::vector<cr::Tensor> backward(void (*rung)(const BackwardCall<T, Sum>&)) {
     cr::Tensor d_o = carried(layer_.d_o), dq = fresh<T>(q_.shape()), dk = fresh<T>(k_.shape()), dv = fresh<T>(v_.shape());
     bytes = 0;
     cr::Tensor dots = fresh<Sum>(row_log_.shape());
-    Backward<T, Sum> a;
-    static_cast<Sizes&>(a) = layer_;
+    BackwardCall<T, Sum> a;
+    static_cast<AttentionSizes&>(a) = layer_;
     a.q = raw<T>(q_), a.k = raw<T>(k_), a.v = raw<T>(v_), a.o = raw<T>(o_), a.d_o = raw<T>(d_o);
     a.row_log = raw<Sum>(row_log_), a.dots = raw<Sum>(dots);
     a.dq = raw<T>(dq), a.dk = raw<T>(dk), a.dv = raw<T>(dv), a.scale = Sum(layer_.scale());
@@ -47,12 +47,12 @@ template <class T> class Bench {
   int64_t bytes = 0;
 
  private:
-  Forward<T, Sum> begin() {
+  ForwardCall<T, Sum> begin() {
     o_ = fresh<T>(q_.shape());
     bytes = 0;
     row_log_ = fresh<Sum>({layer_.batch, layer_.heads, layer_.queries});
-    Forward<T, Sum> a;
-    static_cast<Sizes&>(a) = layer_;
+    ForwardCall<T, Sum> a;
+    static_cast<AttentionSizes&>(a) = layer_;
     a.q = raw<T>(q_), a.k = raw<T>(k_), a.v = raw<T>(v_), a.o = raw<T>(o_);
     a.row_log = raw<Sum>(row_log_), a.scale = Sum(layer_.scale());
     return a;

@@ -10,14 +10,14 @@
 #include "chainrule.hpp"
 #include "rungs.hpp"
 
-struct Layer : Sizes {
+struct Layer : AttentionSizes {
   cr::Tensor q, k, v, d_o;    // float64; d_o is the gradient that comes back into the output
   cr::Tensor o, dq, dk, dv;   // the truth
   double scale() const { return 1 / std::sqrt(double(width)); }
 };
 
 // What no kernel can do is refused here, where one can say why.
-inline void check(const Sizes& s) {
+inline void check(const AttentionSizes& s) {
   auto wrong = [](const std::string& what) { throw cr::ShapeError("attention: " + what); };
   if (s.width != 32 && s.width != 64 && s.width != 128 && s.width != 256)
     wrong("a head has 32, 64, 128 or 256 numbers, not " + std::to_string(s.width) + "; pad q, k and v with zeros");
@@ -27,7 +27,7 @@ inline void check(const Sizes& s) {
   if (s.batch * s.heads > 65535) wrong("batch times heads is " + std::to_string(s.batch * s.heads) + ", over 65535");
 }
 
-inline Layer make_layer(const Sizes& s, cr::Generator& random) {
+inline Layer make_layer(const AttentionSizes& s, cr::Generator& random) {
   check(s);
   auto numbers = [&](int64_t heads, int64_t rows) {
     return randn({s.batch, heads, rows, s.width}, random).to(cr::DType::bfloat16).to(cr::DType::float64);

@@ -180,7 +180,7 @@ static void flash(Chapter& chapter, Bed& bed) {
 // needed, and whole tiles of them are not visited. Here are 256 queries and keys in tiles of 32.
 static void triangle(Chapter& chapter, Bed& bed) {
   chapter.section("The triangle");
-  const Sizes s = {.queries = 256, .keys = 256, .width = 64, .causal = true};
+  const AttentionSizes s = {.queries = 256, .keys = 256, .width = 64, .causal = true};
   Tensor visits = zeros({8, 8}, DType::float64);
   double visited = 0;
   for (int64_t i = 0; i < 8; ++i)
@@ -195,7 +195,7 @@ static void triangle(Chapter& chapter, Bed& bed) {
 
   // Of 64 tiles $8 \cdot 9 / 2 = 36$ are visited, and 8 of them need a mask. The longer the text, the closer to a half.
   chapter.claim("triangle", "tiles visited, of 64", visited, exactly(36), identity);
-  Sizes causal = bed.layer;
+  AttentionSizes causal = bed.layer;
   causal.causal = true;
   Generator random(chapter.seed());
   const Layer layer = make_layer(causal, random);

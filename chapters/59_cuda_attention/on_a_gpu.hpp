@@ -29,8 +29,8 @@ struct OnGpu {
 static double time_on_gpu(const OnGpu& what, int64_t n, int64_t width, bool wgmma) {
   const Rungs& rungs = attention::cuda::rungs();
   const int64_t heads = 2048 / width;
-  Forward<BFloat16, float> a;
-  static_cast<Sizes&>(a) = {1, heads, heads, n, n, width, what.causal};
+  ForwardCall<BFloat16, float> a;
+  static_cast<AttentionSizes&>(a) = {1, heads, heads, n, n, width, what.causal};
   auto numbers = [&] { return randn({heads, n, width}).to(DType::bfloat16).to(Device::cuda); };
   auto rows = [&] { return zeros({heads, n}).to(Device::cuda); };
   Tensor q = numbers(), k = numbers(), v = numbers(), o = numbers(), d_o = numbers(), dq = numbers(), dk = numbers(),
@@ -39,8 +39,8 @@ static double time_on_gpu(const OnGpu& what, int64_t n, int64_t width, bool wgmm
   a.row_log = raw<float>(row_log), a.scale = float(1 / std::sqrt(double(width)));
   if (!what.back) return attention::cuda::seconds([&] { (wgmma ? rungs.wgmma : rungs.tensor_cores)(a); });
   rungs.tensor_cores(a);
-  Backward<BFloat16, float> b;
-  static_cast<Sizes&>(b) = a;
+  BackwardCall<BFloat16, float> b;
+  static_cast<AttentionSizes&>(b) = a;
   b.q = a.q, b.k = a.k, b.v = a.v, b.o = a.o, b.row_log = a.row_log, b.scale = a.scale, b.d_o = raw<BFloat16>(d_o);
   b.dq = raw<BFloat16>(dq), b.dk = raw<BFloat16>(dk), b.dv = raw<BFloat16>(dv), b.dots = raw<float>(dots);
   return attention::cuda::seconds([&] { rungs.tensor_cores_backward(b); });

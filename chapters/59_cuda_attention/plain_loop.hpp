@@ -11,7 +11,7 @@ struct Plain {
   std::vector<double> o, row_log;
 };
 
-inline Plain plain_loop(const Sizes& s, const std::vector<double>& q, const std::vector<double>& k,
+inline Plain plain_loop(const AttentionSizes& s, const std::vector<double>& q, const std::vector<double>& k,
                         const std::vector<double>& v) {
   Plain result;
   for (int64_t head = 0; head < s.batch * s.heads; ++head)

@@ -10,7 +10,7 @@ constexpr int kSide = 16;
 
 // $S = c\, Q K^\top$: the tiled product of chapter 57, one block of 16 × 16 threads for each tile of scores. What must not
 // be seen becomes $-\infty$.
-template <class T> __global__ void scores_kernel(Forward<T> a, T* scores) {
+template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
   __shared__ T qs[kSide][kSide + 1], ks[kSide][kSide + 1];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y, j0 = int64_t{blockIdx.x} * kSide, j = j0 + x;
@@ -31,7 +31,7 @@ template <class T> __global__ void scores_kernel(Forward<T> a, T* scores) {
 
 // A softmax for each row, by one warp. Three walks along the row, the **three passes**: the largest score $m$, the sum of
 // $e^{s - m}$, and the division. Without the first, $e^{89}$ is more than a float32 can hold.
-template <class T> __global__ void softmax_kernel(Forward<T> a, T* scores) {
+template <class T> __global__ void softmax_kernel(ForwardCall<T> a, T* scores) {
   const int lane = int(threadIdx.x);
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (row >= a.batch * a.heads * a.queries) return;
@@ -49,7 +49,7 @@ template <class T> __global__ void softmax_kernel(Forward<T> a, T* scores) {
 }
 
 // $O = P V$: the tiled product again.
-template <class T> __global__ void values_kernel(Forward<T> a, const T* weights) {
+template <class T> __global__ void values_kernel(ForwardCall<T> a, const T* weights) {
   __shared__ T ps[kSide][kSide + 1], vs[kSide][kSide];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y, d = int64_t{blockIdx.x} * kSide + x;
@@ -68,7 +68,7 @@ template <class T> __global__ void values_kernel(Forward<T> a, const T* weights)
 }
 
 // `scores` has room for batch · heads · queries · keys numbers. That is the trouble with this rung.
-template <class T> void three_passes(const Forward<T>& a, T* scores) {
+template <class T> void three_passes(const ForwardCall<T>& a, T* scores) {
   const unsigned all = unsigned(a.batch * a.heads), down = unsigned(tiles(a.queries, kSide));
   const dim3 threads = {kSide, kSide};
   launch("scores", scores_kernel<T>, {.blocks = {unsigned(tiles(a.keys, kSide)), down, all}, .threads = threads}, a, scores);

@@ -8,7 +8,7 @@
 
 namespace attention::CR_GPU {
 
-template <class T, int kWidth> __global__ void one_pass_kernel(Forward<T> a) {
+template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a) {
   constexpr int kEach = kWidth / 32;  // numbers of a row that one lane holds
   const int lane = int(threadIdx.x);
   const int64_t i = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, head = blockIdx.y;
@@ -35,7 +35,7 @@ template <class T, int kWidth> __global__ void one_pass_kernel(Forward<T> a) {
   if (lane == 0) a.row_log[row] = m + log(sum);
 }
 
-template <class T> void one_pass(const Forward<T>& a) {
+template <class T> void one_pass(const ForwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
     launch("one pass", one_pass_kernel<T, width()>,
            {.blocks = {unsigned(tiles(a.queries, 4)), unsigned(a.batch * a.heads)}, .threads = {32, 4}}, a);

@@ -20,7 +20,7 @@ struct NoRescale : Careful { static constexpr bool kRescale = false; };
 struct NoBarrier : Careful { static constexpr bool kBarrier = false; };
 struct LooksAhead : Careful { static constexpr int kLookAhead = 1; };
 
-template <class T, int kWidth, class Plan> __global__ void flash_kernel(Forward<T> a) {
+template <class T, int kWidth, class Plan> __global__ void flash_kernel(ForwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows, head = blockIdx.y;
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
@@ -77,7 +77,7 @@ template <class T, int kWidth, class Plan> __global__ void flash_kernel(Forward<
   store_rows<kWidth>(a.o + (head * a.queries + begin) * kWidth, o, inverse, a.queries - begin);
 }
 
-template <class T, int kWidth, class Plan> void flash_by(const Forward<T>& a) {
+template <class T, int kWidth, class Plan> void flash_by(const ForwardCall<T>& a) {
   launch("flash", flash_kernel<T, kWidth, Plan>,
          {.blocks = {unsigned(tiles(a.queries, kRows)), unsigned(a.batch * a.heads)},
           .threads = {32, kWarps},
@@ -85,7 +85,7 @@ template <class T, int kWidth, class Plan> void flash_by(const Forward<T>& a) {
          a);
 }
 
-template <class T> void flash(const Forward<T>& a) {
+template <class T> void flash(const ForwardCall<T>& a) {
   with_width(a.width, [&](auto width) { flash_by<T, width(), Careful>(a); });
 }
 

@@ -13,7 +13,7 @@
 namespace attention::CR_GPU {
 
 // $D_i = dO_i \cdot O_i$, one warp for each query.
-template <class T, int kWidth> __global__ void dots_kernel(Backward<T> a) {
+template <class T, int kWidth> __global__ void dots_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x);
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (row >= a.batch * a.heads * a.queries) return;
@@ -24,7 +24,7 @@ template <class T, int kWidth> __global__ void dots_kernel(Backward<T> a) {
 }
 
 // For the queries of a block: $dQ_i = c \sum_j dS_{ij} K_j$.
-template <class T, int kWidth> __global__ void dq_kernel(Backward<T> a) {
+template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows, head = blockIdx.y;
   const int64_t rows = head * a.queries + begin, left = a.queries - begin;
@@ -74,7 +74,7 @@ template <class T, int kWidth> __global__ void dq_kernel(Backward<T> a) {
 // For the keys of a block: $dV_j = \sum_i P_{ij}\, dO_i$ and $dK_j = c \sum_i dS_{ij}\, Q_i$. Rows are keys now, and
 // lanes are queries. The heads that share these keys come one after the other, so their gradients are added in the same
 // registers, in the same order every time.
-template <class T, int kWidth> __global__ void dk_dv_kernel(Backward<T> a) {
+template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y, group = a.heads / a.kv_heads;
   const int64_t rows = kv_head * a.keys + begin, left = a.keys - begin;
@@ -119,7 +119,7 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(Backward<T> a) {
   store_rows<kWidth>(a.dv + rows * kWidth, dv, one, left);
 }
 
-template <class T> void flash_backward(const Backward<T>& a) {
+template <class T> void flash_backward(const BackwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     const size_t bytes = (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) * sizeof(T);

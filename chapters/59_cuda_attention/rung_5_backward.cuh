@@ -13,7 +13,7 @@ constexpr int kBackWarps = 4, kBackRows = 16 * kBackWarps, kBackColumns = 32, kB
 // Four tiles: two that stay, and two that pass by, each of these in two places.
 template <int kWidth> constexpr size_t kBackBytes = (2 * kBackRows + 4 * kBackColumns) * kWidth * sizeof(BFloat16);
 
-template <int kWidth> __global__ void tensor_core_dots_kernel(Backward<BFloat16, float> a) {
+template <int kWidth> __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
   const int lane = int(threadIdx.x);
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (row >= a.batch * a.heads * a.queries) return;
@@ -35,7 +35,7 @@ __device__ void fetch_two(Copies& copies, BFloat16* tile, int64_t turn, const BF
   copies.commit();
 }
 
-template <int kWidth> __global__ void __launch_bounds__(kBackThreads) tensor_core_dq_kernel(Backward<BFloat16, float> a) {
+template <int kWidth> __global__ void __launch_bounds__(kBackThreads) tensor_core_dq_kernel(BackwardCall<BFloat16, float> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), thread = 32 * warp + lane, first = 16 * warp;
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kBackRows, head = blockIdx.y;
   const int64_t rows = head * a.queries + begin, left = a.queries - begin;
@@ -91,7 +91,7 @@ template <int kWidth> __global__ void __launch_bounds__(kBackThreads) tensor_cor
 // Rows are keys, and the tiles that pass by are queries with their dO. Both gradients of a head 256 wide would need more
 // registers than a thread has, so there it runs twice, once for each, and computes the scores twice.
 template <int kWidth, bool kWantsDk, bool kWantsDv>
-__global__ void __launch_bounds__(kBackThreads) tensor_core_dk_dv_kernel(Backward<BFloat16, float> a) {
+__global__ void __launch_bounds__(kBackThreads) tensor_core_dk_dv_kernel(BackwardCall<BFloat16, float> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), thread = 32 * warp + lane, first = 16 * warp;
   const int64_t begin = int64_t{blockIdx.x} * kBackRows, kv_head = blockIdx.y, group = a.heads / a.kv_heads;
   const int64_t rows = kv_head * a.keys + begin, left = a.keys - begin;
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kBackThreads) tensor_core_dk_dv_kernel(Backwar
   if (kWantsDv) store_tile<kWidth, 1>(a.dv + rows * kWidth, left, vs, first, dv, one);
 }
 
-template <class = void> void tensor_cores_backward(const Backward<BFloat16, float>& a) {
+template <class = void> void tensor_cores_backward(const BackwardCall<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {

@@ -15,7 +15,7 @@ template <int kWidth> struct Shape5 {
   static constexpr size_t kBytes = (kRows + 2 * kColumns) * kWidth * sizeof(BFloat16);
 };
 
-template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(Forward<BFloat16, float> a) {
+template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(ForwardCall<BFloat16, float> a) {
   using S = Shape5<kWidth>;
   constexpr int kHigh = S::kHigh, kColumns = S::kColumns;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y), thread = 32 * warp + lane;
@@ -115,7 +115,7 @@ template <int kWidth> __global__ void __launch_bounds__(128) tensor_core_kernel(
   store_tile<kWidth, kHigh>(a.o + (head * a.queries + begin) * kWidth, a.queries - begin, qs, first, o, sum);
 }
 
-template <class = void> void tensor_cores(const Forward<BFloat16, float>& a) {
+template <class = void> void tensor_cores(const ForwardCall<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     if constexpr (width() >= 64) {
       using S = Shape5<width()>;

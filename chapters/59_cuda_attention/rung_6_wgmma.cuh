@@ -43,7 +43,7 @@ __device__ void ask_for_tile(BFloat16* to, const CUtensorMap& map, uint64_t& bar
 
 // ## The producer
 template <int kWidth>
-__device__ void produce(const Forward<BFloat16, float>& a, const Maps& maps, Barriers& barriers, BFloat16* qs, BFloat16* ks,
+__device__ void produce(const ForwardCall<BFloat16, float>& a, const Maps& maps, Barriers& barriers, BFloat16* qs, BFloat16* ks,
                         BFloat16* vs, int64_t begin, int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
   const int64_t kv_head = kv_head_of(a, head);
@@ -83,7 +83,7 @@ __device__ void begin_values(Outputs<kWidth>& o, const uint32_t (&p)[Shape6<kWid
 }
 
 template <int kWidth>
-__device__ void consume(const Forward<BFloat16, float>& a, Barriers& barriers, BFloat16* qs, BFloat16* ks, BFloat16* vs,
+__device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barriers, BFloat16* qs, BFloat16* ks, BFloat16* vs,
                         int64_t begin, int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y) - 4;    // warps 0 … 7 of the consumers
@@ -196,7 +196,7 @@ __device__ void consume(const Forward<BFloat16, float>& a, Barriers& barriers, B
 //
 // Registers are moved as well: the producer needs few, and hands the others to the consumers.
 template <int kWidth>
-__global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1) wgmma_kernel(Forward<BFloat16, float> a,
+__global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1) wgmma_kernel(ForwardCall<BFloat16, float> a,
                                                                         const __grid_constant__ Maps maps) {
 #if __CUDA_ARCH_FEAT_SM90_ALL
   using S = Shape6<kWidth>;
@@ -247,7 +247,7 @@ inline CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows, int
   return map;
 }
 
-template <class = void> void wgmma(const Forward<BFloat16, float>& a) {
+template <class = void> void wgmma(const ForwardCall<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {
@@ -266,7 +266,7 @@ template <class = void> void wgmma(const Forward<BFloat16, float>& a) {
 
 #else
 
-template <class = void> void wgmma(const Forward<BFloat16, float>&) {
+template <class = void> void wgmma(const ForwardCall<BFloat16, float>&) {
   throw cr::DeviceError("wgmma: the emulator has no warpgroup products");
 }
 

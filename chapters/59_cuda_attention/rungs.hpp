@@ -7,25 +7,25 @@
 
 struct Rungs {
   using Half = cr::BFloat16;
-  void (*three_passes)(const Forward<float>& a, float* scores);
-  void (*one_pass)(const Forward<float>& a);
-  void (*flash)(const Forward<float>& a);
-  void (*backward)(const Backward<float>& a);
-  void (*tensor_cores)(const Forward<Half, float>& a);
-  void (*tensor_cores_backward)(const Backward<Half, float>& a);
-  void (*wgmma)(const Forward<Half, float>& a);  // throws DeviceError on the emulator
+  void (*three_passes)(const ForwardCall<float>& a, float* scores);
+  void (*one_pass)(const ForwardCall<float>& a);
+  void (*flash)(const ForwardCall<float>& a);
+  void (*backward)(const BackwardCall<float>& a);
+  void (*tensor_cores)(const ForwardCall<Half, float>& a);
+  void (*tensor_cores_backward)(const BackwardCall<Half, float>& a);
+  void (*wgmma)(const ForwardCall<Half, float>& a);  // throws DeviceError on the emulator
 
   // In float64, to be held against finite differences.
-  void (*three_passes_64)(const Forward<double>& a, double* scores);
-  void (*one_pass_64)(const Forward<double>& a);
-  void (*flash_64)(const Forward<double>& a);
-  void (*backward_64)(const Backward<double>& a);
+  void (*three_passes_64)(const ForwardCall<double>& a, double* scores);
+  void (*one_pass_64)(const ForwardCall<double>& a);
+  void (*flash_64)(const ForwardCall<double>& a);
+  void (*backward_64)(const BackwardCall<double>& a);
 
   // For heads 64 wide: without padding, and with each of the planted mistakes.
-  void (*unpadded)(const Forward<float>& a);
-  void (*no_rescale)(const Forward<float>& a);
-  void (*no_barrier)(const Forward<float>& a);
-  void (*looks_ahead)(const Forward<float>& a);
+  void (*unpadded)(const ForwardCall<float>& a);
+  void (*no_rescale)(const ForwardCall<float>& a);
+  void (*no_barrier)(const ForwardCall<float>& a);
+  void (*looks_ahead)(const ForwardCall<float>& a);
 };
 
 namespace attention {

@@ -11,28 +11,28 @@
 constexpr int64_t tiles(int64_t count, int64_t tile) { return (count + tile - 1) / tile; }
 
 // The queries of a tile, from `begin` on, visit the tiles of keys 0, 1, …, as many as the last of them sees.
-constexpr int64_t key_tiles(const Sizes& s, int64_t begin, int64_t rows, int64_t columns) {
+constexpr int64_t key_tiles(const AttentionSizes& s, int64_t begin, int64_t rows, int64_t columns) {
   const int64_t end = begin + rows < s.queries ? begin + rows : s.queries;
   return end > begin ? tiles(seen_by(s, end - 1), columns) : 0;
 }
 
 // Is there a pair in this tile that must not be seen? Its first query sees the least.
-constexpr bool is_cut(const Sizes& s, int64_t query, int64_t key, int64_t columns) {
+constexpr bool is_cut(const AttentionSizes& s, int64_t query, int64_t key, int64_t columns) {
   return key + columns > seen_by(s, query);
 }
 
 // On the way back a block has a tile of keys and visits tiles of queries, from the first that sees one of its keys.
-constexpr int64_t first_query_tile(const Sizes& s, int64_t key, int64_t rows) {
+constexpr int64_t first_query_tile(const AttentionSizes& s, int64_t key, int64_t rows) {
   return s.causal ? key / rows : 0;
 }
 
 // In the causal case the last tiles of queries have most to do. Blocks start in the order of their number, so we number
 // the tiles from behind: what starts last should be short.
-constexpr int64_t longest_first(const Sizes& s, int64_t block, int64_t blocks) {
+constexpr int64_t longest_first(const AttentionSizes& s, int64_t block, int64_t blocks) {
   return s.causal ? blocks - 1 - block : block;
 }
 
 // Group `g` of query heads shares one head of keys and values.
-constexpr int64_t kv_head_of(const Sizes& s, int64_t head) {  // both count through the batch
+constexpr int64_t kv_head_of(const AttentionSizes& s, int64_t head) {  // both count through the batch
   return head / s.heads * s.kv_heads + head % s.heads / (s.heads / s.kv_heads);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "fragments.hpp"
 #include "tensor/half.hpp"
@@ -22,7 +23,7 @@ inline __device__ uint32_t pack(float low, float high) {
 #else
   auto round = [](float x) {
     uint32_t bits;
-    memcpy(&bits, &x, 4);
+    std::memcpy(&bits, &x, 4);
     return x != x ? 0x7fffu : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
   };
   return round(low) | round(high) << 16;
@@ -36,7 +37,7 @@ inline __device__ float unpack(uint32_t both, int half) {
   return __uint_as_float(bits);
 #else
   float x;
-  memcpy(&x, &bits, 4);
+  std::memcpy(&x, &bits, 4);
   return x;
 #endif
 }

@@ -28,9 +28,9 @@ static void the_error(Chapter& chapter, Bed& bed) {
                 {.quick = at_least(1)});
 
   // Errors of the way back start from a rounded output, and add two roundings more.
-  const std::vector<Tensor> found = bench.backward(bed.rungs.tensor_cores_backward), truth = {l.dq, l.dk, l.dv};
+  const std::vector<Tensor> gradients = bench.backward(bed.rungs.tensor_cores_backward), truth = {l.dq, l.dk, l.dv};
   double back = 0;
-  for (size_t t = 0; t < 3; ++t) back = std::max(back, relative_error(found[t], truth[t]));
+  for (size_t t = 0; t < 3; ++t) back = std::max(back, relative_error(gradients[t], truth[t]));
   chapter.claim("error-back", "the way back: the largest of the three", back, at_most(0.01), identity, {.unit = "%"});
   chapter
       .figure("error", "typical error over the typical number, against float64")

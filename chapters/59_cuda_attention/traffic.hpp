@@ -15,7 +15,7 @@ struct Traffic {
 };
 
 // Of all kernels that run inside `f`, or of the one named. Some dozen blocks are counted and stand for the others.
-inline Traffic traffic(const Sizes& s, const std::function<void()>& f, const std::string& kernel = "") {
+inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f, const std::string& kernel = "") {
   namespace simt = cr::backend::simt;
   const simt::LineCounts all = simt::count(f, {.blocks = 64}).total(kernel);
   const double queries = double(s.batch * s.heads * s.queries);
