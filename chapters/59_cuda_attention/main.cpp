@@ -47,6 +47,9 @@ using namespace cr;
 //
 // Both factors are at most 1, so nothing overflows. This is the **online softmax** (Milakov and Gimelshein 2018; with the
 // values in it, Rabe and Staats 2021). What we did by hand is the case where the second set is one key.
+#include "seen.hpp"
+
+// So any way to cut the keys will do: one by one, in tiles, in halves of halves.
 #include "merging.hpp"
 
 // # The bench
@@ -302,7 +305,8 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 
 // # Rung 6: one copies, two compute
 //
-// On Hopper `mma.sync` reaches about two thirds of what the tensor cores can do. For the rest the warps must not fetch
+// On Hopper `mma.sync` reaches about two thirds of what the tensor cores can do (Shah and others 2024). For the rest the
+// warps must not fetch
 // fragments at all. `wgmma` takes its matrices from shared memory by itself, and while it runs the threads are free. TMA
 // brings whole tiles. So one warp can do nothing but ask for tiles, and two groups of four do nothing but compute.
 //
@@ -327,9 +331,10 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 //
 // # On a GPU
 //
-// What the best do is published. FlashAttention-2 (Dao 2023) reaches 309 to 370 TFLOP/s forward on an H100 for heads of
-// 128, and 214 to 322 back; FlashAttention-3 (Shah and others 2024) 467 to 648, and 316 to 561, depending on
-// length and mask, in 16 bits. Those are this chapter's targets: at least the former everywhere, and 90 % of the latter.
+// What the best do is published. For heads of 128, no mask, 16 384 tokens in all on an H100, in 16 bits, Shah and others
+// (2024) give 309 TFLOP/s forward for FlashAttention-2 (Dao 2023) when the tokens are 32 texts of 512, and 370 when they are
+// one text; 467 and 648 for their own FlashAttention-3. Back it is 214 and 322, and 316 and 561. Those are this chapter's
+// targets: at least the former everywhere, and 90 % of the latter. None of it has been measured yet.
 #include "on_a_gpu.hpp"
 
 // # Break it
@@ -351,10 +356,10 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // - [x] it can only get faster by moving fewer bytes: flash moves to the right under the roof, and nothing else changed
 // - [ ] it needs more threads: they share the same memory
 //
-// ? Chapter 5. Why does the gradient of cross-entropy behind a softmax not need the softmax's own derivative as a matrix?
-// - [ ] the softmax has none: it has one for every pair of classes
-// - [x] the matrix is diagonal plus rank one, so a product with it is $p \circ (g - p \cdot g)$: the same line as $dS$ here
-// - [ ] the two cancel by definition: they cancel by calculation, and only for cross-entropy
+// ? Chapter 5. Behind a softmax the gradient of cross-entropy is $P - Y$. Put its $dP_j = -Y_j / P_j$ into this chapter's line for $dS$. What is $\sum_m P_m\, dP_m$?
+// - [ ] 0: then $dS$ would be $-Y$, and raising all scores together would change the loss
+// - [x] -1: $P$ cancels and $Y$ sums to one; so $dS_j = P_j (-Y_j / P_j + 1) = P_j - Y_j$, the same line
+// - [ ] it depends on $P$: each term is $P_m \cdot Y_m / P_m$, from which $P_m$ is gone
 //
 // ? Chapter 3. $\log \sum_j e^{s_j}$ for scores of a thousand. How did that chapter keep it from overflowing?
 // - [ ] by float64: that overflows at 710
@@ -369,6 +374,8 @@ static void story(Chapter& chapter) {
   merging(chapter);
   Generator random(chapter.seed());
   const int64_t n = chapter.option("length");
+  if (n % 32 != 0)
+    throw UsageError(fmt::format("--length {}: the bytes are counted for whole tiles; try --length {}", n, (n + 31) / 32 * 32));
   Bed bed{make_layer({.queries = n, .keys = n, .width = 64}, random)};
   three_passes(chapter, bed);
   one_pass(chapter, bed);
@@ -408,8 +415,8 @@ int main(int argc, char** argv) {
        .question = "Attention over 16 000 tokens makes a gigabyte of scores for each head, and throws them away. How does one "
                    "compute its output, and its gradient, without ever having them?",
        .full = "512 queries and keys instead of 256: two minutes",
-       .options = {{"length", book::PerSize{96, 256, 512}, "queries and keys of the ladder's layer, a multiple of 32", 32,
-                    2048}},
+       .options = {{"length", book::PerSize{96, 256, 512}, "queries and keys of the ladder's layer, a multiple of 32", 96,
+                    1024}},
        .breaks = {{"no-rescale", "what was summed under a smaller maximum is not scaled down"},
                   {"no-barrier", "a tile is overwritten while others still read it"},
                   {"looks-ahead", "every query sees one key too many"}},

@@ -1,29 +1,12 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "by_hand.hpp"
+#include "seen.hpp"
 
-// The three numbers as a struct. One value stands for a row of them.
-struct Seen {
-  double m = -std::numeric_limits<double>::infinity(), l = 0, o = 0;
-};
-
-// A single key.
-inline Seen one_key(double score, double value) { return {score, 1, value}; }
-
-// Two sets of keys. Nothing has been seen where $m = -\infty$, and then the other set is the answer: $\infty - \infty$ would
-// be no number.
-inline Seen merged(const Seen& a, const Seen& b) {
-  const double m = std::max(a.m, b.m);
-  const double keep_a = a.l == 0 ? 0 : std::exp(a.m - m), keep_b = b.l == 0 ? 0 : std::exp(b.m - m);
-  return {m, keep_a * a.l + keep_b * b.l, keep_a * a.o + keep_b * b.o};
-}
-
-// So any way to cut the keys will do: one by one, in tiles, in halves of halves. Try it: 64 random scores, some of them large
-// enough that $e^s$ alone would overflow a float32, cut at random places, the pieces merged in random order.
+// Try it: 64 random scores, some of them large enough that $e^s$ alone would overflow a float32, cut into single keys, the
+// pieces merged in random order.
 static void merging(Chapter& chapter) {
   chapter.section("Why it is the same");
   Generator random(chapter.seed());
