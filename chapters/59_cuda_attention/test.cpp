@@ -127,9 +127,14 @@ TEST_CASE("three rungs in float64 agree with the plain loop") {
       const Layer l = make_layer(s, random);
       const Plain plain = plain_loop(s, doubles(l.q), doubles(l.k), doubles(l.v));
       Bench<double> bench(l);
+      auto gap = [](const Tensor& x, const std::vector<double>& truth) {
+        double worst = 0;
+        for (size_t i = 0; i < truth.size(); ++i) worst = std::max(worst, std::abs(x.span<double>()[i] - truth[i]));
+        return worst;
+      };
       auto check_rung = [&](const Tensor& o) {
-        CHECK(largest_gap(o, tensor(plain.o).reshape(o.shape())) < 1e-12);
-        CHECK(largest_gap(bench.row_log(), tensor(plain.row_log).reshape(bench.row_log().shape())) < 1e-12);
+        CHECK(gap(o, plain.o) < 1e-12);
+        CHECK(gap(bench.row_log(), plain.row_log) < 1e-12);
       };
       check_rung(bench.forward(rungs.three_passes_64));
       check_rung(bench.forward(rungs.one_pass_64));
