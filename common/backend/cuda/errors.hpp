@@ -27,9 +27,9 @@ struct Found {
   std::string text;      // what the runtime calls it
   int driver = 0;        // the newest CUDA that the driver knows; 0: no driver
   int runtime = 0;       // the CUDA that we were built with
-  std::string name;      // of the GPU
+  std::string name = "";  // of the GPU
   int major = 0, minor = 0;
-  std::string built_for;  // the architectures in this program: "75 80 90a"
+  std::string built_for = "";  // the architectures in this program: "75 80 90a"
 };
 
 // Why there is no GPU to compute on, in one line without a full stop; empty if there is one.

@@ -42,7 +42,7 @@ __device__ inline int64_t all_threads() { return static_cast<int64_t>(gridDim.x)
 template <int N> struct Places {
   int64_t numel;
   int dims;
-  int64_t size[kMaxDims], stride[N][kMaxDims];
+  int64_t size[kMaxDims] = {}, stride[N][kMaxDims] = {};
 
   // offset[k] is how far element i of operand k lies from its first one. Divisions of 64 bits take a GPU four times as
   // long as those of 32, which nearly always are enough.
