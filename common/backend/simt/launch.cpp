@@ -26,6 +26,8 @@ std::string hexadecimal(unsigned mask) {
   return text;
 }
 
+thread_local bool watch = kChecked;
+
 // ## A grid
 //
 // One emulator for each thread of the system that launches kernels.
@@ -52,7 +54,8 @@ class Emulator {
     blockDim = threads;
     kernel_ = &kernel;
     shared_.resize(shared_bytes);
-    if (kChecked) watcher_.begin_kernel(kernel, grid, shared_.data());
+    watched_ = watch;
+    if (watched_) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
       uint64_t number = 0;
       dim3 b;
@@ -61,10 +64,10 @@ class Emulator {
           for (b.x = 0; b.x < blocks.x; ++b.x) {
             blockIdx = b;
             std::fill(shared_.begin(), shared_.end(), std::byte{0xff});
-            if (kChecked) watcher_.begin_block(number++);
+            if (watched_) watcher_.begin_block(number++);
             run_block();
           }
-      if (kChecked) watcher_.end_kernel();
+      if (watched_) watcher_.end_kernel();
     } catch (...) {
       unwind();
       throw;
@@ -157,7 +160,7 @@ class Emulator {
         if (!fiber.done && fiber.waits == Waits::nothing) step(t);
       }
     } while (hold_meetings(first, last));
-    if (kChecked) watcher_.end_warp(last - first);
+    if (watched_) watcher_.end_warp(last - first);
   }
 
   // Runs one thread up to its next pause.
@@ -166,7 +169,7 @@ class Emulator {
     threadIdx = fiber.thread;
     current_ = &fiber;
     current_index_ = t;
-    if (kChecked) {
+    if (watched_) {
       watcher_.begin_step(t, fiber.stack.bottom());
       watching = &watcher_;
     }
@@ -199,7 +202,7 @@ class Emulator {
                         to_string(fibers_[gone]->thread) +
                         " has returned: all threads of a block must reach the same barriers" + at(*fibers_[here]));
     }
-    if (kChecked) check_same_barrier();
+    if (watched_) check_same_barrier();
     for (unsigned t = 0; t < n_; ++t) fibers_[t]->waits = Waits::nothing;
     return true;
   }
@@ -241,7 +244,7 @@ class Emulator {
           fiber.mask = invited;
           fiber.waits = Waits::nothing;
         }
-        if (kChecked) watcher_.meet(first, invited);
+        if (watched_) watcher_.meet(first, invited);
         held = true;
         todo &= ~invited;
       } else {
@@ -317,6 +320,7 @@ class Emulator {
   int votes_ = 0;
   uint64_t brought_[32] = {};
   std::vector<std::byte> shared_;
+  bool watched_ = false;  // this kernel
   Watcher watcher_;
 };
 
@@ -325,6 +329,9 @@ thread_local Emulator emulator;
 }  // namespace
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
+Unwatched::Unwatched() : before_(std::exchange(watch, false)) {}
+Unwatched::~Unwatched() { watch = before_; }
+
 void* dynamic_shared_bytes() { return emulator.shared(); }
 int thread_with_stack(uintptr_t a) { return emulator.thread_with_stack(a); }
 void stop_the_kernel() { emulator.stop(); }
