@@ -190,7 +190,8 @@ class Emulator {
     unsigned waiting = 0;
     votes_ = 0;
     for (unsigned t = 0; t < n_; ++t) {
-      waiting += !fibers_[t]->done;
+      if (fibers_[t]->done) continue;
+      ++waiting;
       votes_ += static_cast<int>(fibers_[t]->value);
     }
     if (waiting == 0) return false;
