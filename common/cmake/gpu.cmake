@@ -4,16 +4,28 @@
 #   - by nvcc, where CHAINRULE_CUDA is on;
 #
 # so it may end up in a program twice, once in namespace simt and once in namespace cuda, or not at all.
-# chainrule_simt_sources(TARGET FILES…) is the first half alone.
+# chainrule_simt_sources and chainrule_cuda_sources(TARGET FILES…) are the halves.
 include_guard(GLOBAL)
 
 function(chainrule_gpu_sources target)
   chainrule_simt_sources(${target} ${ARGN})
-  if(CHAINRULE_CUDA AND ARGN)
-    chainrule_kernel_objects(${target} ${target}_cuda_kernels ${ARGN})
-    target_compile_options(${target}_cuda_kernels PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo)
-    set_target_properties(${target}_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  chainrule_cuda_sources(${target} ${ARGN})
+endfunction()
+
+# Only by nvcc: what stands beneath the kernels on a GPU.
+function(chainrule_cuda_sources target)
+  if(NOT CHAINRULE_CUDA OR NOT ARGN)
+    return()
   endif()
+  set(objects ${target}_cuda_kernels)
+  if(TARGET ${objects})
+    set(objects ${target}_cuda_runtime)
+  endif()
+  chainrule_kernel_objects(${target} ${objects} ${ARGN})
+  # Our constexpr functions may be called on the GPU; profilers get line numbers; and the host's half of each file is
+  # compiled as the rest of the library is.
+  target_compile_options(${objects} PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo
+                                            -Xcompiler=-ffp-contract=off)
 endfunction()
 
 # The emulator's watcher sees every load and store because the compiler is told to instrument them for the thread
