@@ -1,8 +1,10 @@
 #include "backend/simt/launch.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,7 +56,7 @@ class Emulator {
     blockDim = threads;
     kernel_ = &kernel;
     shared_.resize(shared_bytes);
-    watched_ = watch;
+    watched_ = kChecked && is_watched(kernel, grid) && watch;
     if (watched_) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
       uint64_t number = 0;
@@ -69,6 +71,7 @@ class Emulator {
           }
       if (watched_) watcher_.end_kernel();
     } catch (...) {
+      if (kChecked) *launches_of_this_ = 0;  // what was wrong once is looked at again
       unwind();
       throw;
     }
@@ -208,6 +211,17 @@ class Emulator {
     return true;
   }
 
+  // The first launches of a kernel with a grid, then one of many, and all of them while somebody counts.
+  bool is_watched(const Kernel& kernel, const Grid& grid) {
+    constexpr unsigned kFirst = 16, kOneOf = 64;
+    const auto& [blocks, threads, shared_bytes] = grid;
+    const auto function = *static_cast<const uintptr_t*>(kernel.parameters);  // see `launch`
+    launches_of_this_ =
+        &launches_[{function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z, shared_bytes}];
+    const unsigned before = (*launches_of_this_)++;
+    return before < kFirst || before % kOneOf == 0 || tallies_of_this_thread() != nullptr;
+  }
+
   // Everybody waits, but at the same barrier? A compiler may have made two calls of one line.
   void check_same_barrier() {
     const Fiber& one = *fibers_[0];
@@ -321,8 +335,10 @@ class Emulator {
   int votes_ = 0;
   uint64_t brought_[32] = {};
   std::vector<std::byte> shared_;
-  bool watched_ = false;  // this kernel
+  bool watched_ = false;  // this launch
   Watcher watcher_;
+  std::map<std::array<uint64_t, 8>, unsigned> launches_;  // by kernel and grid
+  unsigned* launches_of_this_ = nullptr;
 };
 
 thread_local Emulator emulator;
