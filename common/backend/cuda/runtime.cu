@@ -114,14 +114,17 @@ int64_t Runtime::free_bytes() {
 int64_t Runtime::total_bytes() { return static_cast<int64_t>(properties_.totalGlobalMem); }
 
 // ## There and back
-//
-// Piece k goes through buffer k mod 2, which is free again when piece k − 2 has arrived.
+Runtime::Buffer& Runtime::next_buffer() {
+  Buffer& buffer = buffers_[next_++ % buffers_.size()];
+  check(cudaEventSynchronize(buffer.done), "transfer");
+  return buffer;
+}
+
 void Runtime::to_device(void* block, const void* host, int64_t bytes) {
   std::scoped_lock lock(transfer_);
-  for (int64_t at = 0, k = 0; at < bytes; at += kBuffer, ++k) {
-    Buffer& buffer = buffers_[static_cast<size_t>(k % 2)];
+  for (int64_t at = 0; at < bytes; at += kBuffer) {
     const auto piece = static_cast<size_t>(std::min(kBuffer, bytes - at));
-    check(cudaEventSynchronize(buffer.done), "to_device");
+    Buffer& buffer = next_buffer();
     std::memcpy(buffer.bytes, static_cast<const char*>(host) + at, piece);
     check(cudaMemcpyAsync(static_cast<char*>(block) + at, buffer.bytes, piece, cudaMemcpyHostToDevice, stream()),
           "to_device");
@@ -129,24 +132,25 @@ void Runtime::to_device(void* block, const void* host, int64_t bytes) {
   }
 }
 
-// Piece k is on its way while piece k − 1 is copied out.
+// While one piece is copied out of its buffer, the next ones are on their way.
 void Runtime::to_host(void* host, const void* block, int64_t bytes) {
   std::scoped_lock lock(transfer_);
-  const int64_t pieces = (bytes + kBuffer - 1) / kBuffer;
-  auto piece = [&](int64_t k) { return static_cast<size_t>(std::min(kBuffer, bytes - k * kBuffer)); };
-  for (int64_t k = 0; k <= pieces; ++k) {
+  const auto ahead = static_cast<int64_t>(buffers_.size()) / 2, pieces = (bytes + kBuffer - 1) / kBuffer;
+  auto size = [&](int64_t k) { return static_cast<size_t>(std::min(kBuffer, bytes - k * kBuffer)); };
+  std::array<Buffer*, 8> sent{};
+  for (int64_t k = 0; k < pieces + ahead; ++k) {
     if (k < pieces) {
-      Buffer& buffer = buffers_[static_cast<size_t>(k % 2)];
-      check(cudaEventSynchronize(buffer.done), "to_host");  // numbers that are still on their way to the GPU
-      check(cudaMemcpyAsync(buffer.bytes, static_cast<const char*>(block) + k * kBuffer, piece(k),
+      Buffer& buffer = next_buffer();
+      check(cudaMemcpyAsync(buffer.bytes, static_cast<const char*>(block) + k * kBuffer, size(k),
                             cudaMemcpyDeviceToHost, stream()),
             "to_host");
       check(cudaEventRecord(buffer.done, stream()), "to_host");
+      sent[static_cast<size_t>(k) % sent.size()] = &buffer;
     }
-    if (k > 0) {
-      Buffer& buffer = buffers_[static_cast<size_t>((k - 1) % 2)];
+    if (const int64_t done = k - ahead; done >= 0 && done < pieces) {
+      Buffer& buffer = *sent[static_cast<size_t>(done) % sent.size()];
       check(cudaEventSynchronize(buffer.done), "to_host");
-      std::memcpy(static_cast<char*>(host) + (k - 1) * kBuffer, buffer.bytes, piece(k - 1));
+      std::memcpy(static_cast<char*>(host) + done * kBuffer, buffer.bytes, size(done));
     }
   }
 }

@@ -53,14 +53,16 @@ class Runtime final : public DeviceMemory, private BlockSource {
   Runtime();
   [[noreturn]] void fail(cudaError_t error, const char* where, bool certain);
 
+  Buffer& next_buffer();  // as soon as it is free
   void* take(int64_t bytes) override;
   void give(void* block) noexcept override;
   int64_t free_bytes() override;
   int64_t total_bytes() override;
 
-  // Pages that the system may not move: only those can the GPU fetch by itself. Numbers go through two such buffers in
-  // turn, so that one is filled while the other is on its way.
-  static constexpr int64_t kBuffer = 4 << 20;
+  // Pages that the system may not move: only those can the GPU fetch by itself. Numbers go through eight such buffers in
+  // turn, so that one is filled while others are on their way; and the next batch need not wait until the GPU has come to
+  // fetch this one.
+  static constexpr int64_t kBuffer = 1 << 20;
   struct Buffer {
     char* bytes = nullptr;
     cudaEvent_t done = nullptr;
@@ -70,7 +72,8 @@ class Runtime final : public DeviceMemory, private BlockSource {
   std::vector<cudaStream_t> streams_;
   CachingAllocator allocator_;
   std::mutex transfer_, error_;
-  std::array<Buffer, 2> buffers_;
+  std::array<Buffer, 8> buffers_;
+  size_t next_ = 0;
   LaunchLog log_;
   std::string lost_;  // the first sticky error
 };
