@@ -264,8 +264,9 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 // words both depths meet the same banks; with 132 they lie 16 banks apart ($4 \cdot 132 \bmod
 // 32 = 16$).
 //
-// Rung 8 weaves the lanes so that of A lanes 0 and 1 ask for the same, and of B lanes 0 and
-// 2. Now halves will do: 8.
+// Of `a`, all lanes of a quarter ask for the same, so halves will do there, and only 12 are
+// left where the GPU knows the way around. Rung 8 weaves the lanes so that it can be taken
+// twice: of A lanes 0 and 1 ask for the same, of B lanes 0 and 2. That makes 8.
 #include "rung_7_banks.cuh"
 
 static void layouts(Chapter& chapter, Ladder& ladder) {
@@ -276,35 +277,46 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
                warps = ladder.wavefronts_of_eight(ladder.climb());
   // The tiles of eight steps are written once: four single numbers and one group of four for
   // each thread. In rung 6 that takes 4 · 2 + 4 wavefronts, then 4 + 4.
-  const double woven = 8 * wavefronts_of_a_step<Warps>(0, true) + 8;
   chapter.say(
       "Wavefronts of a warp for eight steps of p: {} in rung 5, {} in rung 6, {} in rung 7, "
-      "{} in rung 8 (with lanes in pairs, on paper: {}).",
-      square, vectors, spread, warps, woven);
+      "{} in rung 8.",
+      square, vectors, spread, warps);
   chapter.claim("vector-wavefronts", "rung 6: wavefronts for eight steps", vectors,
                 exactly(8 * 24 + 12), identity);
   chapter.claim("spread-wavefronts", "rung 7: wavefronts for eight steps", spread,
                 exactly(8 * 16 + 8), identity);
-  chapter.claim("warp-wavefronts",
-                "rung 8: wavefronts for eight steps, lanes in pairs", woven,
-                exactly(8 * 8 + 8), identity);
   chapter.claim("paper-banks",
                 "rungs 6 to 8: counted wavefronts, less those on paper",
                 vectors - 8 * wavefronts_of_a_step<Neighbours>(0) - 12 + spread -
                     8 * wavefronts_of_a_step<Spread>(0) + warps -
                     8 * wavefronts_of_a_step<Warps>(0) - 16,
                 exactly(0), identity);
+
+  // The emulator serves quarters and knows no way around, so it sees no difference between
+  // rungs 7 and 8. Paper does.
+  const double vectors_in_pairs =
+                   8 * wavefronts_of_a_step<Neighbours>(0, true) + 12,
+               spread_in_pairs = 8 * wavefronts_of_a_step<Spread>(0, true) + 8,
+               warps_in_pairs = 8 * wavefronts_of_a_step<Warps>(0, true) + 8;
+  chapter.claim("spread-pairs", "rung 7, lanes in pairs, on paper", spread_in_pairs,
+                exactly(8 * 12 + 8), identity);
+  chapter.claim("warp-pairs", "rung 8, lanes in pairs, on paper", warps_in_pairs,
+                exactly(8 * 8 + 8), identity);
   chapter
       .figure("wavefronts", "wavefronts of shared memory for eight steps of a warp")
       .bar({"5 square tiles", "6 vectors", "7 free banks", "8 warp tiles"},
-           {square, vectors, spread, woven});
+           {square, vectors, spread, warps}, "counted, in quarters")
+      .bar({"5 square tiles", "6 vectors", "7 free banks", "8 warp tiles"},
+           {square, vectors_in_pairs, spread_in_pairs, warps_in_pairs},
+           "on paper, lanes in pairs");
 }
 
 // Is that few enough? A multiprocessor of an H100 makes 128 multiply-adds in a cycle, four
 // warps' worth, and a wavefront takes it a cycle too. Eight steps are 512 multiply-adds of a
 // warp: 128 cycles. So rung 5 with its 392 wavefronts waits for shared memory two thirds of
-// the time. Rung 7 still needs {claim:spread-wavefronts}, a little more than there is time
-// for. Rung 8 needs {claim:warp-wavefronts}, and the multipliers can be busy all the time. The
+// the time. Served in quarters, rung 7 takes {claim:spread-wavefronts}, a little more than
+// there is time for; in pairs {claim:spread-pairs}, and rung 8 {claim:warp-pairs}. Then the
+// multipliers can be busy all the time, and there is room for writing the next tiles. The
 // multiply-adds were the same in all of them, in the same order.
 //
 // # Double buffering
