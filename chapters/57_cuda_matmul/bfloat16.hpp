@@ -1,7 +1,8 @@
-// The numbers of the tensor cores. A **bfloat16** is the upper half of a float32: sign, 8
-// bits of exponent, 7 of fraction ([chapter
-// 56](../56_cpu_performance/main.cpp#bfloat16-tiles) made its tiles of it). We keep it as 16
-// bits. **TF32** is a float32 whose last 13 bits nobody looks at: 10 bits of fraction.
+// The numbers of the tensor cores. A **bfloat16** is the upper half of a
+// float32: sign, 8 bits of exponent, 7 of fraction ([chapter
+// 56](../56_cpu_performance/main.cpp#bfloat16-tiles) made its tiles of it).
+// We keep it as 16 bits. **TF32** is a float32 whose last 13 bits nobody
+// looks at: 10 bits of fraction.
 #pragma once
 
 #include <bit>
@@ -18,7 +19,8 @@ constexpr float from_bfloat16(Bf16 x) {
   return std::bit_cast<float>(uint32_t{x} << 16);
 }
 
-// Rounded to the nearest, ties away from zero, as the instruction `cvt.rna` does it.
+// Rounded to the nearest, ties away from zero, as the instruction `cvt.rna`
+// does it.
 constexpr float to_tf32(float x) {
   return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 0x1000u) & 0xffffe000u);
 }

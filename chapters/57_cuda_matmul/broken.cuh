@@ -1,5 +1,5 @@
-// **Short rows.** Rung 10 with its tiles as they come: A's rows 16 words long, B's 128. The
-// result is right. Only the banks know.
+// **Short rows.** Rung 10 with its tiles as they come: A's rows 16 words
+// long, B's 128. The result is right. Only the banks know.
 #pragma once
 
 #include "rung_10_tf32.cuh"

@@ -1,7 +1,7 @@
-// The emulator keeps, for every word of shared memory, who touched it since which barrier.
-// When a thread writes what another has read since the last barrier, without anything
-// between them that would put the two in order, that is a **race**, whether or not the
-// result came out right this time.
+// The emulator keeps, for every word of shared memory, who touched it since
+// which barrier. When a thread writes what another has read since the last
+// barrier, without anything between them that would put the two in order,
+// that is a **race**, whether or not the result came out right this time.
 #pragma once
 
 #include "tensor/error.hpp"
@@ -31,14 +31,16 @@ static void missing_barrier(Chapter& chapter, Ladder& ladder) {
                 identity, {.symptom_of = "missing-barrier"});
 }
 
-// **Short rows.** The tensor-core kernel of rung 10 lays its tiles into rows that are longer
-// than they have to be. Somebody tidies up: rows of 16 and of 128 words, not one wasted.
-// Every result stays right, and every test stays green.
+// **Short rows.** The tensor-core kernel of rung 10 lays its tiles into rows
+// that are longer than they have to be. Somebody tidies up: rows of 16 and of
+// 128 words, not one wasted. Every result stays right, and every test stays
+// green.
 #include "broken.cuh"
 
-// A lane of four rows of B, or of eight rows of A, now meets others in its bank: four
-// wavefronts for each read, where one was enough. 48 reads for 16 steps become 192
-// wavefronts. Only the writes gain, 16 wavefronts instead of 24.
+// A lane of four rows of B, or of eight rows of A, now meets others in its
+// bank: four wavefronts for each read, where one was enough. 48 reads for 16
+// steps become 192 wavefronts. Only the writes gain, 16 wavefronts instead of
+// 24.
 static void short_rows(Chapter& chapter, Ladder& ladder) {
   chapter.section("Broken: short rows");
   const Rung<float>& rung = ladder.kernels.ladder[9];

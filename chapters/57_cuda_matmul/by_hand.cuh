@@ -1,5 +1,5 @@
-// A warp that reads one number in each lane, and writes it beside its neighbours'. Lane $l$
-// reads number `first + l * step`.
+// A warp that reads one number in each lane, and writes it beside its
+// neighbours'. Lane $l$ reads number `first + l * step`.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -12,8 +12,8 @@ __global__ void read_kernel(const T* x, T* y, int first, int step) {
   y[lane] = x[first + lane * step];
 }
 
-// The second example: a tile of 32 × 32 numbers in shared memory is written row by row and
-// read column by column. Its rows are `kStep` words long.
+// The second example: a tile of 32 × 32 numbers in shared memory is written
+// row by row and read column by column. Its rows are `kStep` words long.
 template <int kStep> __global__ void columns_kernel(const float* x, float* y) {
   __shared__ float tile[32][kStep];
   const int lane = int(threadIdx.x);

@@ -1,7 +1,8 @@
 // ## One ladder, two machines
 //
-// `rungs.cu` is compiled twice: by the compiler of everything else, for the emulator, and,
-// where the CUDA Toolkit is, by nvcc. Each gives a list of the same functions.
+// `rungs.cu` is compiled twice: by the compiler of everything else, for the
+// emulator, and, where the CUDA Toolkit is, by nvcc. Each gives a list of the
+// same functions.
 #pragma once
 
 #include <string>
@@ -25,8 +26,8 @@ struct Kernels {
   void (*one_row)(const Product<float>&, int slices, float* workspace);
   void (*eight_rows)(const Product<float>&, int slices, float* workspace);
 
-  // The examples by hand: `lanes` threads read x[first + lane * step]; a tile of 32 × 32 is
-  // read column by column, its rows 32 words long or 33.
+  // The examples by hand: `lanes` threads read x[first + lane * step]; a tile
+  // of 32 × 32 is read column by column, its rows 32 words long or 33.
   void (*read)(const float* x, float* y, int lanes, int first, int step);
   void (*columns)(const float* x, float* y, bool longer_rows);
 

@@ -1,6 +1,6 @@
-// Every rung gets the same struct: A (m, k) times B (k, n), into C (m, n), all three row by
-// row without gaps. The last rungs take numbers of 16 bits, and B lying the other way
-// round; they say so.
+// Every rung gets the same struct: A (m, k) times B (k, n), into C (m, n),
+// all three row by row without gaps. The last rungs take numbers of 16 bits,
+// and B lying the other way round; they say so.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ template <class T> struct Product {
   T* c;
 };
 
-// How many tiles of so many rows it takes to cover all of them; the last may stick out.
+// How many tiles of so many rows it takes to cover all of them; the last may
+// stick out.
 constexpr int64_t tiles(int64_t rows, int64_t tile) {
   return (rows + tile - 1) / tile;
 }

@@ -1,6 +1,6 @@
-// **Rung 10, tensor cores, TF32.** Tile, warps and loads are those of rung 8, only 16 deep.
-// A warp's 32 × 64 numbers of C are now 2 × 8 matrices of 16 × 8, and one `mma` takes 8
-// steps of $p$ for one of them.
+// **Rung 10, tensor cores, TF32.** Tile, warps and loads are those of rung 8,
+// only 16 deep. A warp's 32 × 64 numbers of C are now 2 × 8 matrices of 16 ×
+// 8, and one `mma` takes 8 steps of $p$ for one of them.
 #pragma once
 
 #include "rung_6_vectors.cuh"
@@ -8,10 +8,11 @@
 
 namespace cr::backend::CR_GPU {
 
-// A lies as it is, B too. The lanes read as the pictures say: four neighbours in a row of A
-// times eight rows, or eight neighbours in a row of B times four rows. So that these 32
-// numbers lie in 32 banks, A's rows are 20 words long (eight rows times 20 are 0, 20, 8, 28,
-// 16, 4, 24, 12 modulo 32) and B's 136 (four rows: 0, 8, 16, 24).
+// A lies as it is, B too. The lanes read as the pictures say: four neighbours
+// in a row of A times eight rows, or eight neighbours in a row of B times
+// four rows. So that these 32 numbers lie in 32 banks, A's rows are 20 words
+// long (eight rows times 20 are 0, 20, 8, 28, 16, 4, 24, 12 modulo 32) and
+// B's 136 (four rows: 0, 8, 16, 24).
 struct Tf32Tiles {
   static constexpr int kDepth = 16;
   float a[kSide][kDepth + 4];
@@ -42,6 +43,7 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
 
   float sum[2][8][4] = {};
   for (int64_t p0 = 0; p0 < g.k; p0 += Tiles::kDepth) {
+    // Fetch, two groups of four of either tile for each thread.
 #pragma unroll
     for (int s = t; s < kSide * Tiles::kDepth / 4; s += kThreads) {
       const int i = s / 4, p = s % 4 * 4, q = s / 32, j = s % 32 * 4;
@@ -56,6 +58,8 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
     __syncthreads();
 #pragma unroll
     for (int p = 0; p < Tiles::kDepth; p += 8) {
+      // The lane collects its numbers: two pieces of A, 16 rows each, and
+      // eight of B.
       float a[2][4], b[8][2];
 #pragma unroll
       for (int r = 0; r < 4; ++r)
@@ -71,6 +75,8 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
           const Place at = tf32_mma::b(lane, r);
           b[x][r] = tile.b[p + at.row][column + 8 * x + at.column];
         }
+        // Every piece of A with every piece of B: 16 instructions, 16 384
+        // multiply-adds.
 #pragma unroll
       for (int y = 0; y < 2; ++y)
 #pragma unroll
@@ -78,6 +84,7 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
     }
     __syncthreads();
   }
+  // The sums leave from where the picture says that they are.
 #pragma unroll
   for (int y = 0; y < 2; ++y)
 #pragma unroll

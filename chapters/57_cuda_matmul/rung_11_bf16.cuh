@@ -1,7 +1,7 @@
-// **Rung 11, tensor cores, bfloat16.** Numbers of 16 bits, half the bytes on every way. From
-// here on B comes turned over, (n, k): that is how a `Linear` layer keeps its weight, and
-// both tiles are then rows along $p$. $k$ and $n$ must be multiples of 8, so that every row
-// begins at a multiple of 16 bytes.
+// **Rung 11, tensor cores, bfloat16.** Numbers of 16 bits, half the bytes on
+// every way. From here on B comes turned over, (n, k): that is how a `Linear`
+// layer keeps its weight, and both tiles are then rows along $p$. $k$ and $n$
+// must be multiples of 8, so that every row begins at a multiple of 16 bytes.
 #pragma once
 
 #include "rung_9_async.cuh"
@@ -26,8 +26,9 @@ struct Bf16Tile {
   }
 };
 
-// A warp makes 64 × 32 numbers: 4 × 4 matrices of 16 × 8. For 16 steps of $p$ it loads four
-// pieces of 16 × 16 of A, and of B two pieces of 16 rows, each of which serves two matrices.
+// A warp makes 64 × 32 numbers: 4 × 4 matrices of 16 × 8. For 16 steps of $p$
+// it loads four pieces of 16 × 16 of A, and of B two pieces of 16 rows, each
+// of which serves two matrices.
 template <int kStages>
 __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
   char* shared = dynamic_shared<char>();
@@ -35,6 +36,7 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
   const int row = t / 128 * 64,
             column = t / 32 % 4 * 32;  // where the warp's part begins
+  // A stage is a tile of A and, behind it, one of B: 32 KB.
   auto fill = [&](int stage, int64_t p0) {
     char* tile = shared + stage * 2 * Bf16Tile::kBytes;
     Bf16Tile::fill(tile, g.a, g.m, g.k, i0, p0, t);
@@ -42,6 +44,8 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
     close_parcel();
   };
 
+  // From here it is rung 9, with three stages: two are on their way while one
+  // is multiplied.
   float sum[4][4][4] = {};
   for (int s = 0; s < kStages - 1; ++s) fill(s, s * Bf16Tile::kDepth);
   int now = 0;
@@ -53,8 +57,9 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
                *of_b = of_a + Bf16Tile::kBytes;
 #pragma unroll
     for (int p = 0; p < Bf16Tile::kDepth; p += 16) {
-      // Matrices 0 … 3 of A's piece: upper left, lower left, upper right, lower right. Of
-      // B's: rows 0-7 left and right, rows 8-15 left and right.
+      // Matrices 0 … 3 of A's piece: upper left, lower left, upper right,
+      // lower right. Of B's: rows 0-7 left and right, rows 8-15 left and
+      // right.
       uint32_t a[4][4], b[2][4];
 #pragma unroll
       for (int y = 0; y < 4; ++y) {
@@ -67,6 +72,7 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<Bf16> g) {
                   c = p + lane / 8 % 2 * 8;
         load_matrices(b[x], of_b, swizzle_128(r * 128 + c * 2));
       }
+      // 16 instructions of 2048 multiply-adds, for six loads.
 #pragma unroll
       for (int y = 0; y < 4; ++y)
 #pragma unroll

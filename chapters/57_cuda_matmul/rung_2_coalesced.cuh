@@ -4,8 +4,8 @@
 
 namespace cr::backend::CR_GPU {
 
-// **Rung 2, coalesced.** The first two lines change places, nothing else: now x counts
-// columns. Lanes of a warp take neighbours in a row of C.
+// **Rung 2, coalesced.** The first two lines change places, nothing else: now
+// x counts columns. Lanes of a warp take neighbours in a row of C.
 template <class T> __global__ void coalesced_kernel(Product<T> g) {
   const int64_t j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const int64_t i = int64_t{blockIdx.y} * blockDim.y + threadIdx.y;

@@ -1,6 +1,7 @@
-// **Rung 6, vectorised loads.** `float4` is four floats that one instruction moves: 16
-// bytes, which must begin at a multiple of 16. To read four *rows* of A at once, the tile of
-// A is turned over on its way into shared memory: `a[p][row]`.
+// **Rung 6, vectorised loads.** `float4` is four floats that one instruction
+// moves: 16 bytes, which must begin at a multiple of 16. To read four *rows*
+// of A at once, the tile of A is turned over on its way into shared memory:
+// `a[p][row]`.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -9,8 +10,8 @@
 
 namespace cr::backend::CR_GPU {
 
-// Four numbers of a row from place `at` on; behind its end stand zeros. `whole` says that
-// rows begin at multiples of 16 bytes.
+// Four numbers of a row from place `at` on; behind its end stand zeros.
+// `whole` says that rows begin at multiples of 16 bytes.
 __device__ inline float4 load4(const float* row, int64_t at, int64_t end,
                                bool whole) {
   if (whole && at + 4 <= end) return *reinterpret_cast<const float4*>(row + at);
@@ -28,12 +29,13 @@ __device__ inline void store4(float* row, int64_t at, int64_t end, bool whole,
       if (at + e < end) row[at + e] = x[e];
 }
 
-// The 64 sums of a thread, and one step of $p$: eight numbers of A, eight of B, four
-// requests. `a` and `b` are the rows of the two tiles for this $p$.
+// The 64 sums of a thread, and one step of $p$: eight numbers of A, eight of
+// B, four requests. `a` and `b` are the rows of the two tiles for this $p$.
 template <class Layout> struct Sums {
   float sum[8][8] = {};
 
   __device__ void step(const float* a, const float* b, int t) {
+    // Four requests: both halves of A, both halves of B.
     float of_a[8], of_b[8];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -45,6 +47,7 @@ template <class Layout> struct Sums {
       of_b[4 * half] = y.x, of_b[4 * half + 1] = y.y;
       of_b[4 * half + 2] = y.z, of_b[4 * half + 3] = y.w;
     }
+    // Each with each: 64 multiply-adds of registers.
 #pragma unroll
     for (int r = 0; r < 8; ++r)
 #pragma unroll
@@ -66,8 +69,8 @@ template <class Layout> struct Sums {
   }
 };
 
-// 128 rows of A by 8 are 256 times four numbers, one `float4` for each thread, and so are 8
-// rows of B by 128.
+// 128 rows of A by 8 are 256 times four numbers, one `float4` for each
+// thread, and so are 8 rows of B by 128.
 template <class Layout> __global__ void vector_kernel(Product<float> g) {
   constexpr int kDepth = 8;
   __shared__ __align__(16) float a[kDepth][Layout::kStep], b[kDepth][kSide];
@@ -76,15 +79,19 @@ template <class Layout> __global__ void vector_kernel(Product<float> g) {
 
   Sums<Layout> sums;
   for (int64_t p0 = 0; p0 < g.k; p0 += kDepth) {
+    // Fetch. Two threads share a row of A, 32 share a row of B. What lies
+    // beyond an edge stays zero.
     const int row = t / 2, deep = t % 2 * 4;
     float4 of_a = {0, 0, 0, 0}, of_b = {0, 0, 0, 0};
     if (i0 + row < g.m)
       of_a = load4(g.a + (i0 + row) * g.k, p0 + deep, g.k, g.k % 4 == 0);
     if (p0 + t / 32 < g.k)
       of_b = load4(g.b + (p0 + t / 32) * g.n, j0 + t % 32 * 4, g.n, g.n % 4 == 0);
+    // A is turned over: its four numbers go to four rows of the tile.
     a[deep][row] = of_a.x, a[deep + 1][row] = of_a.y;
     a[deep + 2][row] = of_a.z, a[deep + 3][row] = of_a.w;
     *reinterpret_cast<float4*>(&b[t / 32][t % 32 * 4]) = of_b;
+    // Multiply, eight steps.
     __syncthreads();
 #pragma unroll
     for (int p = 0; p < kDepth; ++p) sums.step(a[p], b[p], t);

@@ -2,8 +2,8 @@
 
 #include "rung_6_vectors.cuh"
 
-// **Rung 7, no bank conflicts**, and **rung 8, warp tiles**: the same kernel, two other
-// layouts.
+// **Rung 7, no bank conflicts**, and **rung 8, warp tiles**: the same kernel,
+// two other layouts.
 namespace cr::backend::CR_GPU {
 
 inline void free_banks(const Product<float>& g) {

@@ -1,16 +1,17 @@
-// **Rung 9, double buffering.** Two pairs of tiles. While one is multiplied, the next is on
-// its way into the other. The instruction is `cp.async`: it asks memory to put some bytes
-// into shared memory, without passing through registers, and the thread goes on at once.
-// `cp.async.commit_group` closes a parcel of such requests, and `wait_group` waits until it
-// has come.
+// **Rung 9, double buffering.** Two pairs of tiles. While one is multiplied,
+// the next is on its way into the other. The instruction is `cp.async`: it
+// asks memory to put some bytes into shared memory, without passing through
+// registers, and the thread goes on at once. `cp.async.commit_group` closes a
+// parcel of such requests, and `wait_group` waits until it has come.
 #pragma once
 
 #include "rung_6_vectors.cuh"
 
 namespace cr::backend::CR_GPU {
 
-// Brings `kBytes` bytes (4, 8 or 16), or zeros where `valid` is false; `from` is not read
-// then, but must be an address. On the emulator memory answers at once.
+// Brings `kBytes` bytes (4, 8 or 16), or zeros where `valid` is false; `from`
+// is not read then, but must be an address. On the emulator memory answers at
+// once.
 template <int kBytes>
 __device__ void copy_async(void* to, const void* from, bool valid) {
 #if defined(__CUDACC__)
@@ -42,9 +43,9 @@ template <int kOpen> __device__ void wait_for_parcels() {
 #endif
 }
 
-// The two tiles of one stage. A's is turned over, one number at a time: 8 lanes take 32
-// bytes of a row of A, which are one sector, and 4 rows; in shared memory these lie in 32
-// different banks, because a row is 132 words.
+// The two tiles of one stage. A's is turned over, one number at a time: 8
+// lanes take 32 bytes of a row of A, which are one sector, and 4 rows; in
+// shared memory these lie in 32 different banks, because a row is 132 words.
 struct Stage {
   static constexpr int kDepth = 16;
   float a[kDepth][Warps::kStep];
@@ -59,7 +60,8 @@ struct Stage {
       copy_async<4>(&a[deep][row], valid ? g.a + (i0 + row) * g.k + p0 + deep : g.a,
                     valid);
     }
-    // B's goes as it is, 16 bytes at a time, if its rows begin at multiples of 16 bytes.
+    // B's goes as it is, 16 bytes at a time, if its rows begin at multiples
+    // of 16 bytes.
     const bool whole = g.n % 4 == 0;
 #pragma unroll
     for (int s = 0; s < kSide * kDepth / 4 / kThreads; ++s) {
@@ -79,30 +81,40 @@ struct Stage {
   }
 };
 
-// Now one barrier is enough. It says two things at once: this stage's tiles are complete,
-// and everyone has finished with the other stage's, which is the one that is filled next.
+// Now one barrier is enough. It says two things at once: this stage's tiles
+// are complete, and everyone has finished with the other stage's, which is
+// the one that is filled next.
 //
-// Block z sums over the z-th slice of $p$ only, and writes to the z-th of `slices` matrices.
-// That is for the thin products below; with one slice it is the product.
+// Block z sums over the z-th slice of $p$ only, and writes to the z-th of
+// `slices` matrices. That is for the thin products below; with one slice it
+// is the product.
 template <int kStages>
 __global__ void __launch_bounds__(kThreads)
     async_kernel(Product<float> g, int64_t slice) {
   __shared__ __align__(16) Stage stages[kStages];
   const int t = int(threadIdx.x);
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
+  // The slice of p that is ours.
   const int64_t begin = slice * blockIdx.z;
   const int64_t end = begin + slice < g.k ? begin + slice : g.k;
   g.c += int64_t{blockIdx.z} * g.m * g.n;
 
+  // The first stages are ordered before anything is multiplied.
   Sums<Warps> sums;
   for (int s = 0; s < kStages - 1; ++s)
     stages[s].fill(g, i0, j0, begin + s * Stage::kDepth, end, t);
   int now = 0;
   for (int64_t p0 = begin; p0 < end; p0 += Stage::kDepth) {
+    // My parcels for this stage have come; behind the barrier, everybody's
+    // have.
     wait_for_parcels<kStages - 2>();
     __syncthreads();
+    // Order what will be needed next, into the stage that was multiplied
+    // last. Beyond the end of the slice that is zeros, which nobody will
+    // read.
     const int64_t ahead = p0 + (kStages - 1) * Stage::kDepth;
     stages[(now + kStages - 1) % kStages].fill(g, i0, j0, ahead, end, t);
+    // Multiply, while it comes.
 #pragma unroll
     for (int p = 0; p < Stage::kDepth; ++p)
       sums.step(stages[now].a[p], stages[now].b[p], t);

@@ -1,8 +1,9 @@
 // ## Split-K
 //
-// More blocks for the same product: cut the sum. Block z adds up the z-th slice of $p$ and
-// writes to the z-th of so many matrices; a second kernel adds those, always in the same
-// order, so that the result does not depend on who finishes first.
+// More blocks for the same product: cut the sum. Block z adds up the z-th
+// slice of $p$ and writes to the z-th of so many matrices; a second kernel
+// adds those, always in the same order, so that the result does not depend on
+// who finishes first.
 #pragma once
 
 #include "rung_9_async.cuh"
@@ -33,10 +34,10 @@ inline void split_k(const Product<float>& g, int slices, float* workspace) {
   add_slices(workspace, g, slices);
 }
 
-// For one row and up to eight a tile of 128 rows is mostly empty. Here a thread has four
-// columns and all the rows; a warp reads 128 neighbours of a row of B, 512 bytes, at once.
-// The eight warps of a block share the columns and take every eighth row of B each. Their
-// sums meet in shared memory.
+// For one row and up to eight a tile of 128 rows is mostly empty. Here a
+// thread has four columns and all the rows; a warp reads 128 neighbours of a
+// row of B, 512 bytes, at once. The eight warps of a block share the columns
+// and take every eighth row of B each. Their sums meet in shared memory.
 template <int kRows>
 __global__ void __launch_bounds__(kThreads)
     thin_kernel(Product<float> g, int64_t slice) {
@@ -48,6 +49,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t end = begin + slice < g.k ? begin + slice : g.k;
   const int rows = g.m - i0 < kRows ? int(g.m - i0) : kRows;
 
+  // Each number of B is read once, and used for all rows. The number of A is
+  // the same for all lanes: one sector.
   float sum[kRows][4] = {};
   for (int64_t p = begin + warp; p < end; p += 8) {
     const float4 b = load4(g.b + p * g.n, j, g.n, g.n % 4 == 0);
@@ -58,6 +61,7 @@ __global__ void __launch_bounds__(kThreads)
       sum[r][2] += a * b.z, sum[r][3] += a * b.w;
     }
   }
+  // Eight warps, eight partial sums for each number of C.
 #pragma unroll
   for (int r = 0; r < kRows; ++r)
     *reinterpret_cast<float4*>(&part[warp][r][mine]) =

@@ -1,7 +1,8 @@
-// Three instructions of a warp, wrapped. On a GPU each is one line of **PTX**, the assembly
-// language that nvcc accepts inside C++. On the emulator the lanes ask each other for what
-// they hold, by `__shfl_sync`, according to [the pictures](fragments.hpp). That is slow, and it
-// means that every index of a tensor-core kernel is put to the test on any machine.
+// Three instructions of a warp, wrapped. On a GPU each is one line of
+// **PTX**, the assembly language that nvcc accepts inside C++. On the
+// emulator the lanes ask each other for what they hold, by `__shfl_sync`,
+// according to [the pictures](fragments.hpp). That is slow, and it means that
+// every index of a tensor-core kernel is put to the test on any machine.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -20,8 +21,9 @@ __device__ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4],
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
-  // A lane's four sums lie in two rows and two columns. The rows of A are in the registers
-  // of its own four neighbours, the columns of B in those of two other fours.
+  // A lane's four sums lie in two rows and two columns. The rows of A are in
+  // the registers of its own four neighbours, the columns of B in those of
+  // two other fours.
   const int lane = int(threadIdx.x) % 32;
   float row[2][16], column[2][16];
   for (int other = 0; other < 4; ++other) {
@@ -40,6 +42,7 @@ __device__ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4],
               from_bfloat16(Bf16(x >> 16 * half));
       }
   }
+  // Two rows, two columns, four sums.
   for (int r = 0; r < 4; ++r)
     for (int p = 0; p < 16; ++p) c[r] += row[r / 2][p] * column[r % 2][p];
 #endif
@@ -57,6 +60,7 @@ __device__ inline void mma_tf32(float (&c)[4], const float (&a)[4],
         "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
         "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 #else
+  // The same with one number to a register.
   const int lane = int(threadIdx.x) % 32;
   float row[2][8], column[2][8];
   for (int other = 0; other < 4; ++other) {
@@ -74,10 +78,10 @@ __device__ inline void mma_tf32(float (&c)[4], const float (&a)[4],
 #endif
 }
 
-// `ldmatrix`: four matrices of 8 × 8 bfloat16 from shared memory into the registers of a
-// warp, just as `mma` wants them. Lane $l$ says where row $l \bmod 8$ of matrix $l / 8$
-// begins: `byte` bytes behind `tile`. Register $r$ of each lane then holds two neighbours
-// of matrix $r$.
+// `ldmatrix`: four matrices of 8 × 8 bfloat16 from shared memory into the
+// registers of a warp, just as `mma` wants them. Lane $l$ says where row $l
+// \bmod 8$ of matrix $l / 8$ begins: `byte` bytes behind `tile`. Register $r$
+// of each lane then holds two neighbours of matrix $r$.
 __device__ inline void load_matrices(uint32_t (&to)[4], const char* tile,
                                      int byte) {
 #if defined(__CUDACC__)
@@ -87,6 +91,8 @@ __device__ inline void load_matrices(uint32_t (&to)[4], const char* tile,
                : "r"(shared)
                : "memory");
 #else
+  // Lane l holds numbers 2 (l mod 4) and the next of row l / 4 of each
+  // matrix. Whoever named that row knows where it begins.
   const int lane = int(threadIdx.x) % 32;
   for (int r = 0; r < 4; ++r) {
     const int begin = __shfl_sync(~0u, byte, r * 8 + lane / 4);

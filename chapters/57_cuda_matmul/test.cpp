@@ -191,7 +191,7 @@ TEST_CASE("layouts cover the tile once, and warps have their own rectangle") {
   for (int w = 0; w < 8; ++w) {
     CHECK(wavefronts_of_a_step<Neighbours>(w) == 24);
     CHECK(wavefronts_of_a_step<Spread>(w) == 16);
-    CHECK(wavefronts_of_a_step<Spread>(w, true) == 16);
+    CHECK(wavefronts_of_a_step<Spread>(w, true) == 12);
     CHECK(wavefronts_of_a_step<Warps>(w) == 16);
     CHECK(wavefronts_of_a_step<Warps>(w, true) == 8);
   }

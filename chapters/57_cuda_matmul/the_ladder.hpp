@@ -23,9 +23,13 @@ static std::vector<std::string> times_of(const std::vector<std::string>& names,
   return cells;
 }
 
+// The table has a row for each rung, also for those that need a GPU. What was
+// counted here is true of a GPU as well, since it is a property of the
+// addresses; the times are not ours to tell.
 static void the_ladder(Chapter& chapter, Ladder& ladder) {
   chapter.section("The ladder");
-  // What the formula says of the tiles, rung by rung: rows and columns of a block's tile.
+  // What the formula says of the tiles, rung by rung: rows and columns of a
+  // block's tile.
   const std::vector<double> side = {0, 0, 32, 64, 128, 128, 128, 128, 128, 128};
   std::vector<std::string> names;
   for (const Rung<float>& rung : ladder.kernels.ladder) names.push_back(rung.name);
@@ -33,6 +37,8 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
   for (const char* name : {"bf16", "wgmma", "persistent"}) names.push_back(name);
   const std::vector<std::string> times = times_of(names, ladder.kernels, 4096);
 
+  // Wavefronts for eight steps of a thread that has 64 sums; for kernels with
+  // fewer sums a thread the same number of multiply-adds is meant.
   Table table =
       chapter.table({"rung", "bytes / multiply-add", "wavefronts / 8 steps",
                      "barriers", "on a GPU, n = 4096, % of cuBLAS"});
@@ -51,6 +57,8 @@ static void the_ladder(Chapter& chapter, Ladder& ladder) {
     sides.push_back(side[r]), bytes.push_back(ladder.bytes(c));
     worst = std::max(worst, std::abs(ladder.bytes(c) / (8 / side[r]) - 1));
   }
+  // Seven kernels on one line: all that a block's tile decides is its
+  // traffic.
   std::vector<double> every, formula;
   for (double s = 16; s <= 256; s *= 2)
     every.push_back(s), formula.push_back(8 / s);

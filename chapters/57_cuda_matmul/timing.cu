@@ -13,6 +13,7 @@
 namespace cr::backend::cuda {
 namespace {
 
+// Its errors have a type of their own.
 void check_blas(cublasStatus_t status) {
   if (status != CUBLAS_STATUS_SUCCESS)
     throw DeviceError(std::string("cuBLAS: ") + cublasGetStatusString(status));
@@ -57,8 +58,8 @@ template <class T> class Numbers {
   int64_t count_;
 };
 
-// cuBLAS counts columns first, where we count rows: its matrices are ours turned over. So
-// it is asked for Cᵀ = Bᵀ Aᵀ.
+// cuBLAS counts columns first, where we count rows: its matrices are ours
+// turned over. So it is asked for Cᵀ = Bᵀ Aᵀ.
 template <class T> void cublas(const Product<T>& g, bool tf32) {
   static cublasHandle_t handle = [] {
     cublasHandle_t made;
@@ -97,12 +98,16 @@ template <class Work> double seconds(const Work& work) {
   return best;
 }
 
+// One size. Each rung and cuBLAS are timed one after the other, so that a GPU
+// that has become warm and slow is so for both.
 template <class T>
 Timing race(const std::vector<Rung<T>>& rungs, int64_t m, int64_t n, int64_t k) {
   Numbers<T> a(m * k, 1), b(k * n, 2), c(m * n);
   const Product<T> g{m, n, k, a.data(), b.data(), c.data()};
   Timing timing;
   for (const Rung<T>& rung : rungs) {
+    // First the right result, then ours, then the time: what is wrong is not
+    // worth timing, and its gap stands in the table beside it.
     const bool tf32 = rung.input > 0;
     cublas(g, tf32);
     const std::vector<float> right = c.host();
@@ -124,6 +129,7 @@ Timing race(const std::vector<Rung<T>>& rungs, int64_t m, int64_t n, int64_t k) 
 
 }  // namespace
 
+// Without a driver the runtime reports an error, which here means: none.
 std::string gpu() {
   int count = 0;
   cudaDeviceProp properties;
@@ -141,8 +147,10 @@ Timing time_rungs(const std::vector<Rung<Bf16>>& rungs, int64_t m, int64_t n,
   return race(rungs, m, n, k);
 }
 
-// Boxes of `box_rows` rows by 64 numbers, 128 bytes, swizzled; zeros beyond the edges.
+// Boxes of `box_rows` rows by 64 numbers, 128 bytes, swizzled; zeros beyond
+// the edges.
 CUtensorMap tensor_map(const Bf16* matrix, int64_t rows, int64_t k, int box_rows) {
+  // The driver's function, found once.
   static const auto encode = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result;
@@ -153,6 +161,8 @@ CUtensorMap tensor_map(const Bf16* matrix, int64_t rows, int64_t k, int box_rows
       throw DeviceError("tensor map: this driver knows no TMA");
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
   }();
+  // The fastest dimension comes first: k numbers to a row, then the rows,
+  // which are 2 k bytes apart.
   CUtensorMap map;
   const cuuint64_t size[2] = {cuuint64_t(k), cuuint64_t(rows)},
                    step[1] = {cuuint64_t(2 * k)};

@@ -1,9 +1,9 @@
 // ## By the GPU's clock
 //
-// A kernel runs after the call that started it has returned, so the processor's clock sees
-// nothing. CUDA has **events**: marks between two kernels, which the GPU stamps with the
-// time when it gets there. The library that everybody measures against is cuBLAS, NVIDIA's
-// own.
+// A kernel runs after the call that started it has returned, so the
+// processor's clock sees nothing. CUDA has **events**: marks between two
+// kernels, which the GPU stamps with the time when it gets there. The library
+// that everybody measures against is cuBLAS, NVIDIA's own.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 #include "ladder.hpp"
 
-// Seconds of one call of each rung and of cuBLAS, and each rung's largest gap to cuBLAS's
-// result, relative to the largest number in it.
+// Seconds of one call of each rung and of cuBLAS, and each rung's largest gap
+// to cuBLAS's result, relative to the largest number in it.
 struct Timing {
   std::vector<double> seconds, library, gap;
 };

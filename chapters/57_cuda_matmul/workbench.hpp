@@ -1,8 +1,8 @@
 // ## The workbench
 //
-// It makes matrices, lets a rung multiply them, and looks at two things: the result, and what
-// the emulator has counted. Kernels on the emulator may read what has been announced to it
-// and nothing else, hence `Memory`.
+// It makes matrices, lets a rung multiply them, and looks at two things: the
+// result, and what the emulator has counted. Kernels on the emulator may read
+// what has been announced to it and nothing else, hence `Memory`.
 #pragma once
 
 #include <fmt/format.h>
@@ -24,6 +24,7 @@ namespace simt = cr::backend::simt;
 
 class Workbench {
  public:
+  // Random numbers, from the chapter's seed.
   Workbench(int64_t m, int64_t n, int64_t k, Generator& random)
       : a_(randn({m, k}, random)), b_(randn({k, n}, random)), c_(zeros({m, n})) {}
 
@@ -41,9 +42,9 @@ class Workbench {
     return simt::count([&] { multiply(g); });
   }
 
-  // The largest error of the last result, in units of the bound of
-  // [chapter 56](../56_cpu_performance/main.cpp#three-loops); each input may be wrong by
-  // `input` as well.
+  // The largest error of the last result, in units of the bound of [chapter
+  // 56](../56_cpu_performance/main.cpp#three-loops); each input may be wrong
+  // by `input` as well.
   double error(double input = 0) const {
     const Tensor a = a_.to(DType::float64), b = b_.to(DType::float64);
     const double ku = double(a_.size(1)) * std::ldexp(1.0, -24);
@@ -60,8 +61,8 @@ class Workbench {
   Tensor a_, b_, c_;
 };
 
-// The same for 16 bits: A (m, k), B (n, k), C (m, n). The inputs are rounded before anyone
-// multiplies, so they are exact; the result is rounded once.
+// The same for 16 bits: A (m, k), B (n, k), C (m, n). The inputs are rounded
+// before anyone multiplies, so they are exact; the result is rounded once.
 class HalfBench {
  public:
   HalfBench(int64_t m, int64_t n, int64_t k, Generator& random)
@@ -80,6 +81,8 @@ class HalfBench {
     });
   }
 
+  // Rounding the result changes it by at most a part in 256; the sum before
+  // it may err as above. In units of both together.
   double error() const {
     const Tensor a = widen(a_, m_, k_), b = widen(b_, n_, k_).t(),
                  c = widen(c_, m_, n_);
@@ -92,6 +95,7 @@ class HalfBench {
   }
 
  private:
+  // Tensors to 16 bits and back.
   static std::vector<Bf16> round(const Tensor& x) {
     std::vector<Bf16> halves;
     for (int64_t i = 0; i < x.numel(); ++i)
@@ -108,8 +112,9 @@ class HalfBench {
   std::vector<Bf16> a_, b_, c_;
 };
 
-// All that the story carries along: the kernels, a small product with something left over at
-// every edge, a square one for counting, and what was counted of each rung.
+// All that the story carries along: the kernels, a small product with
+// something left over at every edge, a square one for counting, and what was
+// counted of each rung.
 struct Ladder {
   Ladder(int64_t n, int64_t depth, Generator& random)
       : kernels(backend::simt::kernels()),
@@ -127,7 +132,8 @@ struct Ladder {
     return double(g.m * g.n * g.k) / 32;
   }
 
-  // Runs the next rung twice, and returns its counts.
+  // Runs the next rung twice, at the awkward shape and at the square one,
+  // adds its error to the worst, and returns its counts.
   const simt::LineCounts& climb() {
     const Rung<float>& rung = kernels.ladder[seen.size()];
     odd.run(rung.multiply);
@@ -137,8 +143,8 @@ struct Ladder {
     return seen.back();
   }
 
-  // Bytes fetched from memory for one multiply-add, in sectors of 32; wavefronts of shared
-  // memory for eight steps of p of a thread's 64 sums.
+  // Bytes fetched from memory for one multiply-add, in sectors of 32;
+  // wavefronts of shared memory for eight steps of p of a thread's 64 sums.
   double bytes(const simt::LineCounts& c) const {
     return double(c.load_sectors) / warp_steps();
   }

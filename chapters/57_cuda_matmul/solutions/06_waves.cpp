@@ -6,6 +6,7 @@
 // fifth of the length, so 2.2 rounds instead of 3.
 #include <cmath>
 #include <cstdio>
+#include <initializer_list>
 
 static double busy(int n, int rows, int columns) {
   const double count = std::ceil(double(n) / rows) * std::ceil(double(n) / columns);
