@@ -59,6 +59,6 @@ static void the_error(Chapter& chapter, Bed& bed) {
       "error-two-bf16", "bfloat16: F(2,3) is so many times as wrong as direct",
       two16 / direct16, between(1.8, 3.5), found, {.quick = between(1.6, 4)});
   chapter.claim("error-four-bf16", "bfloat16: typical error of F(4,3)", four16,
-                between(0.01, 0.2), found,
-                {.quick = between(0.01, 0.2), .unit = "%"});
+                between(0.015, 0.04), found,
+                {.quick = between(0.01, 0.05), .unit = "%"});
 }
