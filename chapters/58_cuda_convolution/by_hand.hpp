@@ -6,8 +6,8 @@
 
 using namespace cr;
 
-// $\mathrm{out}_0 = 2 \cdot 1 + 1 \cdot 2 + 3 \cdot 3 = 13$ and $\mathrm{out}_1 = 2
-// \cdot 2 + 1 \cdot 3 + 3 \cdot 5 = 22$.
+// $\mathrm{out}_0 = 2 \cdot 1 + 1 \cdot 2 + 3 \cdot 3 = 13$ and
+// $\mathrm{out}_1 = 2 \cdot 2 + 1 \cdot 3 + 3 \cdot 5 = 22$.
 static void by_hand(Chapter& chapter) {
   chapter.section("By hand: four pixels");
   chapter.say(
@@ -41,9 +41,9 @@ static void by_hand(Chapter& chapter) {
   chapter.check("dL/dw", tensor({-1, -1, -2}, f64), w.grad().reshape({3}));
 
   // Each pixel was seen from some places through some taps. Pixel 1 was seen from
-  // place 0 through tap 1 and from place 1 through tap 0: $1 \cdot 1 + (-1) \cdot 2
-  // = -1$. That is a product as well, with a row for each pixel and, again, a
-  // column for each tap.
+  // place 0 through tap 1 and from place 1 through tap 0:
+  // $1 \cdot 1 + (-1) \cdot 2 = -1$. That is a product as well, with a row for each
+  // pixel and, again, a column for each tap.
   //
   // $$\frac{\partial L}{\partial x} =
   //   \begin{pmatrix} 1 & 0 & 0 \\ -1 & 1 & 0 \\ 0 & -1 & 1 \\ 0 & 0 & -1 \end{pmatrix}

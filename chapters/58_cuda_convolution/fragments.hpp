@@ -21,9 +21,9 @@ constexpr float round_to_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)
 //
 // One instruction, `mma.sync.m16n8k16`, multiplies a 16 × 16 matrix A by a 16 × 8
 // matrix B and adds the product to a 16 × 8 matrix C. The matrices lie spread over
-// the registers of the 32 threads of a warp, a **fragment** in each. Write $g =
-// \lfloor \text{lane}/4 \rfloor$ and $t = \text{lane} \bmod 4$. A thread holds four
-// registers of A with two neighbours along $k$ in each, two registers of B
+// the registers of the 32 threads of a warp, a **fragment** in each. Write
+// $g = \lfloor \text{lane}/4 \rfloor$ and $t = \text{lane} \bmod 4$. A thread holds
+// four registers of A with two neighbours along $k$ in each, two registers of B
 // likewise, and four sums.
 //
 // Lane 13, for example, has $g = 3$ and $t = 1$. It holds numbers 2, 3, 10 and 11

@@ -380,7 +380,7 @@ static void tensor_cores(Chapter& chapter, Bed& bed, std::vector<Rung>& ladder) 
                 {.quick = at_least(1.5)});
   chapter.claim("tensor-banks",
                 "wavefronts on shared memory, over the fewest possible",
-                all.conflicts(), near(1, 1e-3), identity);
+                all.conflicts(), at_most(1.05), identity);
 }
 
 // There is not a single conflict in shared memory: the swizzle does what it was

@@ -2,8 +2,8 @@
 //
 // 1. weights into $U = G\,g\,G^\top$, for each filter and channel;
 // 2. pixels into $V = B^\top d\,B$, for each channel and tile;
-// 3. for each of the $(m + 2)^2$ numbers in a tile one product of matrices, $M_e =
-// U_e V_e$, which sums over the channels;
+// 3. for each of the $(m + 2)^2$ numbers in a tile one product of matrices,
+// $M_e = U_e V_e$, which sums over the channels;
 // 4. results $A^\top M A$, for each filter and tile.
 //
 // For 3 × 3 filters, stride 1, dilation 1, one group. With a stride, neighbouring

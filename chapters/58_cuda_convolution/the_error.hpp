@@ -52,13 +52,13 @@ static void the_error(Chapter& chapter, Bed& bed) {
       .ylim(1e-8, 1)
       .axes("", "error");
   chapter.claim("error-two", "float32: F(2,3) is so many times as wrong as direct",
-                two / direct, between(0.5, 3), found);
+                two / direct, between(1.1, 1.8), found);
   chapter.claim("error-four", "float32: F(4,3) is so many times as wrong as F(2,3)",
-                four / two, between(3, 40), found, {.quick = between(3, 60)});
+                four / two, between(5, 12), found, {.quick = between(4, 16)});
   chapter.claim(
       "error-two-bf16", "bfloat16: F(2,3) is so many times as wrong as direct",
-      two16 / direct16, between(1.1, 6), found, {.quick = between(1.1, 6)});
+      two16 / direct16, between(1.8, 3.5), found, {.quick = between(1.6, 4)});
   chapter.claim("error-four-bf16", "bfloat16: typical error of F(4,3)", four16,
-                between(0.01, 0.2), found,
-                {.quick = between(0.01, 0.2), .unit = "%"});
+                between(0.015, 0.04), found,
+                {.quick = between(0.01, 0.05), .unit = "%"});
 }

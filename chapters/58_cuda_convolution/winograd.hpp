@@ -1,5 +1,5 @@
-// The three matrices of F(m, 3), for one dimension: $m$ results at a time, from $m
-// + 2$ inputs and 3 weights, with $m + 2$ multiplications,
+// The three matrices of F(m, 3), for one dimension: $m$ results at a time, from
+// $m + 2$ inputs and 3 weights, with $m + 2$ multiplications,
 //
 // $$y = A^\top \big[ (G\,g) \odot (B^\top d) \big] .$$
 //
@@ -90,11 +90,11 @@ constexpr void transform(const Matrix<kRows, kColumns>& matrix,
 // ## How far can a rounding grow?
 //
 // Suppose all weights and all pixels are at most 1. A result of three taps is then
-// at most 3. But on the way to it Winograd's rule meets larger numbers: $(B^\top
-// d)_e$ can be as large as the sum of the sizes in row $e$ of $B^\top$, $(G g)_e$
-// likewise, and result $i$ is made of them with the entries of row $i$ of $A^\top$.
-// What is rounded on the way is rounded in proportion to these numbers, and not to
-// the result. So the ratio
+// at most 3. But on the way to it Winograd's rule meets larger numbers:
+// $(B^\top d)_e$ can be as large as the sum of the sizes in row $e$ of $B^\top$,
+// $(G g)_e$ likewise, and result $i$ is made of them with the entries of row $i$ of
+// $A^\top$. What is rounded on the way is rounded in proportion to these numbers,
+// and not to the result. So the ratio
 //
 // $$\max_i \frac{1}{3} \sum_e |A^\top_{ie}| \sum_k |G_{ek}| \sum_k |B^\top_{ek}|$$
 //

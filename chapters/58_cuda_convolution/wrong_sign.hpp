@@ -22,10 +22,10 @@ static void wrong_sign(Chapter& chapter) {
   output.at[1][3] = 1;
   transform(output, v, y);
   int wrong = 0;
-  Table table = chapter.table({"row", "column", "right", "with the wrong sign"});
   for (int i = 0; i < 4; ++i) {
     const double right = truth.data<double>()[i], got = y[i / 2][i % 2];
-    table.row(i / 2, i % 2, right, got);
+    chapter.say("Row {}, column {}: right {:.4f}, with the wrong sign {:.4f}.",
+                i / 2, i % 2, right, got);
     wrong += std::abs(right - got) > 1e-9;
   }
   chapter.claim("sign-wrong", "of four results so many are wrong", wrong,
