@@ -20,8 +20,8 @@ endfunction()
 # sanitizer; the functions it calls are ours (backend/simt/hooks.cpp), and the sanitizer's own library is not linked. A
 # sanitizer that somebody really asked for cannot share a program with that: then kernels are compiled like all else.
 #
-# The other options keep the accesses those of the source: none merged into wider ones, none made by the library. And a
-# last call stays a call, so that it has a line to return to.
+# The other options keep the accesses those of the source: none merged into wider ones, none made by the library, and
+# those of two branches stay two. And a last call stays a call, so that it has a line to return to.
 if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
   set(CHAINRULE_SIMT_CHECKS 1)
   set(simt_options -fsanitize=thread $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
@@ -29,8 +29,8 @@ if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
     list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
                 "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
   else()
-    list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns
-                --param=tsan-instrument-func-entry-exit=0)
+    list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns -fno-crossjumping
+                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0)
   endif()
 else()
   set(CHAINRULE_SIMT_CHECKS 0)

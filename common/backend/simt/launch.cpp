@@ -90,8 +90,7 @@ class Emulator {
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
-                        ", in which its own lane " + std::to_string(lane) + " is missing" +
-                        (kChecked ? " (" + line_of(pc) + ")" : ""));
+                        ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
     return meet(self, word, mask, value, pc);
   }
@@ -102,11 +101,16 @@ class Emulator {
 
   void* shared() { return shared_.data(); }
 
-  // On a fiber, in the middle of anything: gives it up with an error. It cannot be unwound from here, because compilers
-  // expect no exception from a load, so it is left as it stands and never resumed.
-  [[noreturn]] void stop(const std::string& what) {
-    watching = nullptr;
-    current_->error = std::make_exception_ptr(DeviceError(where(*current_) + what));
+  int thread_with_stack(uintptr_t a) const {
+    for (unsigned t = 0; t < n_; ++t) {
+      if (a - reinterpret_cast<uintptr_t>(fibers_[t]->stack.bottom()) < Stack::kSize) return static_cast<int>(t);
+    }
+    return -1;
+  }
+
+  // On a fiber, in the middle of anything: gives it up. It cannot be unwound from here, because compilers expect no
+  // exception from a load, so it is left as it stands and never resumed.
+  [[noreturn]] void stop() {
     current_->abandoned = true;
     current_->pause();
     std::abort();  // nobody resumes it
@@ -169,9 +173,12 @@ class Emulator {
     fiber.resume();
     watching = nullptr;
     current_ = nullptr;
-    if (fiber.abandoned) fiber.renew();
+    if (fiber.abandoned) {
+      fiber.renew();
+      throw DeviceError(where(fiber) + watcher_.fault());
+    }
     if (fiber.stack.overflown()) {
-      throw DeviceError(where(fiber) + " needs more than " + std::to_string(Stack::kSize >> 10) + " kB of stack");
+      throw DeviceError(where(fiber) + Stack::too_small());
     }
     if (fiber.error) std::rethrow_exception(std::exchange(fiber.error, nullptr));
   }
@@ -277,7 +284,10 @@ class Emulator {
   }
 
   // Where a fiber waits, in the builds that know lines.
-  static std::string at(const Fiber& fiber) { return kChecked ? " (" + line_of(fiber.pc) + ")" : ""; }
+  static std::string at(const Fiber& fiber) { return at(fiber.pc); }
+  static std::string at(const void* pc) {
+    return kChecked && lines_of({pc})[0].line > 0 ? " (" + line_of(pc) + ")" : "";
+  }
 
   std::string where(const Fiber& fiber) const {
     return std::string(kernel_->name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
@@ -316,7 +326,8 @@ thread_local Emulator emulator;
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
 void* dynamic_shared_bytes() { return emulator.shared(); }
-void stop_the_kernel(const std::string& what) { emulator.stop(what); }
+int thread_with_stack(uintptr_t a) { return emulator.thread_with_stack(a); }
+void stop_the_kernel() { emulator.stop(); }
 
 // ## The words that wait
 //

@@ -41,7 +41,7 @@ void launch(const char* name, void (*kernel)(P...), const Grid& grid, const A&..
   struct All {
     void (*kernel)(P...);
     std::tuple<P...> arguments;
-  } all{kernel, {args...}};
+  } all{kernel, std::tuple<P...>(args...)};
   run({name,
        [](const void* p) { std::apply(static_cast<const All*>(p)->kernel, static_cast<const All*>(p)->arguments); },
        &all, sizeof all},
