@@ -1,4 +1,5 @@
-// Three kernels for three lines of mathematics, and a matrix of all the scores between them.
+// Three kernels for three lines of mathematics, and a matrix of all the scores
+// between them.
 #pragma once
 
 #include "schedule.hpp"
@@ -8,12 +9,13 @@ namespace attention::CR_GPU {
 
 constexpr int kSide = 16;
 
-// $S = c\, Q K^\top$: the tiled product of chapter 57, one block of 16 × 16 threads for each tile of scores. What must not
-// be seen becomes $-\infty$.
+// $S = c\, Q K^\top$: the tiled product of chapter 57, one block of 16 × 16 threads
+// for each tile of scores. What must not be seen becomes $-\infty$.
 template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
   __shared__ T qs[kSide][kSide + 1], ks[kSide][kSide + 1];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
-  const int64_t i = int64_t{blockIdx.y} * kSide + y, j0 = int64_t{blockIdx.x} * kSide, j = j0 + x;
+  const int64_t i = int64_t{blockIdx.y} * kSide + y,
+                j0 = int64_t{blockIdx.x} * kSide, j = j0 + x;
   const int64_t head = blockIdx.z;
   const T* q = a.q + head * a.queries * a.width;
   const T* k = a.k + kv_head_of(a, head) * a.keys * a.width;
@@ -26,11 +28,13 @@ template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
     __syncthreads();
   }
   if (i < a.queries && j < a.keys)
-    scores[(head * a.queries + i) * a.keys + j] = j < seen_by(a, i) ? a.scale * sum : minus_infinity<T>();
+    scores[(head * a.queries + i) * a.keys + j] =
+        j < seen_by(a, i) ? a.scale * sum : minus_infinity<T>();
 }
 
-// A softmax for each row, by one warp. Three walks along the row, the **three passes**: the largest score $m$, the sum of
-// $e^{s - m}$, and the division. Without the first, $e^{89}$ is more than a float32 can hold.
+// A softmax for each row, by one warp. Three walks along the row, the **three
+// passes**: the largest score $m$, the sum of $e^{s - m}$, and the division.
+// Without the first, $e^{89}$ is more than a float32 can hold.
 template <class T> __global__ void softmax_kernel(ForwardCall<T> a, T* scores) {
   const int lane = int(threadIdx.x);
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
@@ -49,10 +53,12 @@ template <class T> __global__ void softmax_kernel(ForwardCall<T> a, T* scores) {
 }
 
 // $O = P V$: the tiled product again.
-template <class T> __global__ void values_kernel(ForwardCall<T> a, const T* weights) {
+template <class T>
+__global__ void values_kernel(ForwardCall<T> a, const T* weights) {
   __shared__ T ps[kSide][kSide + 1], vs[kSide][kSide];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
-  const int64_t i = int64_t{blockIdx.y} * kSide + y, d = int64_t{blockIdx.x} * kSide + x;
+  const int64_t i = int64_t{blockIdx.y} * kSide + y,
+                d = int64_t{blockIdx.x} * kSide + x;
   const int64_t head = blockIdx.z;
   const T* p = weights + head * a.queries * a.keys;
   const T* v = a.v + kv_head_of(a, head) * a.keys * a.width;
@@ -67,14 +73,22 @@ template <class T> __global__ void values_kernel(ForwardCall<T> a, const T* weig
   if (i < a.queries) a.o[(head * a.queries + i) * a.width + d] = sum;
 }
 
-// `scores` has room for batch · heads · queries · keys numbers. That is the trouble with this rung.
+// `scores` has room for batch · heads · queries · keys numbers. That is the trouble
+// with this rung.
 template <class T> void three_passes(const ForwardCall<T>& a, T* scores) {
-  const unsigned all = unsigned(a.batch * a.heads), down = unsigned(tiles(a.queries, kSide));
+  const unsigned all = unsigned(a.batch * a.heads),
+                 down = unsigned(tiles(a.queries, kSide));
   const dim3 threads = {kSide, kSide};
-  launch("scores", scores_kernel<T>, {.blocks = {unsigned(tiles(a.keys, kSide)), down, all}, .threads = threads}, a, scores);
+  launch(
+      "scores", scores_kernel<T>,
+      {.blocks = {unsigned(tiles(a.keys, kSide)), down, all}, .threads = threads},
+      a, scores);
   launch("softmax", softmax_kernel<T>,
-         {.blocks = {unsigned(tiles(a.batch * a.heads * a.queries, 4))}, .threads = {32, 4}}, a, scores);
-  launch("values", values_kernel<T>, {.blocks = {unsigned(a.width / kSide), down, all}, .threads = threads}, a,
+         {.blocks = {unsigned(tiles(a.batch * a.heads * a.queries, 4))},
+          .threads = {32, 4}},
+         a, scores);
+  launch("values", values_kernel<T>,
+         {.blocks = {unsigned(a.width / kSide), down, all}, .threads = threads}, a,
          static_cast<const T*>(scores));
 }
 

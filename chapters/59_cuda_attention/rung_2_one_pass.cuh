@@ -1,6 +1,7 @@
-// A warp takes one query. It walks along the keys and keeps three things: the largest score so far, the sum of
-// exponentials relative to it, and the sum of values weighted by them. The lanes share the work along the head's width, so
-// that neighbouring lanes read neighbouring numbers.
+// A warp takes one query. It walks along the keys and keeps three things: the
+// largest score so far, the sum of exponentials relative to it, and the sum of
+// values weighted by them. The lanes share the work along the head's width, so that
+// neighbouring lanes read neighbouring numbers.
 #pragma once
 
 #include "schedule.hpp"
@@ -11,7 +12,8 @@ namespace attention::CR_GPU {
 template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a) {
   constexpr int kEach = kWidth / 32;  // numbers of a row that one lane holds
   const int lane = int(threadIdx.x);
-  const int64_t i = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, head = blockIdx.y;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.y + threadIdx.y,
+                head = blockIdx.y;
   if (i >= a.queries) return;
   const int64_t row = head * a.queries + i;
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth + lane;
@@ -20,7 +22,8 @@ template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a)
   T q[kEach], o[kEach] = {}, m = minus_infinity<T>(), sum = 0;
   for (int e = 0; e < kEach; ++e) q[e] = a.q[row * kWidth + lane + 32 * e];
 
-  // One key after the other. `keep` is the factor by which everything summed so far was too large.
+  // One key after the other. `keep` is the factor by which everything summed so far
+  // was too large.
   const int64_t seen = seen_by(a, i);
   for (int64_t j = 0; j < seen; ++j) {
     T part = 0;
@@ -38,7 +41,9 @@ template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a)
 template <class T> void one_pass(const ForwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
     launch("one pass", one_pass_kernel<T, width()>,
-           {.blocks = {unsigned(tiles(a.queries, 4)), unsigned(a.batch * a.heads)}, .threads = {32, 4}}, a);
+           {.blocks = {unsigned(tiles(a.queries, 4)), unsigned(a.batch * a.heads)},
+            .threads = {32, 4}},
+           a);
   });
 }
 

@@ -1,5 +1,6 @@
-// A block takes 32 queries, so every key and value that it fetches is used 32 times. Keys come 32 at a time, and rung 2's
-// step for one key becomes a step for a tile of them: its largest score, one rescaling, and 32 weighted values.
+// A block takes 32 queries, so every key and value that it fetches is used 32
+// times. Keys come 32 at a time, and rung 2's step for one key becomes a step for a
+// tile of them: its largest score, one rescaling, and 32 weighted values.
 #pragma once
 
 #include "schedule.hpp"
@@ -7,31 +8,46 @@
 
 namespace attention::CR_GPU {
 
-// The mistakes that `--break` plants are small changes to a kernel that works. They are here, in one place, so that the
-// kernel below can be read without them: with a plan that says yes to everything.
+// The mistakes that `--break` plants are small changes to a kernel that works. They
+// are here, in one place, so that the kernel below can be read without them: with a
+// plan that says yes to everything.
 struct Careful {
-  static constexpr int kPad = 1;           // of a row of keys in shared memory
-  static constexpr bool kRescale = true;   // multiply by `keep` what was summed under a smaller maximum
-  static constexpr bool kBarrier = true;   // wait until all have read a tile before it is overwritten
-  static constexpr int kLookAhead = 0;     // so many keys too many are seen
+  static constexpr int kPad = 1;  // of a row of keys in shared memory
+  static constexpr bool kRescale =
+      true;  // multiply by `keep` what was summed under a smaller maximum
+  static constexpr bool kBarrier =
+      true;  // wait until all have read a tile before it is overwritten
+  static constexpr int kLookAhead = 0;  // so many keys too many are seen
 };
-struct Unpadded : Careful { static constexpr int kPad = 0; };
-struct NoRescale : Careful { static constexpr bool kRescale = false; };
-struct NoBarrier : Careful { static constexpr bool kBarrier = false; };
-struct LooksAhead : Careful { static constexpr int kLookAhead = 1; };
+struct Unpadded : Careful {
+  static constexpr int kPad = 0;
+};
+struct NoRescale : Careful {
+  static constexpr bool kRescale = false;
+};
+struct NoBarrier : Careful {
+  static constexpr bool kBarrier = false;
+};
+struct LooksAhead : Careful {
+  static constexpr int kLookAhead = 1;
+};
 
-template <class T, int kWidth, class Plan> __global__ void flash_kernel(ForwardCall<T> a) {
+template <class T, int kWidth, class Plan>
+__global__ void flash_kernel(ForwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
-  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows, head = blockIdx.y;
+  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows,
+                head = blockIdx.y;
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const T* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
 
-  // The block's shared memory: a tile of queries, keys, values, and each warp's weights.
+  // The block's shared memory: a tile of queries, keys, values, and each warp's
+  // weights.
   T* qs = dynamic_shared<T>();
   T* ks = qs + kRows * kWidth;
   T* vs = ks + kColumns * (kWidth + Plan::kPad);
   T* ps = vs + kColumns * kWidth;
-  copy_tile<kWidth, 0>(qs, a.q + (head * a.queries + begin) * kWidth, a.queries - begin, a.scale);
+  copy_tile<kWidth, 0>(qs, a.q + (head * a.queries + begin) * kWidth,
+                       a.queries - begin, a.scale);
 
   T m[kWarpRows], sum[kWarpRows], o[kWarpRows][kWidth / 32] = {};
   for (int r = 0; r < kWarpRows; ++r) m[r] = minus_infinity<T>(), sum[r] = 0;
@@ -49,12 +65,13 @@ template <class T, int kWidth, class Plan> __global__ void flash_kernel(ForwardC
     if (is_cut(a, begin, j0, kColumns)) {
       for (int r = 0; r < kWarpRows; ++r) {
         const int64_t i = begin + warp * kWarpRows + r;
-        if (j0 + lane >= seen_by(a, i + Plan::kLookAhead)) s[r] = minus_infinity<T>();
+        if (j0 + lane >= seen_by(a, i + Plan::kLookAhead))
+          s[r] = minus_infinity<T>();
       }
     }
 
-    // The step of rung 2, for 32 keys at once. Each lane adds up the weights of its own column; the lanes' sums are added
-    // when all tiles are done.
+    // The step of rung 2, for 32 keys at once. Each lane adds up the weights of its
+    // own column; the lanes' sums are added when all tiles are done.
     for (int r = 0; r < kWarpRows; ++r) {
       const T m_new = larger(m[r], warp_max(s[r]));
       const T keep = Plan::kRescale ? exp(m[r] - m_new) : T(1);
@@ -72,17 +89,22 @@ template <class T, int kWidth, class Plan> __global__ void flash_kernel(ForwardC
     const T all = warp_sum(sum[r]);
     const int64_t i = begin + warp * kWarpRows + r;
     inverse[r] = 1 / all;
-    if (lane == 0 && i < a.queries) a.row_log[head * a.queries + i] = m[r] + log(all);
+    if (lane == 0 && i < a.queries)
+      a.row_log[head * a.queries + i] = m[r] + log(all);
   }
-  store_rows<kWidth>(a.o + (head * a.queries + begin) * kWidth, o, inverse, a.queries - begin);
+  store_rows<kWidth>(a.o + (head * a.queries + begin) * kWidth, o, inverse,
+                     a.queries - begin);
 }
 
 template <class T, int kWidth, class Plan> void flash_by(const ForwardCall<T>& a) {
-  launch("flash", flash_kernel<T, kWidth, Plan>,
-         {.blocks = {unsigned(tiles(a.queries, kRows)), unsigned(a.batch * a.heads)},
-          .threads = {32, kWarps},
-          .shared_bytes = (kRows * kWidth + kColumns * (2 * kWidth + Plan::kPad) + kRows * kColumns) * sizeof(T)},
-         a);
+  launch(
+      "flash", flash_kernel<T, kWidth, Plan>,
+      {.blocks = {unsigned(tiles(a.queries, kRows)), unsigned(a.batch * a.heads)},
+       .threads = {32, kWarps},
+       .shared_bytes = (kRows * kWidth + kColumns * (2 * kWidth + Plan::kPad) +
+                        kRows * kColumns) *
+                       sizeof(T)},
+      a);
 }
 
 template <class T> void flash(const ForwardCall<T>& a) {

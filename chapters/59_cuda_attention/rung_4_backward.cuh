@@ -1,10 +1,11 @@
-// Two kernels with the tiles of rung 3. The first has a block for every 32 queries and walks along the keys: it makes
-// $dQ$. The second has a block for every 32 keys and walks along the queries: it makes $dK$ and $dV$. Both compute the
-// scores and weights again, from $Q$, $K$ and the row's $L_i$, so weights never go to memory.
+// Two kernels with the tiles of rung 3. The first has a block for every 32 queries
+// and walks along the keys: it makes $dQ$. The second has a block for every 32 keys
+// and walks along the queries: it makes $dK$ and $dV$. Both compute the scores and
+// weights again, from $Q$, $K$ and the row's $L_i$, so weights never go to memory.
 //
-// One kernel could do both and save two of seven products, if every block added its part of $dQ$ to memory with atomic
-// additions. Those come in any order, and the last digits of the sum with it. These two kernels give the same bits every
-// time.
+// One kernel could do both and save two of seven products, if every block added its
+// part of $dQ$ to memory with atomic additions. Those come in any order, and the
+// last digits of the sum with it. These two kernels give the same bits every time.
 #pragma once
 
 #include "schedule.hpp"
@@ -18,7 +19,8 @@ template <class T, int kWidth> __global__ void dots_kernel(BackwardCall<T> a) {
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (row >= a.batch * a.heads * a.queries) return;
   T sum = 0;
-  for (int c = lane; c < kWidth; c += 32) sum += a.d_o[row * kWidth + c] * a.o[row * kWidth + c];
+  for (int c = lane; c < kWidth; c += 32)
+    sum += a.d_o[row * kWidth + c] * a.o[row * kWidth + c];
   sum = warp_sum(sum);
   if (lane == 0) a.dots[row] = sum;
 }
@@ -26,7 +28,8 @@ template <class T, int kWidth> __global__ void dots_kernel(BackwardCall<T> a) {
 // For the queries of a block: $dQ_i = c \sum_j dS_{ij} K_j$.
 template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
-  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows, head = blockIdx.y;
+  const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows,
+                head = blockIdx.y;
   const int64_t rows = head * a.queries + begin, left = a.queries - begin;
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const T* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
@@ -71,12 +74,14 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   store_rows<kWidth>(a.dq + rows * kWidth, dq, scale, left);
 }
 
-// For the keys of a block: $dV_j = \sum_i P_{ij}\, dO_i$ and $dK_j = c \sum_i dS_{ij}\, Q_i$. Rows are keys now, and
-// lanes are queries. The heads that share these keys come one after the other, so their gradients are added in the same
+// For the keys of a block: $dV_j = \sum_i P_{ij}\, dO_i$ and $dK_j = c \sum_i
+// dS_{ij}\, Q_i$. Rows are keys now, and lanes are queries. The heads that share
+// these keys come one after the other, so their gradients are added in the same
 // registers, in the same order every time.
 template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
-  const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y, group = a.heads / a.kv_heads;
+  const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y,
+                group = a.heads / a.kv_heads;
   const int64_t rows = kv_head * a.keys + begin, left = a.keys - begin;
 
   T* ks = dynamic_shared<T>();
@@ -89,7 +94,8 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
 
   T dk[kWarpRows][kWidth / 32] = {}, dv[kWarpRows][kWidth / 32] = {};
   for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-    for (int64_t i0 = first_query_tile(a, begin, kColumns) * kColumns; i0 < a.queries; i0 += kColumns) {
+    for (int64_t i0 = first_query_tile(a, begin, kColumns) * kColumns;
+         i0 < a.queries; i0 += kColumns) {
       const int64_t row = head * a.queries + i0, i = i0 + lane;
       __syncthreads();
       copy_tile<kWidth, 1>(qs, a.q + row * kWidth, a.queries - i0);
@@ -102,7 +108,8 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
       rows_by_lanes<kWidth, 0, 1>(p, ks, qs);
       rows_by_lanes<kWidth, 0, 1>(dp, vs, d_os);
       for (int r = 0; r < kWarpRows; ++r) {
-        const bool seen = i < a.queries && begin + warp * kWarpRows + r < seen_by(a, i);
+        const bool seen =
+            i < a.queries && begin + warp * kWarpRows + r < seen_by(a, i);
         p[r] = seen ? exp(p[r] - row_log) : T(0);
         dp[r] = p[r] * (dp[r] - dot);
       }
@@ -122,13 +129,24 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
 template <class T> void flash_backward(const BackwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
-    const size_t bytes = (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) * sizeof(T);
-    const unsigned heads = unsigned(a.batch * a.heads), kv_heads = unsigned(a.batch * a.kv_heads);
-    launch("dots", dots_kernel<T, kWidth>, {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}}, a);
+    const size_t bytes =
+        (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) *
+        sizeof(T);
+    const unsigned heads = unsigned(a.batch * a.heads),
+                   kv_heads = unsigned(a.batch * a.kv_heads);
+    launch("dots", dots_kernel<T, kWidth>,
+           {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}},
+           a);
     launch("dq", dq_kernel<T, kWidth>,
-           {.blocks = {unsigned(tiles(a.queries, kRows)), heads}, .threads = {32, kWarps}, .shared_bytes = bytes}, a);
+           {.blocks = {unsigned(tiles(a.queries, kRows)), heads},
+            .threads = {32, kWarps},
+            .shared_bytes = bytes},
+           a);
     launch("dk dv", dk_dv_kernel<T, kWidth>,
-           {.blocks = {unsigned(tiles(a.keys, kRows)), kv_heads}, .threads = {32, kWarps}, .shared_bytes = bytes}, a);
+           {.blocks = {unsigned(tiles(a.keys, kRows)), kv_heads},
+            .threads = {32, kWarps},
+            .shared_bytes = bytes},
+           a);
   });
 }
 
