@@ -12,6 +12,8 @@ constexpr int kSide = 16;
 // $S = c\, Q K^\top$: the tiled product of chapter 57, one block of 16 × 16 threads
 // for each tile of scores. What must not be seen becomes $-\infty$.
 template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
+  // Two tiles of 16 × 16 numbers. The 17th column stays empty: it lets a column of
+  // `ks` lie in 16 different banks of shared memory, which rung 3 explains.
   __shared__ T qs[kSide][kSide + 1], ks[kSide][kSide + 1];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y,
@@ -20,6 +22,10 @@ template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
   const T* q = a.q + head * a.queries * a.width;
   const T* k = a.k + kv_head_of(a, head) * a.keys * a.width;
   T sum = 0;
+
+  // Walk along the head's width, 16 numbers at a time. Each thread fetches one
+  // number of either tile. Beyond the last query or key it is zero, and the thread
+  // goes on all the same: every thread must reach the barriers.
   for (int64_t d = 0; d < a.width; d += kSide) {
     qs[y][x] = i < a.queries ? q[i * a.width + d + x] : T(0);
     ks[y][x] = j0 + y < a.keys ? k[(j0 + y) * a.width + d + x] : T(0);
@@ -27,6 +33,10 @@ template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
     for (int e = 0; e < kSide; ++e) sum += qs[y][e] * ks[x][e];
     __syncthreads();
   }
+
+  // The one write to memory. A score that must not be seen becomes $-\infty$, so
+  // its weight will be $e^{-\infty} = 0$. Note that the product above was computed
+  // for it nevertheless.
   if (i < a.queries && j < a.keys)
     scores[(head * a.queries + i) * a.keys + j] =
         j < seen_by(a, i) ? a.scale * sum : minus_infinity<T>();
@@ -41,13 +51,18 @@ template <class T> __global__ void softmax_kernel(ForwardCall<T> a, T* scores) {
   if (row >= a.batch * a.heads * a.queries) return;
   T* s = scores + row * a.keys;
 
+  // First walk. Lane 0 reads the scores 0, 32, 64, …, lane 1 the scores 1, 33, 65,
+  // …: at each step the warp reads 32 neighbours. Then the lanes compare what they
+  // found.
   T m = minus_infinity<T>(), sum = 0;
   for (int64_t j = lane; j < a.keys; j += 32) m = larger(m, s[j]);
   m = warp_max(m);
 
+  // Second walk: the same scores come from memory again.
   for (int64_t j = lane; j < a.keys; j += 32) sum += exp(s[j] - m);
   sum = warp_sum(sum);
 
+  // Third walk: read them once more, and write the weights over them.
   for (int64_t j = lane; j < a.keys; j += 32) s[j] = exp(s[j] - m) / sum;
   if (lane == 0) a.row_log[row] = m + log(sum);
 }
@@ -60,6 +75,10 @@ __global__ void values_kernel(ForwardCall<T> a, const T* weights) {
   const int64_t i = int64_t{blockIdx.y} * kSide + y,
                 d = int64_t{blockIdx.x} * kSide + x;
   const int64_t head = blockIdx.z;
+
+  // Rows of weights on the left, rows of values on the right. What was a column of
+  // keys in the first product is a row of values here, so no padding is needed for
+  // it.
   const T* p = weights + head * a.queries * a.keys;
   const T* v = a.v + kv_head_of(a, head) * a.keys * a.width;
   T sum = 0;
@@ -76,6 +95,9 @@ __global__ void values_kernel(ForwardCall<T> a, const T* weights) {
 // `scores` has room for batch · heads · queries · keys numbers. That is the trouble
 // with this rung.
 template <class T> void three_passes(const ForwardCall<T>& a, T* scores) {
+  // A block for each tile, in three dimensions: across, down, and one layer for
+  // each head. The three kernels follow each other in one stream, so each sees what
+  // the one before has written.
   const unsigned all = unsigned(a.batch * a.heads),
                  down = unsigned(tiles(a.queries, kSide));
   const dim3 threads = {kSide, kSide};

@@ -34,6 +34,7 @@ struct LooksAhead : Careful {
 
 template <class T, int kWidth, class Plan>
 __global__ void flash_kernel(ForwardCall<T> a) {
+  // Which queries, and whose keys and values.
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * kRows,
                 head = blockIdx.y;
@@ -49,19 +50,29 @@ __global__ void flash_kernel(ForwardCall<T> a) {
   copy_tile<kWidth, 0>(qs, a.q + (head * a.queries + begin) * kWidth,
                        a.queries - begin, a.scale);
 
+  // For each of the warp's eight rows: the largest score so far, this lane's part
+  // of the sum, and this lane's columns of the output.
   T m[kWarpRows], sum[kWarpRows], o[kWarpRows][kWidth / 32] = {};
   for (int r = 0; r < kWarpRows; ++r) m[r] = minus_infinity<T>(), sum[r] = 0;
 
   const int64_t count = key_tiles(a, begin, kRows, kColumns);
   for (int64_t tile = 0; tile < count; ++tile) {
     const int64_t j0 = tile * kColumns;
+
+    // Nobody may overwrite the keys and values of the last tile while a slower warp
+    // still reads them. Then all copy, and nobody may read before all have copied:
+    // two barriers for each tile.
     if (Plan::kBarrier) __syncthreads();
     copy_tile<kWidth, Plan::kPad>(ks, k + j0 * kWidth, a.keys - j0);
     copy_tile<kWidth, 0>(vs, v + j0 * kWidth, a.keys - j0);
     __syncthreads();
 
+    // Eight scores in each lane: of the warp's rows, against this lane's key.
     T s[kWarpRows];
     rows_by_lanes<kWidth, 0, Plan::kPad>(s, qs, ks);
+
+    // On the diagonal and at the last key some of them must not be seen. Everywhere
+    // else this costs a comparison for the whole tile.
     if (is_cut(a, begin, j0, kColumns)) {
       for (int r = 0; r < kWarpRows; ++r) {
         const int64_t i = begin + warp * kWarpRows + r;
@@ -84,6 +95,8 @@ __global__ void flash_kernel(ForwardCall<T> a) {
     weights_by_rows<kWidth, 0>(o, ps, vs);
   }
 
+  // The end: add up the lanes' sums, divide once, and leave $L_i = m + \log \ell$
+  // for the way back.
   T inverse[kWarpRows];
   for (int r = 0; r < kWarpRows; ++r) {
     const T all = warp_sum(sum[r]);

@@ -34,6 +34,8 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const T* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
 
+  // Q and dO of the block's queries stay; K and V pass by. Both are read by rows
+  // (each lane its own) as well as by columns, so both are padded.
   T* qs = dynamic_shared<T>();
   T* d_os = qs + kRows * kWidth;
   T* ks = d_os + kRows * kWidth;
@@ -42,6 +44,8 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   copy_tile<kWidth, 0>(qs, a.q + rows * kWidth, left, a.scale);
   copy_tile<kWidth, 0>(d_os, a.d_o + rows * kWidth, left);
 
+  // Two numbers for each of the warp's rows. Rows beyond the last query get zeros:
+  // whatever is computed for them is not written.
   T row_log[kWarpRows], dots[kWarpRows], dq[kWarpRows][kWidth / 32] = {};
   for (int r = 0; r < kWarpRows; ++r) {
     const int row = warp * kWarpRows + r;
@@ -57,6 +61,9 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
     copy_tile<kWidth, 1>(vs, v + j0 * kWidth, a.keys - j0);
     __syncthreads();
 
+    // Scores and $dP$ are products of the same kind: $Q K^\top$ and $dO\, V^\top$.
+    // Then, element by element, $P = e^{S - L}$ and $dS = P \circ (dP - D)$. A key
+    // that must not be seen has weight zero, and then $dS$ is zero too.
     T p[kWarpRows], dp[kWarpRows];
     rows_by_lanes<kWidth, 0, 1>(p, qs, ks);
     rows_by_lanes<kWidth, 0, 1>(dp, d_os, vs);
@@ -65,6 +72,8 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
       p[r] = seen ? exp(p[r] - row_log[r]) : T(0);
       dp[r] = p[r] * (dp[r] - dots[r]);
     }
+
+    // And $dS$ times the keys, which are still in shared memory.
     store_weights(ds, dp);
     weights_by_rows<kWidth, 1>(dq, ds, ks);
   }
@@ -84,6 +93,7 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
                 group = a.heads / a.kv_heads;
   const int64_t rows = kv_head * a.keys + begin, left = a.keys - begin;
 
+  // Now K and V stay, and Q and dO pass by.
   T* ks = dynamic_shared<T>();
   T* vs = ks + kRows * kWidth;
   T* qs = vs + kRows * kWidth;
@@ -92,6 +102,8 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   copy_tile<kWidth, 0>(ks, a.k + rows * kWidth, left, a.scale);
   copy_tile<kWidth, 0>(vs, a.v + rows * kWidth, left);
 
+  // Two outputs, so twice the registers. The loops: the heads that share these
+  // keys, and for each the tiles of queries from the first that sees one of them.
   T dk[kWarpRows][kWidth / 32] = {}, dv[kWarpRows][kWidth / 32] = {};
   for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
     for (int64_t i0 = first_query_tile(a, begin, kColumns) * kColumns;
@@ -102,6 +114,7 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
       copy_tile<kWidth, 1>(d_os, a.d_o + row * kWidth, a.queries - i0);
       __syncthreads();
 
+      // A lane is a query here, so it holds that query's two numbers itself.
       const T row_log = i < a.queries ? a.row_log[row + lane] : T(0);
       const T dot = i < a.queries ? a.dots[row + lane] : T(0);
       T p[kWarpRows], dp[kWarpRows];
@@ -113,6 +126,9 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
         p[r] = seen ? exp(p[r] - row_log) : T(0);
         dp[r] = p[r] * (dp[r] - dot);
       }
+
+      // The same room in shared memory serves both: first for $P^\top$, then for
+      // $dS^\top$.
       store_weights(ps, p);
       weights_by_rows<kWidth, 1>(dv, ps, d_os);
       store_weights(ps, dp);
@@ -129,6 +145,9 @@ template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
 template <class T> void flash_backward(const BackwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
+
+    // The two kernels do not wait for each other's results; only the dots must come
+    // first.
     const size_t bytes =
         (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) *
         sizeof(T);

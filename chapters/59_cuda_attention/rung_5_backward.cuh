@@ -22,6 +22,8 @@ __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
   const int lane = int(threadIdx.x);
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (row >= a.batch * a.heads * a.queries) return;
+
+  // Two numbers in each word.
   const auto* o = reinterpret_cast<const uint32_t*>(a.o + row * kWidth);
   const auto* d_o = reinterpret_cast<const uint32_t*>(a.d_o + row * kWidth);
   float sum = 0;
@@ -55,6 +57,9 @@ __global__ void __launch_bounds__(kBackThreads)
   const int64_t rows = head * a.queries + begin, left = a.queries - begin;
   const BFloat16* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const BFloat16* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
+
+  // Shared memory: Q and dO of the block's 64 queries, and behind them room for two
+  // tiles of keys with their values. While one is used, the other fills.
   BFloat16* qs = dynamic_shared<BFloat16>();
   BFloat16* d_os = qs + kBackRows * kWidth;
   BFloat16* passing = d_os + kBackRows * kWidth;
@@ -66,6 +71,8 @@ __global__ void __launch_bounds__(kBackThreads)
                                          thread);
   fetch_two<kWidth>(copies, passing, 0, k, v, a.keys);
 
+  // A lane has numbers of two rows, so it needs two $L_i$ and two $D_i$. $L_i$ is
+  // turned into a power of two at once.
   float row_log[2], dots[2];
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -79,6 +86,9 @@ __global__ void __launch_bounds__(kBackThreads)
   const int64_t count = key_tiles(a, begin, kBackRows, kBackColumns);
   for (int64_t tile = 0; tile < count; ++tile) {
     const int64_t j0 = tile * kBackColumns, next = j0 + kBackColumns;
+
+    // Wait for this tile. After the barrier all warps are also done with the tile
+    // before, so its place is free, and the next may start on its way.
     copies.wait<0>();
     __syncthreads();  // this tile is here, and all have read the one before, whose place the next may take
     if (tile + 1 < count)
@@ -88,8 +98,14 @@ __global__ void __launch_bounds__(kBackThreads)
     const BFloat16* vs = ks + kBackColumns * kWidth;
 
     Sums<1, kBackColumns / 8> s, dp;
+
+    // The two products of the same kind, $Q K^\top$ and $dO\, V^\top$: 16 rows of
+    // the warp against 32 keys.
     tile_scores<kWidth, 1, kBackColumns / 8>(s, qs, first, ks);
     tile_scores<kWidth, 1, kBackColumns / 8>(dp, d_os, first, vs);
+
+    // Element by element: $P$, then $dS$ in its place. Sums 0 and 1 of a lane are
+    // in its first row, 2 and 3 in its second.
     const bool cut = is_cut(a, begin + first, j0, kBackColumns);
 #pragma unroll
     for (int n = 0; n < kBackColumns / 8; ++n)
@@ -101,8 +117,13 @@ __global__ void __launch_bounds__(kBackThreads)
         const float p = seen ? exp_2(s[0][n][c] * scale - row_log[c / 2]) : 0;
         s[0][n][c] = p * (dp[0][n][c] - dots[c / 2]);
       }
+
+    // $dQ$ += $dS\, K$. The keys were the right side turned round a moment ago; now
+    // they are the right side as they lie, by the other kind of `ldmatrix`.
     add_weighted<kWidth, 1, kBackColumns / 8>(dq, s, ks);
   }
+
+  // The scale $c$ has been left out until here.
   const float both[1][2] = {{a.scale, a.scale}};
   store_tile<kWidth, 1>(a.dq + rows * kWidth, left, qs, first, dq, both);
 }
@@ -143,6 +164,7 @@ __global__ void __launch_bounds__(kBackThreads)
   const float scale = a.scale * float(kLog2E);
   Sums<1, kWidth / 8> dk = {}, dv = {};
   for (int64_t turn = 0; turn < count; ++turn) {
+    // Which queries, of which head, this turn is about.
     const int64_t i0 = query(turn), row = row_of(turn);
     copies.wait<0>();
     __syncthreads();
@@ -155,12 +177,17 @@ __global__ void __launch_bounds__(kBackThreads)
     const BFloat16* d_os = qs + kBackColumns * kWidth;
 
     Sums<1, kBackColumns / 8> p, ds;
+
+    // Scores and $dP$, turned round: keys are rows.
     tile_scores<kWidth, 1, kBackColumns / 8>(p, ks, first, qs);
     if (kWantsDk) tile_scores<kWidth, 1, kBackColumns / 8>(ds, vs, first, d_os);
 #pragma unroll
     for (int n = 0; n < kBackColumns / 8; ++n)
 #pragma unroll
       for (int side = 0; side < 2; ++side) {
+        // Queries are columns here. A lane has two of them in each tile of 8, and
+        // fetches their $L_i$ and $D_i$. Neighbouring lanes fetch neighbours, and
+        // the first cache has them after the first warp.
         const int column = 8 * n + place_in_c(lane, side).column;
         const int64_t i = i0 + column, seen = i < a.queries ? seen_by(a, i) : 0;
         const float row_log =
@@ -173,6 +200,8 @@ __global__ void __launch_bounds__(kBackThreads)
           if (kWantsDk) ds[0][n][c] = p[0][n][c] * (ds[0][n][c] - dot);
         }
       }
+
+    // $dV$ += $P^\top dO$ and $dK$ += $dS^\top Q$.
     if (kWantsDv) add_weighted<kWidth, 1, kBackColumns / 8>(dv, p, d_os);
     if (kWantsDk) add_weighted<kWidth, 1, kBackColumns / 8>(dk, ds, qs);
   }
@@ -191,6 +220,8 @@ void tensor_cores_backward(const BackwardCall<BFloat16, float>& a) {
   with_width(a.width, [&](auto width) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {
+      // Three launches, or four: the dots first, then the queries' gradient, then
+      // the keys' and values'.
       const unsigned heads = unsigned(a.batch * a.heads),
                      kv_heads = unsigned(a.batch * a.kv_heads);
       const cr::backend::CR_GPU::Grid queries = {

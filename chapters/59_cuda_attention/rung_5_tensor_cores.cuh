@@ -23,6 +23,9 @@ template <int kWidth>
 __global__ void __launch_bounds__(128)
     tensor_core_kernel(ForwardCall<BFloat16, float> a) {
   using S = Shape5<kWidth>;
+
+  // Who computes what: the block has a tile of queries, and the warp 16 or 32 rows
+  // of it.
   constexpr int kHigh = S::kHigh, kColumns = S::kColumns;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y),
             thread = 32 * warp + lane;
@@ -35,6 +38,7 @@ __global__ void __launch_bounds__(128)
   BFloat16* ks = qs + S::kRows * kWidth;
   BFloat16* vs = ks + kColumns * kWidth;
 
+  // Ask for the queries and the first keys. Nobody waits yet.
   Copies copies;
   fetch<kWidth, S::kRows, 128>(copies, qs,
                                a.q + (head * a.queries + begin) * kWidth,
@@ -51,6 +55,8 @@ __global__ void __launch_bounds__(128)
     for (int r = 0; r < 2; ++r) m[h][r] = minus_infinity<float>(), sum[h][r] = 0;
   const float scale = a.scale * float(kLog2E);
 
+  // The scale goes into the exponent: $e^{c s} = 2^{c s \log_2 e}$, and the product
+  // $c \log_2 e$ is one number.
   const int64_t count = key_tiles(a, begin, S::kRows, kColumns);
   for (int64_t tile = 0; tile < count; ++tile) {
     const int64_t j0 = tile * kColumns;
@@ -62,6 +68,7 @@ __global__ void __launch_bounds__(128)
     fetch<kWidth, kColumns, 128>(copies, vs, v + j0 * kWidth, a.keys - j0, thread);
     copies.commit();
 
+    // $S = Q K^\top$, not yet scaled.
     Sums<kHigh, kColumns / 8> s;
     tile_scores<kWidth, kHigh, kColumns / 8>(s, qs, first, ks);
 
@@ -75,6 +82,8 @@ __global__ void __launch_bounds__(128)
       copies.commit();
     }
 
+    // The mask, for the warp's own rows: each sum knows its place in the tile by
+    // the layout.
     if (is_cut(a, begin + first, j0, kColumns)) {
 #pragma unroll
       for (int h = 0; h < kHigh; ++h)
@@ -115,6 +124,7 @@ __global__ void __launch_bounds__(128)
           for (int c = 2 * r; c < 2 * r + 2; ++c) o[h][n][c] *= keep;
       }
 
+    // $O$ += $P V$.
     add_weighted<kWidth, kHigh, kColumns / 8>(o, s, vs);
   }
 
@@ -122,6 +132,7 @@ __global__ void __launch_bounds__(128)
   for (int h = 0; h < kHigh; ++h)
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
+      // Four lanes share a row, and each has summed its own columns.
       float all = sum[h][r];
       all += __shfl_xor_sync(kAll, all, 1);
       all += __shfl_xor_sync(kAll, all, 2);

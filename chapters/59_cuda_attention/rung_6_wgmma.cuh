@@ -19,6 +19,8 @@ namespace attention::CR_GPU {
 #if defined(__CUDACC__)
 
 template <int kWidth> struct Shape6 {
+  // Two consumers of 64 queries. A tile of keys has 128 rows, or 64 where the heads
+  // are 256 wide and two tiles of each kind would not fit otherwise.
   static constexpr int kConsumers = 2, kRows = 64 * kConsumers,
                        kColumns = kWidth <= 128 ? 128 : 64;
   static constexpr int kSpan =
@@ -32,11 +34,16 @@ template <int kWidth> struct Shape6 {
 template <int kWidth>
 using Outputs = float[kWidth / Shape6<kWidth>::kSpan][Shape6<kWidth>::kSpan / 8][4];
 
+// For every place of the ring two barriers, one that says it is full and one that
+// says it is empty; for keys and for values; and one for the queries, which come
+// once.
 struct Barriers {
   uint64_t queries, full_keys[kPlaces], full_values[kPlaces], empty_keys[kPlaces],
       empty_values[kPlaces];
 };
 
+// What TMA has to know of the three tensors. The kernel gets it by value, in memory
+// for constants.
 struct Maps {
   CUtensorMap q, k, v;
 };
@@ -46,6 +53,7 @@ template <int kWidth>
 __device__ void ask_for_tile(BFloat16* to, const CUtensorMap& map,
                              uint64_t& barrier, int rows, int64_t row,
                              int64_t matrix) {
+  // One announcement for all panels, and then a copy for each of them.
   arrive_and_expect(barrier, unsigned(rows * kWidth * sizeof(BFloat16)));
 #pragma unroll
   for (int panel = 0; panel < kWidth / kPanel; ++panel)
@@ -59,6 +67,9 @@ __device__ void produce(const ForwardCall<BFloat16, float>& a, const Maps& maps,
                         Barriers& barriers, BFloat16* qs, BFloat16* ks,
                         BFloat16* vs, int64_t begin, int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
+
+  // The queries, then keys and values in turn, each as soon as its place is empty.
+  // Two tiles are on their way at most, and the producer never looks at a number.
   const int64_t kv_head = kv_head_of(a, head);
   ask_for_tile<kWidth>(qs, maps.q, barriers.queries, S::kRows, begin, head);
   for (int64_t tile = 0; tile < count; ++tile) {
@@ -116,6 +127,8 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
   const float scale = a.scale * float(kLog2E);
   constexpr uint32_t kTileBytes = S::kTile * sizeof(BFloat16);
 
+  // Everything about 64 queries, in the registers of 128 threads: scores, output,
+  // weights as bfloat16, and for each of a lane's two rows the maximum and the sum.
   float s[S::kColumns / 8][4], keep[2];
   Outputs<kWidth> o = {};
   float m[2] = {minus_infinity<float>(), minus_infinity<float>()}, sum[2] = {};
@@ -123,6 +136,7 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
 
   // Scores to weights, in the registers where they lie.
   auto softmax = [&](int64_t tile) {
+    // Mask where a tile is cut.
     const int64_t j0 = tile * S::kColumns;
     if (is_cut(a, begin + 16 * warp, j0, S::kColumns)) {
 #pragma unroll
@@ -135,6 +149,7 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
+      // Then the online softmax, row by row.
       float m_new = m[r];
 #pragma unroll
       for (int n = 0; n < S::kColumns / 8; ++n)
@@ -163,6 +178,10 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
       }
   };
 
+  // The loop. In each turn the tensor cores get two jobs: the scores of this tile,
+  // and the values of the tile before. The threads wait for the first of them only,
+  // then do the softmax while the second runs. When that is done too, the output is
+  // rescaled and this tile's weights are ready for the next turn.
   wait_for(barriers.queries, 0);
   for (int64_t tile = 0; tile < count; ++tile) {
     const int at = place_of(tile), before = place_of(tile + 1);
@@ -175,9 +194,13 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     } else {
       products_wait<0>();
     }
+
+    // The keys have been used. Each of the eight consumer warps says so once.
     if (lane == 0) arrive(barriers.empty_keys[at]);
     softmax(tile);
     products_wait<0>();
+
+    // And the values of the tile before.
     if (tile > 0 && lane == 0) arrive(barriers.empty_values[before]);
 #pragma unroll
     for (int span = 0; span < kWidth / S::kSpan; ++span)
@@ -188,6 +211,7 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     to_weights();
   }
   if (count > 0) {
+    // The last tile's values are still to come.
     wait_for(barriers.full_values[place_of(count - 1)], full_phase(count - 1));
     begin_values<kWidth>(o, p, v + place_of(count - 1) * kTileBytes);
     products_wait<0>();
@@ -196,6 +220,7 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
   // Rows go by way of this warp's rows of Q, which nobody reads any more.
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
+    // A row is shared by four lanes.
     float all = sum[r];
     all += __shfl_xor_sync(kAll, all, 1);
     all += __shfl_xor_sync(kAll, all, 2);
@@ -204,6 +229,8 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
       a.row_log[head * a.queries + i] = m[r] * a.scale + logf(all);
     sum[r] = 1 / all;
   }
+
+  // The place of a number in the panels is the one TMA would use.
   char* staged = reinterpret_cast<char*>(qs);
 #pragma unroll
   for (int span = 0; span < kWidth / S::kSpan; ++span)
@@ -237,6 +264,9 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1)
                  const __grid_constant__ Maps maps) {
 #if __CUDA_ARCH_FEAT_SM90_ALL
   using S = Shape6<kWidth>;
+
+  // Tiles must begin at multiples of 1024 bytes, or the swizzle of copy and product
+  // would differ. One thread makes the barriers, and a fence shows them to TMA.
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * S::kRows,
                 head = blockIdx.y;
   const int64_t count = key_tiles(a, begin, S::kRows, S::kColumns);
@@ -258,6 +288,7 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1)
   }
   __syncthreads();
 
+  // The ways part.
   if (threadIdx.y < 4) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 24;");
     if (threadIdx.x == 0 && threadIdx.y == 0)
@@ -274,12 +305,17 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1)
 // the driver, and is asked for by name, so that the program starts without one.
 inline CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows,
                           int64_t width, int box_rows) {
+  // Ask the driver for the function.
   void* entry = nullptr;
   cudaDriverEntryPointQueryResult found;
   cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000,
                                    cudaEnableDefault, &found);
   if (!entry || found != cudaDriverEntryPointSuccess)
     throw cr::DeviceError("wgmma: this driver knows no tensor maps");
+
+  // Innermost first: the width, the rows of a head, the heads. A box is 64 columns
+  // of some rows of one head, so it never reaches into the next: beyond the last
+  // row TMA writes zeros.
   const cuuint64_t sizes[] = {cuuint64_t(width), cuuint64_t(rows),
                               cuuint64_t(matrices)};
   const cuuint64_t strides[] = {cuuint64_t(2 * width),

@@ -24,6 +24,9 @@ inline __device__ uint32_t pack(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
   return both;
 #else
+
+  // Add half of what will be cut off, and one less if the number is even already:
+  // ties go to the even neighbour. A NaN stays one.
   auto round = [](float x) {
     uint32_t bits;
     std::memcpy(&bits, &x, 4);
@@ -67,6 +70,9 @@ inline __device__ void multiply_add(float (&c)[4], const uint32_t (&a)[4],
   // This lane's four sums need two rows of A, `lane / 4` and eight below, and two
   // neighbouring columns of B. Four lanes hold a row between them, and four lanes
   // hold a column. For `place` 0 … 3 we ask the one at that place.
+  //
+  // This is the slow way, for the emulator: sixteen shuffles for what a tensor core
+  // does in a few cycles.
   const int lane = int(threadIdx.x), group = lane / 4, column = 2 * (lane % 4);
   const uint64_t upper = a[0] | uint64_t{a[2]} << 32,
                  lower = a[1] | uint64_t{a[3]} << 32;
@@ -105,6 +111,9 @@ __device__ void load_tiles(uint32_t (&r)[4], const void* row) {
                  : "memory");
 #else
   const int lane = int(threadIdx.x);
+
+  // Every lane asks the lane that named a row where that row is, and reads its two
+  // numbers there.
   const uint64_t address = uint64_t(uintptr_t(row));
   for (int tile = 0; tile < 4; ++tile) {
     r[tile] = 0;
@@ -181,6 +190,9 @@ class Copies {
 template <int kWidth, int kRows, int kThreads>
 __device__ void fetch(Copies& copies, BFloat16* tile, const BFloat16* from,
                       int64_t rows_left, int thread) {
+  // Neighbouring threads take neighbouring pieces of 16 bytes, so the copy is
+  // coalesced; only the place in shared memory is swizzled. A row that does not
+  // exist is not read: zeros are put there.
   constexpr int kPieces = kWidth / 8;
   for (int at = thread; at < kRows * kPieces; at += kThreads) {
     const int row = at / kPieces, piece = at % kPieces;
@@ -236,6 +248,9 @@ __device__ void tile_scores(Sums<kHigh, kWide>& s, const BFloat16* a, int first,
     for (int n = 0; n < kWide; ++n)
 #pragma unroll
       for (int c = 0; c < 4; ++c) s[h][n][c] = 0;
+
+  // Sixteen numbers of the width at a time. The left fragments are loaded once and
+  // meet all columns; each right fragment serves two products for each left one.
 #pragma unroll
   for (int d = 0; d < kWidth; d += 16) {
     uint32_t rows[kHigh][4];
@@ -261,6 +276,8 @@ __device__ void add_weighted(Sums<kHigh, kWidth / 8>& o,
                              const Sums<kHigh, kWide>& p, const BFloat16* b) {
 #pragma unroll
   for (int j = 0; j < kWide; j += 2) {
+    // Round two tiles of weights to bfloat16, register by register: `a_from_c` says
+    // which of this lane's sums goes where. Then they are the left side.
     uint32_t rows[kHigh][4];
 #pragma unroll
     for (int h = 0; h < kHigh; ++h)
@@ -307,6 +324,7 @@ __device__ void store_tile(BFloat16* to, int64_t rows_left, BFloat16* tile,
       }
   __syncwarp();
   for (int at = lane; at < 16 * kHigh * kPieces; at += 32) {
+    // And out again, 16 bytes for each lane, rows that exist only.
     const int row = first + at / kPieces, piece = at % kPieces;
     if (row < rows_left)
       *reinterpret_cast<float4*>(to + int64_t{row} * kWidth + 8 * piece) =

@@ -18,6 +18,8 @@ template <int kWidth, int kPad, class T>
 __device__ void copy_tile(T* tile, const T* from, int64_t rows_left, T scale = 1) {
   for (int at = int(threadIdx.y * 32 + threadIdx.x); at < kColumns * kWidth;
        at += kWarps * 32) {
+    // 128 threads walk over the tile as over one long row. 32 neighbours of it are
+    // 128 bytes in memory: four sectors, no more than it takes.
     const int row = at / kWidth, column = at % kWidth;
     tile[row * (kWidth + kPad) + column] =
         row < rows_left ? scale * from[int64_t{row} * kWidth + column] : T(0);
@@ -36,6 +38,8 @@ __device__ void rows_by_lanes(T (&s)[kWarpRows], const T* a, const T* b) {
   b += threadIdx.x * (kWidth + kPadB);
   for (int r = 0; r < kWarpRows; ++r) s[r] = 0;
   for (int d = 0; d < kWidth; ++d) {
+    // One number of this lane's own row, and then eight of the warp's rows: nine
+    // loads for eight multiply-adds. That ratio is what rung 5 will improve on.
     const T y = b[d];
     for (int r = 0; r < kWarpRows; ++r) s[r] += a[r * (kWidth + kPadA) + d] * y;
   }
@@ -49,9 +53,12 @@ __device__ void weights_by_rows(T (&sum)[kWarpRows][kWidth / 32], const T* p,
   p += threadIdx.y * kWarpRows * kColumns;
   b += threadIdx.x;
   for (int j = 0; j < kColumns; ++j) {
+    // Eight weights, the same for all lanes.
     T w[kWarpRows];
     for (int r = 0; r < kWarpRows; ++r) w[r] = p[r * kColumns + j];
     for (int c = 0; c < kWidth / 32; ++c) {
+      // One number of row j. The lanes read 32 neighbours, so here no padding is
+      // needed; and where there is some it does no harm.
       const T y = b[j * (kWidth + kPad) + 32 * c];
       for (int r = 0; r < kWarpRows; ++r) sum[r][c] += w[r] * y;
     }
@@ -73,6 +80,8 @@ template <int kWidth, class T>
 __device__ void store_rows(T* to, const T (&x)[kWarpRows][kWidth / 32],
                            const T (&scale)[kWarpRows], int64_t rows_left) {
   for (int r = 0; r < kWarpRows; ++r) {
+    // A tile may hang over the end of the matrix. Rows beyond it were computed from
+    // zeros, and are not written.
     const int row = int(threadIdx.y) * kWarpRows + r;
     if (row >= rows_left) break;
     for (int c = 0; c < kWidth / 32; ++c)

@@ -20,21 +20,31 @@ inline __device__ uint32_t shared_address(const void* p) {
 //
 // A barrier in memory counts arrivals and bytes. Its phase ends when as many
 // threads have arrived as it was made for, and all announced bytes are there.
+//
+// A thread makes it, before anybody uses it.
 inline __device__ void make_barrier(uint64_t& barrier, unsigned arrivals) {
   asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(&barrier)),
                "r"(arrivals)
                : "memory");
 }
+
+// Say that one is done.
 inline __device__ void arrive(uint64_t& barrier) {
   asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(shared_address(&barrier))
                : "memory");
 }
+
+// Say so, and that so many bytes are still on their way. The copy itself reports
+// them as they come.
 inline __device__ void arrive_and_expect(uint64_t& barrier, unsigned bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(
                    shared_address(&barrier)),
                "r"(bytes)
                : "memory");
 }
+
+// Wait until the phase of this parity is over. `try_wait` sleeps for a while by
+// itself, so this loop hardly turns.
 inline __device__ void wait_for(uint64_t& barrier, uint32_t phase) {
   asm volatile(
       "{\n"
@@ -90,6 +100,10 @@ __device__ void product_of_weights(float (&c)[kWide][4], const uint32_t (&a)[4],
                                    uint64_t b);
 
 template <>
+
+// Here they are, for 64 and for 128 columns. The instruction wants each of a lane's
+// sums by name, so the list is long and says nothing. The numbers at the end: do
+// not negate A or B, and whether they lie turned round in memory; V does.
 inline __device__ void product_of_rows<8>(float (&c)[8][4], uint64_t a, uint64_t b,
                                           bool add) {
   asm volatile(
