@@ -10,6 +10,9 @@ using namespace cr;
 static void all_shapes(Chapter& chapter, const Rungs& rungs) {
   chapter.section("Any length, shared heads");
   Generator random(chapter.seed());
+
+  // One query and one key. One more and one less than a tile. Two heads for each of
+  // two. Several texts. All widths.
   std::vector<AttentionSizes> all = {
       {1, 1, 1, 1, 1, 64},   {1, 1, 1, 33, 31, 32},  {1, 4, 2, 40, 70, 64},
       {2, 2, 1, 65, 20, 32}, {1, 1, 1, 17, 50, 128}, {1, 1, 1, 35, 33, 256}};
@@ -24,6 +27,9 @@ static void all_shapes(Chapter& chapter, const Rungs& rungs) {
     double forward = 0, backward = 0;
     for (bool causal : {false, true}) {
       s.causal = causal;
+
+      // Each shape with and without the triangle. The truth is the library's, in
+      // float64.
       const Layer l = make_layer(s, random);
       Bench<float> bench(l);
       forward =

@@ -23,6 +23,8 @@ template <class T> class Bench {
         v_(carried(layer.v)) {}
 
   cr::Tensor forward(void (*rung)(const ForwardCall<T, Sum>&)) {
+    // A fresh output for each call, so that nothing of an earlier rung is left in
+    // it.
     const ForwardCall<T, Sum> call = begin();
     rung(call);
     return brought(o_);
@@ -45,6 +47,8 @@ template <class T> class Bench {
     cr::Tensor dots = fresh<Sum>(row_log_.shape());
     BackwardCall<T, Sum> a;
     static_cast<AttentionSizes&>(a) = layer_;
+
+    // Fill in what the kernels are told.
     a.q = raw<T>(q_), a.k = raw<T>(k_), a.v = raw<T>(v_), a.o = raw<T>(o_),
     a.d_o = raw<T>(d_o);
     a.row_log = raw<Sum>(row_log_), a.dots = raw<Sum>(dots);

@@ -47,6 +47,8 @@ static void no_barrier(Chapter& chapter, const Rungs& rungs) {
   Generator random(chapter.seed());
   const Layer l = make_layer({.queries = 32, .keys = 96, .width = 64}, random);
   Bench<float> bench(l);
+
+  // What does the emulator say when this rung runs?
   auto told = [&](auto rung) -> std::string {
     try {
       bench.forward(rung);
@@ -90,6 +92,8 @@ static void looks_ahead(Chapter& chapter, const Rungs& rungs) {
   const int64_t at = 50;
   other.k.narrow(2, at, 1).mul_(tensor(-1.0, DType::float64));
   other.v.narrow(2, at, 1).mul_(tensor(-1.0, DType::float64));
+
+  // The largest change of each query's output.
   auto change = [&](auto rung) {
     return amax(
         abs(Bench<float>(l).forward(rung) - Bench<float>(other).forward(rung)),

@@ -8,6 +8,9 @@
 namespace attention::cuda {
 
 double seconds(const std::function<void()>& f) {
+  // Two marks in the kernel's stream, before and after; the GPU writes down when it
+  // passes them. The first round is not counted: it loads the kernel and wakes the
+  // clock.
   auto& runtime = cr::backend::cuda::Runtime::get();
   cudaEvent_t start, stop;
   runtime.check(cudaEventCreate(&start), "clock");

@@ -8,6 +8,7 @@
 // registers on any machine.
 #pragma once
 
+// A row and a column of one of the three matrices.
 struct Place {
   int row, column;
   constexpr bool operator==(const Place&) const = default;

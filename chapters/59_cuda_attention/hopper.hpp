@@ -17,6 +17,7 @@ constexpr int kPanel = 64, kPanelRow = 128;
 // of a tile with so many rows, in bytes: panels one after the other, and in each
 // row the pieces of 16 bytes change places, as in `swizzled`.
 constexpr int64_t put_by_tma(int64_t rows, int64_t row, int64_t column) {
+  // Which panel, which byte of the row; then the row, and the piece within it.
   const int64_t panel = column / kPanel, in_row = column % kPanel * 2;
   return panel * rows * kPanelRow + row * kPanelRow +
          ((in_row / 16) ^ (row % 8)) * 16 + in_row % 16;
@@ -39,6 +40,7 @@ constexpr uint64_t swizzled_address(uint64_t address) {
 // pattern, and the next eight are `stride` farther on. Here is the address of
 // number (row, k) of an operand whose 16 columns begin at the descriptor's address.
 constexpr uint64_t read_rowwise(uint64_t d, int64_t row, int64_t k) {
+  // Take the descriptor apart, walk to the row, and swizzle what comes out.
   const uint64_t start = (d & 0x3fff) << 4, stride = (d >> 32 & 0x3fff) << 4;
   return swizzled_address(start + uint64_t(row / 8) * stride +
                           uint64_t(row % 8) * kPanelRow + uint64_t(k) * 2);

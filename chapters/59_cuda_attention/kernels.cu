@@ -12,6 +12,8 @@
 namespace attention::CR_GPU {
 
 const Rungs& rungs() {
+  // Here the templates get their types and widths, and so this is what takes time
+  // to compile.
   static const Rungs all = {.three_passes = three_passes<float>,
                             .one_pass = one_pass<float>,
                             .flash = flash<float>,

@@ -37,6 +37,9 @@ inline void check(const AttentionSizes& s) {
 
 inline Layer make_layer(const AttentionSizes& s, cr::Generator& random) {
   check(s);
+
+  // Numbers from a normal distribution, rounded to what bfloat16 can hold, and kept
+  // as float64 from then on.
   auto numbers = [&](int64_t heads, int64_t rows) {
     return randn({s.batch, heads, rows, s.width}, random)
         .to(cr::DType::bfloat16)
@@ -51,6 +54,9 @@ inline Layer make_layer(const AttentionSizes& s, cr::Generator& random) {
           {},
           {},
           {}};
+
+  // The library's attention, and its gradients for the given `d_o`: the sum of $O
+  // \circ dO$ has just these.
   cr::Tensor q = l.q.clone().requires_grad_(), k = l.k.clone().requires_grad_(),
              v = l.v.clone().requires_grad_();
   cr::Tensor o = scaled_dot_product_attention(
@@ -60,6 +66,7 @@ inline Layer make_layer(const AttentionSizes& s, cr::Generator& random) {
   return l;
 }
 
+// How far apart two results are, at the worst place.
 inline double largest_gap(const cr::Tensor& a, const cr::Tensor& b) {
   return amax(abs(a.to(cr::DType::float64) - b)).item();
 }

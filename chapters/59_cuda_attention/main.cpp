@@ -34,6 +34,11 @@ using namespace cr;
 // than a program that has them. It is **FlashAttention** (Dao and others 2022), a
 // rung at a time.
 //
+// The plan: first the idea, with three numbers. Then as kernels, each a little
+// better than the last, and each held against the library in float64. How much
+// better, the emulator counts: it runs a kernel thread by thread, sees every load
+// and store, and complains about what a GPU would not even notice.
+//
 // # By hand: three scores
 //
 // One query, three keys. The scores are 1, 3 and 2, and each value is a single
@@ -122,10 +127,32 @@ static void three_passes(Chapter& chapter, Bed& bed) {
               bed.layer.keys, bed.layer.width);
   chapter.claim("three-right", "typical error over the typical number",
                 bed.steps.back().error, at_most(1e-6), identity);
-  if (watched())
-    chapter.say("It moves {:.0f} bytes for each query.", moved.bytes_per_query);
+  if (!watched()) return;
+  chapter.say("It moves {:.0f} bytes for each query.", moved.bytes_per_query);
+  const double n = double(bed.layer.keys), d = double(bed.layer.width);
+  chapter.claim("three-bytes",
+                "bytes per query, over N d + 20 N + a row + a sector",
+                moved.bytes_per_query / (n * d + 20 * n + 4 * d + 32),
+                near(1, 1e-6), identity);
 }
 
+// How do bytes come to be moved here? Take $N$ queries and keys of $d$ numbers, 4
+// bytes each, and count for a single query.
+//
+// - The first kernel reads $Q$ and $K$ in tiles of 16. A tile of keys serves 16
+// queries, so a query pays for a sixteenth of it: $4 N d / 16$ bytes. The same for
+// the queries, which are read again for every tile of keys: $4 N d / 16$. And it
+// writes a row of scores, $4 N$.
+// - The second walks three times along the row, and writes it once: $16 N$.
+// - The third reads weights and values in tiles of 16 again. The row of weights is
+// read for every 16 columns of the output, $4 N d / 16$, and the values cost $4 N d
+// / 16$.
+//
+// For $d = 64$ that is $64 N$ for the products and $20 N$ for the
+// scores themselves. So the matrix that nobody wants costs a quarter of the
+// traffic; most of it is keys and values, read again and again. Remember that for
+// the next rung.
+//
 // # Rung 2: one pass
 //
 // By hand, with one value per key. Now with rows of values, and a warp for each
@@ -162,6 +189,11 @@ static void one_pass(Chapter& chapter, Bed& bed) {
 }
 
 // So memory is O(N) now, and the program would be slower. Both have to be had.
+//
+// It is the same trade that chapter 56 met with blocks: what is not shared is
+// fetched again. A warp that has one query uses each key once. To use it more often
+// it must be there for more queries, and then it has to keep more: a maximum, a sum
+// and an output for each. Registers and shared memory are what one pays with.
 //
 // # Rung 3: tiles
 //
@@ -209,6 +241,11 @@ static void flash(Chapter& chapter, Bed& bed) {
                 identity);
 }
 
+// The rule is worth keeping. Shared memory has 32 banks, word $w$ lies in bank $w
+// \bmod 32$, and a warp's request takes as many turns as the bank asked most has
+// different words to give. Neighbouring words: one turn. The same word for all: one
+// turn, it is handed to everybody. Words 64 apart: 32 turns. Words 65 apart: one.
+//
 // # The triangle
 //
 // In a model that writes text no place may look ahead: query $i$ sees the keys 0 …
@@ -246,6 +283,13 @@ static void triangle(Chapter& chapter, Bed& bed) {
                 relative_error(o, layer.o), at_most(1e-6), identity);
 }
 
+// Two things follow for a kernel. Whole tiles above the diagonal must be left out
+// by the loop itself: to visit them and mask everything would give right results at
+// twice the time. And the blocks now have different amounts of work, the first tile
+// of queries one tile of keys, the last one all of them. A GPU starts blocks in the
+// order of their number, and where the last to start has the most to do, everybody
+// waits for it. `longest_first` numbers them from behind.
+//
 // # Memory
 //
 // What does each rung need beyond $Q$, $K$, $V$ and $O$? The bench counts what it
@@ -311,6 +355,15 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // **Recomputation** costs one more product, and on a machine that waits for memory
 // it is the faster way.
 //
+// Where does the line for $dS$ come from? Row by row, $P = \mathrm{softmax}(S)$ and
+// $\partial P_m / \partial S_j = P_m ([m = j] - P_j)$: raising score $j$ raises its
+// own weight, and lowers all weights in proportion to what they are. So
+//
+// $$dS_j = \sum_m dP_m P_m ([m = j] - P_j) = P_j \Big( dP_j - \sum_m P_m\, dP_m \Big).$$
+//
+// By hand we had $dP_j = v_j$ (with $dO = 1$), and the sum was $o$: this is $p_j
+// (v_j - o)$ for rows.
+//
 // One sum still runs along a whole row: $\sum_m P_{im}\, dP_{im}$, when we hold one
 // tile of it. But
 //
@@ -325,6 +378,10 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // - [x] 7: scores and $dP$ are needed by both kernels, so they are computed twice, and then $dQ$, $dK$, $dV$
 #include "rung_4_backward.cuh"
 
+// The second kernel turns everything round: keys are the rows and queries the
+// lanes. A product with $P^\top$ is then the same code as a product with $P$, with
+// other tiles.
+//
 // Is it right? Three opinions. The library's gradient of its own attention; the
 // gradient of the formula composed of `matmul` and `softmax`, by the chain rule
 // alone; and finite differences, which know no rule at all: move $q$, $k$ and $v$ a
@@ -340,6 +397,13 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // size of the group; and all of that with and without the triangle.
 #include "all_shapes.hpp"
 
+// What can go wrong at the edges? A tile of 32 reaches beyond the last query, or
+// key. Three habits keep that harmless. Copies put zeros where there is nothing, so
+// that no NaN from foreign memory gets into a product: $0 \cdot \mathrm{NaN}$ would
+// be NaN. Scores beyond the last key become $-\infty$, because a score of zero
+// would get a weight. And rows beyond the last query are computed and not written,
+// because all threads have to reach the barriers.
+//
 // # Rung 5: tensor cores
 //
 // Flash moves few bytes now. What it does with them is slow: each multiply-add
@@ -348,9 +412,38 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // warp, 2048 multiply-adds, if they come as bfloat16.
 #include "fragments.hpp"
 
+// Where the time goes then is a matter of counting again. To multiply a warp's 16
+// rows by 16 columns takes two instructions, 4096 multiply-adds, and one `ldmatrix`
+// of 512 bytes for the right side. Shared memory gives 128 bytes in a cycle, so
+// that is four cycles; the tensor cores of an A100 multiply and add 1024 pairs in a
+// cycle, so theirs is four as well. Both would be equally busy, and neither could
+// wait for the other without loss. With 32 rows for each warp the same `ldmatrix`
+// serves four instructions, and the tensor cores are what everybody waits for. That
+// is why a warp has two tiles of 16 rows, where the registers allow it.
+//
+// Registers are the other budget. A thread has 255 at most. Its part of an output
+// of 32 × 128 is 128 of them, of the scores against 32 keys 32 more; then come
+// fragments and addresses. The compiler tells what it did, with `-Xptxas -v`: for
+// heads 64 wide nothing had to be put aside, for 128 four registers at most, for
+// 256 (where a warp has 16 rows) as many forward, and up to 60 on the way back.
+//
 // The instructions, for a GPU and for the emulator.
 #include "tensor_core.cuh"
 
+// One more word before the kernel: **asynchronous copies**. In rung 3 a thread
+// loads a number from memory into a register and stores it to shared memory, and
+// until it has come it can do nothing else that needs it. `cp.async` does both
+// without a register, while the thread goes on. So the order of things in the loop
+// is
+//
+// - wait for the keys of this tile; ask for its values; multiply queries and keys;
+// - wait for the values; ask for the keys of the next tile; softmax; multiply
+// weights and values.
+//
+// Each copy has a product's time to arrive. There is a barrier after each wait: a
+// thread knows only of its own copies that they have come. And the same barrier
+// says that all warps are done with what the next copy will overwrite.
+//
 // The kernel is rung 3 again, in other words.
 #include "rung_5_tensor_cores.cuh"
 
@@ -371,6 +464,23 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // threads are free. TMA brings whole tiles. So one warp can do nothing but ask for
 // tiles, and two groups of four do nothing but compute.
 //
+// Two numbers to hold on to. A consumer warpgroup has 64 rows, and for heads of 128
+// against 128 keys its threads hold 64 scores, 64 outputs and 32 words of weights:
+// 160 registers and some more. Three warpgroups of 128 threads share the 65 536
+// registers of a multiprocessor, 168 for each thread. That is little for a consumer
+// and far too much for the producer, who needs a dozen. So the instruction
+// `setmaxnreg` moves them: 24 for the producer's threads, 240 for the consumers';
+// $128 \cdot (24 + 2 \cdot 240) = 64\,512$, and it fits.
+//
+// Follow the ring for the first three tiles. Places 0 and 1 are empty; the producer
+// asks for tile 0 into place 0 and tile 1 into place 1. For tile 2 it needs place 0
+// again and waits, for the end of that place's *first* empty phase: until all eight
+// consumer warps have said that they used tile 0. The consumers wait for the end of
+// the first full phase of place 0, then of place 1, then for the *second* full
+// phase of place 0. Which phase is over is one bit, so a barrier can be used for
+// ever, as long as nobody is a whole turn behind. Nobody can be: who waits is
+// waited for.
+//
 // That is also where an error hides best. Two circuits must agree on where a number
 // lies, and no line of the program touches it in between.
 #include "hopper.hpp"
@@ -381,6 +491,20 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // and the kernel.
 #include "rung_6_wgmma.cuh"
 
+// A line of it by hand. A tile of keys for heads of 128 has 128 rows and is cut
+// into two panels of 64 columns; say it begins at address 4096. TMA puts row 9,
+// column 70 into panel 1, which begins 128 · 128 = 16 384 bytes later; row 9 of it
+// begins 1152 bytes further on; column 70 is column 6 of the panel, in bytes 12, in
+// piece 0. Row 9 is a second row of its pattern, $9 \bmod 8 = 1$, so piece 0 lies
+// where piece 1 would: 16 bytes on. Together $4096 + 16384 + 1152 + 16 + 12 =
+// 21\,660$.
+//
+// The product comes from the other side. Its descriptor for columns 64 … 79 begins
+// at $4096 + 16384$, and eight rows are 1024 bytes apart. Row 9 is row 1 of the
+// second eight: $+ 1024 + 128$; number 6 of the sixteen: $+ 12$; that is 21 644.
+// And now the address is swizzled: bits 7 to 9 of it, here 001, are added without
+// carry to bits 4 to 6. That gives $21644 + 16 = 21\,660$. The same place.
+//
 // The emulator has neither circuit, so this kernel has *not been run* here: it is
 // compiled, and its arithmetic is tested. We let the copy write a number's name to
 // every place of a tile and ask the product's descriptors for them.
@@ -402,6 +526,35 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // everywhere, and 90 % of the latter. None of it has been measured yet.
 #include "on_a_gpu.hpp"
 
+// How to measure, if you have one: with the `cuda` preset this program times each
+// kernel five times after a run that warms up, by events in the kernel's own
+// stream, and takes the shortest. A figure in TFLOP/s counts $4 N^2 d$ operations
+// for a head, whatever the kernel really did. So a kernel that visits masked tiles
+// looks slow, and recomputation on the way back earns nothing. Numbers are random:
+// tensor cores draw less power from zeros, and are faster with them.
+//
+// # What is left
+//
+// The way from rung 1 to rung 6 changed nothing about the result and everything
+// about where numbers are. Rung 2 let go of the scores and paid with traffic. Rung
+// 3 paid that back by sharing. Rung 5 made the arithmetic cheap, and rung 6 took
+// the waiting out of it.
+//
+// What the fastest kernels do beyond that:
+//
+// - The two consumers take turns. While one does its softmax the other has the
+// tensor cores for itself, and the order is enforced by two more barriers.
+// FlashAttention-3 gains from it what our overlap within a warpgroup leaves.
+// - Blocks stay. As many blocks as there are multiprocessors take tile after tile
+// from a list, so that the output of one is written while the next begins.
+// - The way back with `wgmma`: five products, of which two want their left side
+// from registers and one adds to memory from several blocks.
+// - Scores computed with 8-bit numbers, and a rotation of $Q$ and $K$ that keeps
+// the error small.
+//
+// Each of them is worth some percent on one kind of machine. The first three rungs
+// are worth a gigabyte on all of them.
+//
 // # Break it
 //
 // Three mistakes that this kernel invites.
@@ -472,8 +625,8 @@ static std::vector<book::Expected> claims() {
       "same-place"};
   if (watched())
     all.insert(all.end(),
-               {"one-bytes", "one-more", "flash-bytes", "flash-gain", "banks",
-                "banks-padded", "tensor-bytes", "tensor-banks"});
+               {"three-bytes", "one-bytes", "one-more", "flash-bytes", "flash-gain",
+                "banks", "banks-padded", "tensor-bytes", "tensor-banks"});
   return all;
 }
 

@@ -16,6 +16,8 @@ static void merging(Chapter& chapter) {
   const double truth = sum(softmax(s, 0) * v).item();
   double worst = 0;
   for (int trial = 0; trial < 100; ++trial) {
+    // Begin with 64 sets of one key each. As long as there are two, take two at
+    // random and merge them.
     std::vector<Seen> pieces;
     for (int64_t j = 0; j < n; ++j)
       pieces.push_back(one_key(s[j].item(), v[j].item()));
@@ -30,6 +32,8 @@ static void merging(Chapter& chapter) {
     worst = std::max(worst, std::abs(pieces[0].o / pieces[0].l - truth));
   }
   chapter.say("64 scores, merged in 100 random orders.");
+
+  // Only rounding may differ.
   chapter.claim("same-sum", "in any order: largest gap to the softmax", worst,
                 at_most(1e-12), identity);
 

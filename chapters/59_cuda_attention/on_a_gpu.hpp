@@ -30,6 +30,8 @@ struct OnGpu {
 #if CHAINRULE_CUDA
 static double time_on_gpu(const OnGpu& what, bool wgmma) {
   const Rungs& rungs = attention::cuda::rungs();
+
+  // Sixteen heads of 128, and as many texts as make 16 384 tokens.
   const int64_t n = what.length, batch = 16384 / n, heads = 16, width = 128;
   ForwardCall<BFloat16, float> a;
   static_cast<AttentionSizes&>(a) = {batch, heads, heads, n, n, width, false};
@@ -49,6 +51,8 @@ static double time_on_gpu(const OnGpu& what, bool wgmma) {
   if (!what.back)
     return attention::cuda::seconds(
         [&] { (wgmma ? rungs.wgmma : rungs.tensor_cores)(a); });
+
+  // The way back needs what the way forth found, so that runs once, untimed.
   rungs.tensor_cores(a);
   BackwardCall<BFloat16, float> b;
   static_cast<AttentionSizes&>(b) = a;
@@ -74,6 +78,7 @@ static void on_a_gpu(Chapter& chapter) {
                               {false, 16384, 370, 648},
                               {true, 512, 214, 316},
                               {true, 16384, 322, 561}}) {
+      // Rung 6 has no way back yet.
       if (wgmma && what.back) continue;
       std::string speed = "not measured yet", share = "not measured yet";
 #if CHAINRULE_CUDA

@@ -18,6 +18,7 @@ constexpr int64_t tiles(int64_t count, int64_t tile) {
 // as the last of them sees.
 constexpr int64_t key_tiles(const AttentionSizes& s, int64_t begin, int64_t rows,
                             int64_t columns) {
+  // The last query that exists in this tile sees the most.
   const int64_t end = begin + rows < s.queries ? begin + rows : s.queries;
   return end > begin ? tiles(seen_by(s, end - 1), columns) : 0;
 }

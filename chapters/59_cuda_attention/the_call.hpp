@@ -32,6 +32,9 @@ template <class T, class Sum = T> struct ForwardCall : AttentionSizes {
 // The way back is given what the way forth was given and found, and the gradient
 // `d_o` of the output. `dots` is memory for one number per query.
 template <class T, class Sum = T> struct BackwardCall : AttentionSizes {
+  // `d_o` is $dO$; `dq`, `dk` and `dv` have the shapes of `q`, `k` and `v`. In
+  // grouped-query attention `dk` and `dv` collect what all heads of a group send
+  // back.
   const T *q, *k, *v, *o, *d_o;
   const Sum* row_log;
   T *dq, *dk, *dv;

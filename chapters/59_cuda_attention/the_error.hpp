@@ -14,6 +14,9 @@ static Tensor the_usual_way(const Layer& l) {
   auto stored = [](const Tensor& x) {
     return x.to(DType::bfloat16).to(DType::float32);
   };
+
+  // Products themselves are made in float32, as on a tensor core; it is what is
+  // stored between them that is rounded.
   Tensor q = l.q.to(DType::float32), k = l.k.to(DType::float32),
          v = l.v.to(DType::float32);
   Tensor scores = stored(l.scale() * stored(matmul(q, k.mT())));

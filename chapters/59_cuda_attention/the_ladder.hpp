@@ -3,6 +3,10 @@
 static void the_ladder(Chapter& chapter, Bed& bed) {
   chapter.section("The ladder");
   if (!watched()) return chapter.say("This build's emulator does not count.");
+
+  // The work is the same for all: two products of $N d$ multiply-adds for each
+  // query. What differs is how many bytes it takes. Their ratio is the arithmetic
+  // intensity of chapter 56, here in multiply-adds per byte.
   Table table =
       chapter.table({"rung", "bytes per query", "multiply-adds per byte", "error"});
   std::vector<std::string> names;

@@ -12,6 +12,7 @@ static void three_opinions(Chapter& chapter, const Rungs& rungs) {
   Generator random(chapter.seed());
   double library = 0, composed = 0, differences = 0;
   for (bool causal : {false, true}) {
+    // The kernels' answer, and the library's.
     Layer l = make_layer({.batch = 1,
                           .heads = 2,
                           .kv_heads = 1,

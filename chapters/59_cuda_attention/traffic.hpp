@@ -22,6 +22,8 @@ struct Traffic {
 inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f,
                        const std::string& kernel = "") {
   namespace simt = cr::backend::simt;
+
+  // The emulator counts by kernel and by line; here we want the sum.
   const simt::LineCounts all = simt::count(f, {.blocks = 64}).total(kernel);
   const double queries = double(s.batch * s.heads * s.queries);
   return {32.0 * double(all.load_sectors + all.store_sectors) / queries,
