@@ -79,6 +79,7 @@ template <class T> class Bench {
     return x.to(cr::Device::cpu).to(cr::DType::float64);
   }
   template <class U> cr::Tensor fresh(const cr::Shape& shape) {
+    // Room on the device, and its bytes on the bill.
     cr::Tensor x = cr::full(shape, std::numeric_limits<float>::quiet_NaN())
                        .to(cr::dtype_of<U>)
                        .to(device_);

@@ -87,6 +87,8 @@ static void looks_ahead(Chapter& chapter, const Rungs& rungs) {
   Generator random(chapter.seed());
   const Layer l =
       make_layer({.queries = 96, .keys = 96, .width = 64, .causal = true}, random);
+
+  // A second layer, where key 50 and its value have the opposite sign.
   Layer other = l;
   other.k = l.k.clone(), other.v = l.v.clone();
   const int64_t at = 50;

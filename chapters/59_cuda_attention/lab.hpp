@@ -73,6 +73,8 @@ inline double largest_gap(const cr::Tensor& a, const cr::Tensor& b) {
 
 // The typical error over the typical number: root of the mean square of both.
 inline double relative_error(const cr::Tensor& a, const cr::Tensor& truth) {
+  // Both are sums over all numbers of the result, so one number that is far off
+  // shows, and many that are slightly off as well.
   return std::sqrt(mean(square(a.to(cr::DType::float64) - truth)).item() /
                    mean(square(truth)).item());
 }

@@ -58,6 +58,8 @@ static double time_on_gpu(const OnGpu& what, bool wgmma) {
   static_cast<AttentionSizes&>(b) = a;
   b.q = a.q, b.k = a.k, b.v = a.v, b.o = a.o, b.row_log = a.row_log,
   b.scale = a.scale, b.d_o = raw<BFloat16>(d_o);
+
+  // Where the gradients go.
   b.dq = raw<BFloat16>(dq), b.dk = raw<BFloat16>(dk), b.dv = raw<BFloat16>(dv),
   b.dots = raw<float>(dots);
   return attention::cuda::seconds([&] { rungs.tensor_cores_backward(b); });

@@ -52,6 +52,7 @@ template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a)
 
 template <class T> void one_pass(const ForwardCall<T>& a) {
   with_width(a.width, [&](auto width) {
+    // Four warps to a block, each with a query of its own. They share nothing.
     launch("one pass", one_pass_kernel<T, width()>,
            {.blocks = {unsigned(tiles(a.queries, 4)), unsigned(a.batch * a.heads)},
             .threads = {32, 4}},

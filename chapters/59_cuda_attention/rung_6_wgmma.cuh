@@ -90,9 +90,15 @@ template <int kWidth>
 __device__ void begin_scores(float (&s)[Shape6<kWidth>::kColumns / 8][4],
                              uint32_t q, int first, uint32_t k) {
   using S = Shape6<kWidth>;
+
+  // `products_begin` tells the hardware that the sums' registers were touched by
+  // ordinary instructions, so it must not read them too early.
   products_begin();
 #pragma unroll
   for (int d = 0; d < kWidth; d += 16)
+
+    // One instruction for every 16 numbers of the width. The first of them
+    // overwrites the sums, the others add.
     product_of_rows<S::kColumns / 8>(s, rowwise(q, S::kRows, first, d),
                                      rowwise(k, S::kColumns, 0, d), d > 0);
   products_end();
@@ -108,6 +114,9 @@ __device__ void begin_values(Outputs<kWidth>& o,
   for (int j = 0; j < S::kColumns / 16; ++j)
 #pragma unroll
     for (int span = 0; span < kWidth / S::kSpan; ++span)
+
+      // Sixteen keys at a time, and for a head of 256 twice, once for each half of
+      // the output.
       product_of_weights<S::kSpan / 8>(
           o[span], p[j], columnwise(v, S::kColumns, 16 * j, S::kSpan * span));
   products_end();
@@ -118,6 +127,8 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
                         BFloat16* qs, BFloat16* ks, BFloat16* vs, int64_t begin,
                         int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
+
+  // Who is who. A lane's sums lie in two rows of its warp's 16, as in rung 5.
   const int lane = int(threadIdx.x),
             warp = int(threadIdx.y) - 4;  // warps 0 … 7 of the consumers
   const int first = warp / 4 * 64,
@@ -167,6 +178,8 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
           sum[r] += s[n][c] = exp_2(s[n][c] * scale - top);
     }
   };
+
+  // Rounded to bfloat16, two tiles of scores are a left side, as in rung 5.
   auto to_weights = [&] {
 #pragma unroll
     for (int j = 0; j < S::kColumns / 16; ++j)
@@ -272,6 +285,9 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1)
   const int64_t count = key_tiles(a, begin, S::kRows, S::kColumns);
   char* memory = dynamic_shared<char>();
   memory += (1024 - shared_address(memory) % 1024) % 1024;
+
+  // Shared memory, in this order: queries, two tiles of keys, two of values,
+  // barriers.
   BFloat16* qs = reinterpret_cast<BFloat16*>(memory);
   BFloat16* ks = qs + S::kRows * kWidth;
   BFloat16* vs = ks + kPlaces * S::kTile;
@@ -321,6 +337,8 @@ inline CUtensorMap map_of(const BFloat16* x, int64_t matrices, int64_t rows,
   const cuuint64_t strides[] = {cuuint64_t(2 * width),
                                 cuuint64_t(2 * width * rows)};
   const cuuint32_t box[] = {kPanel, cuuint32_t(box_rows), 1}, steps[] = {1, 1, 1};
+
+  // The driver packs it; nothing is copied yet.
   CUtensorMap map;
   const CUresult result = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(
       entry)(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<BFloat16*>(x),
@@ -337,6 +355,8 @@ template <class = void> void wgmma(const ForwardCall<BFloat16, float>& a) {
     constexpr int kWidth = width();
     if constexpr (kWidth >= 64) {
       using S = Shape6<kWidth>;
+
+      // Three maps, and a block for every 128 queries of every head.
       const Maps maps = {
           map_of(a.q, a.batch * a.heads, a.queries, kWidth, S::kRows),
           map_of(a.k, a.batch * a.kv_heads, a.keys, kWidth, S::kColumns),

@@ -74,6 +74,9 @@ inline __device__ void multiply_add(float (&c)[4], const uint32_t (&a)[4],
   // This is the slow way, for the emulator: sixteen shuffles for what a tensor core
   // does in a few cycles.
   const int lane = int(threadIdx.x), group = lane / 4, column = 2 * (lane % 4);
+
+  // Registers 0 and 2 of A belong to the upper row, 1 and 3 to the lower: two words
+  // in one shuffle.
   const uint64_t upper = a[0] | uint64_t{a[2]} << 32,
                  lower = a[1] | uint64_t{a[3]} << 32;
   const uint64_t ours = b0 | uint64_t{b1} << 32;
@@ -316,6 +319,8 @@ __device__ void store_tile(BFloat16* to, int64_t rows_left, BFloat16* tile,
     for (int r = 0; r < 2; ++r)
 #pragma unroll
       for (int n = 0; n < kPieces; ++n) {
+        // Pairs of neighbours, 4 bytes, into swizzled rows. Four lanes write the 16
+        // bytes of a piece.
         BFloat16* at = tile +
                        8 * swizzled(first + 16 * h + 8 * r + lane / 4, n, kPieces) +
                        2 * (lane % 4);

@@ -28,6 +28,8 @@ static void the_error(Chapter& chapter, Bed& bed) {
   const Layer& l = bed.layer;
   Bench<BFloat16> bench(l);
   const double flash = relative_error(bench.forward(bed.rungs.tensor_cores), l.o);
+
+  // And the usual way, from the same numbers.
   const double usual = relative_error(the_usual_way(l), l.o);
   chapter.claim("error-flash",
                 "bfloat16 on tensor cores: typical error over the typical number",
@@ -39,6 +41,9 @@ static void the_error(Chapter& chapter, Bed& bed) {
   const std::vector<Tensor> gradients =
                                 bench.backward(bed.rungs.tensor_cores_backward),
                             truth = {l.dq, l.dk, l.dv};
+
+  // The rounded output also enters $D_i = dO_i \cdot O_i$, which is subtracted from
+  // numbers of about its own size. So this is where the way back loses most.
   double back = 0;
   for (size_t t = 0; t < 3; ++t)
     back = std::max(back, relative_error(gradients[t], truth[t]));

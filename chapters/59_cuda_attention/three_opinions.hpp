@@ -46,6 +46,7 @@ static void three_opinions(Chapter& chapter, const Rungs& rungs) {
       for (int trial = 0; trial < 4; ++trial) {
         const Tensor direction = randn(truth[t].shape(), random, DType::float64);
         auto loss = [&](double step) {
+          // Move one of the three, run the kernel again, and look at the sum.
           Layer moved = l;
           (t == 0   ? moved.q
            : t == 1 ? moved.k
@@ -62,6 +63,9 @@ static void three_opinions(Chapter& chapter, const Rungs& rungs) {
       }
     }
   }
+
+  // The first two agree to the last digits. Finite differences have an error of
+  // their own, of the order of the step's square.
   chapter.claim("back-right", "float64: largest gap to the library's gradients",
                 library, at_most(1e-12), identity);
   chapter.claim("composed", "to the composed rule", composed, at_most(1e-12),

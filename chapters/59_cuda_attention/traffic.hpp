@@ -41,6 +41,8 @@ struct WorstLine {
 
 inline WorstLine worst_line(const std::function<void()>& f) {
   namespace simt = cr::backend::simt;
+
+  // Line by line, as a profiler lists them.
   WorstLine worst;
   for (const simt::LineCounts& line : simt::count(f, {.blocks = 64}).lines) {
     if (line.shared_requests == 0) continue;

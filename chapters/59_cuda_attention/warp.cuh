@@ -21,6 +21,7 @@ template <class T> __device__ T warp_sum(T x) {
   return x;
 }
 
+// Not `max`, which has other rules for NaN on the two machines.
 template <class T> __device__ T larger(T a, T b) { return a < b ? b : a; }
 
 template <class T> __device__ T warp_max(T x) {
