@@ -51,6 +51,8 @@ static void all_shapes(Chapter& chapter, const Rungs& rungs) {
                             .item()));
       }
     }
+
+    // What went worst in each shape, of three rungs and three gradients.
     table.row(s.batch, s.heads, s.kv_heads, s.queries, s.keys, s.width, forward,
               backward);
     worst = std::max(worst, forward), worst_back = std::max(worst_back, backward);

@@ -78,6 +78,8 @@ template <class T> class Bench {
   static cr::Tensor brought(const cr::Tensor& x) {
     return x.to(cr::Device::cpu).to(cr::DType::float64);
   }
+
+  // All that a rung asks for comes through here.
   template <class U> cr::Tensor fresh(const cr::Shape& shape) {
     // Room on the device, and its bytes on the bill.
     cr::Tensor x = cr::full(shape, std::numeric_limits<float>::quiet_NaN())

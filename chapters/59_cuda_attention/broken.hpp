@@ -57,6 +57,9 @@ static void no_barrier(Chapter& chapter, const Rungs& rungs) {
       return error.what();
     }
   };
+
+  // One block and three tiles are enough: from the second tile on, a fast warp can
+  // overwrite what a slow one still reads.
   const std::string healthy = told(rungs.flash), broken = told(rungs.no_barrier);
   chapter.say("The emulator says of the healthy kernel: {}.", healthy);
   chapter.say("And of the broken one: {}", broken);

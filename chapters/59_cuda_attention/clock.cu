@@ -23,6 +23,8 @@ double seconds(const std::function<void()>& f) {
     runtime.check(cudaEventRecord(stop, runtime.stream()), "clock");
     runtime.check(cudaEventSynchronize(stop), "clock");
     runtime.check(cudaEventElapsedTime(&ms, start, stop), "clock");
+
+    // The shortest time is the one that other work disturbed least.
     if (round > 0) best = std::min(best, ms * 1e-3);
   }
   cudaEventDestroy(start);

@@ -110,6 +110,9 @@ __global__ void flash_kernel(ForwardCall<T> a) {
 }
 
 template <class T, int kWidth, class Plan> void flash_by(const ForwardCall<T>& a) {
+  // Four pieces of shared memory. For heads of 64 they are 29 KB, so several blocks
+  // fit on a multiprocessor at once, and while one waits for its copies another
+  // computes.
   launch(
       "flash", flash_kernel<T, kWidth, Plan>,
       {.blocks = {unsigned(tiles(a.queries, kRows)), unsigned(a.batch * a.heads)},

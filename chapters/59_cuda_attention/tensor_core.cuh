@@ -252,8 +252,8 @@ __device__ void tile_scores(Sums<kHigh, kWide>& s, const BFloat16* a, int first,
 #pragma unroll
       for (int c = 0; c < 4; ++c) s[h][n][c] = 0;
 
-  // Sixteen numbers of the width at a time. The left fragments are loaded once and
-  // meet all columns; each right fragment serves two products for each left one.
+        // Sixteen numbers of the width at a time. The left fragments are loaded once and
+        // meet all columns; each right fragment serves two products for each left one.
 #pragma unroll
   for (int d = 0; d < kWidth; d += 16) {
     uint32_t rows[kHigh][4];
