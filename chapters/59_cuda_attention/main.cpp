@@ -30,7 +30,7 @@ using namespace cr;
 //
 // And nobody asked for the scores. They are made, turned into weights, used once
 // and thrown away. This chapter computes the same output without ever having them,
-// forward and backward, and on the way reads {claim:flash-gain} times less memory
+// forward and backward, and on the way moves {claim:flash-gain} times fewer bytes
 // than a program that has them. It is **FlashAttention** (Dao and others 2022), a
 // rung at a time.
 //
@@ -75,10 +75,12 @@ using namespace cr;
 // Which tiles of queries and keys meet is decided in one place.
 #include "schedule.hpp"
 
+// The kernels of a device are a table of functions.
+#include "rungs.hpp"
+
 // The truth comes from the library in float64, which gets it in another way than
 // our kernels do.
 #include "lab.hpp"
-#include "rungs.hpp"
 
 // For small cases there is a second opinion.
 #include "plain_loop.hpp"
@@ -162,7 +164,7 @@ static void three_passes(Chapter& chapter, Bed& bed) {
 // The scores are gone: from `warp_sum` they go into two exponentials and are
 // forgotten.
 //
-// ? We dropped a matrix that was written once and read four times. What happened to the bytes moved per query?
+// ? We dropped a matrix that was written twice and read again and again. What happened to the bytes moved per query?
 // - [ ] they fell: the matrix was the largest thing in memory; but it was not what most bytes were moved for
 // - [ ] they stayed the same: keys and values are read as before; before, 16 queries shared what a block had read
 // - [x] they rose several times over: every query reads all keys and all values itself
@@ -188,7 +190,7 @@ static void one_pass(Chapter& chapter, Bed& bed) {
                 {.quick = at_least(3)});
 }
 
-// So memory is O(N) now, and the program would be slower. Both have to be had.
+// So memory is $O(N)$ now, and there is more to wait for than before. We want both.
 //
 // It is the same trade that chapter 56 met with blocks: what is not shared is
 // fetched again. A warp that has one query uses each key once. To use it more often
@@ -424,7 +426,7 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // Registers are the other budget. A thread has 255 at most. Its part of an output
 // of 32 × 128 is 128 of them, of the scores against 32 keys 32 more; then come
 // fragments and addresses. The compiler tells what it did, with `-Xptxas -v`: for
-// heads 64 wide nothing had to be put aside, for 128 four registers at most, for
+// heads 64 wide next to nothing had to be put aside, for 128 four registers at most, for
 // 256 (where a warp has 16 rows) as many forward, and up to 60 on the way back.
 //
 // The instructions, for a GPU and for the emulator.
@@ -535,10 +537,10 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 //
 // # What is left
 //
-// The way from rung 1 to rung 6 changed nothing about the result and everything
-// about where numbers are. Rung 2 let go of the scores and paid with traffic. Rung
-// 3 paid that back by sharing. Rung 5 made the arithmetic cheap, and rung 6 took
-// the waiting out of it.
+// The way from rung 1 to rung 6 changed nothing about what is computed and
+// everything about where numbers are. Rung 2 let go of the scores and paid with
+// traffic. Rung 3 paid that back by sharing. Rung 5 hands the arithmetic to circuits
+// made for it, and rung 6 is built so that they need not wait.
 //
 // What the fastest kernels do beyond that:
 //
@@ -552,8 +554,8 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // - Scores computed with 8-bit numbers, and a rotation of $Q$ and $K$ that keeps
 // the error small.
 //
-// Each of them is worth some percent on one kind of machine. The first three rungs
-// are worth a gigabyte on all of them.
+// Each of them is for one kind of machine. The first three rungs save a gigabyte on
+// all of them.
 //
 // # Break it
 //

@@ -41,6 +41,11 @@ static void same_place(Chapter& chapter) {
               ask(read_columnwise(columnwise(base, rows, key, first), k, column),
                   (key + k) * width + first + column);
     }
+  // The one that we did by hand.
+  chapter.check("row 9, column 70: written to", 21660,
+                double(4096 + put_by_tma(128, 9, 70)));
+  chapter.check("and read from", 21660,
+                double(read_rowwise(rowwise(4096, 128, 0, 64), 9, 6)));
   chapter.say("Copy and products, asked for {} numbers.", asked);
   chapter.claim("same-place",
                 "numbers that the products look for in the wrong place",
