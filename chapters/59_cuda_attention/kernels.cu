@@ -1,5 +1,5 @@
-// This file gathers the kernels and is compiled twice: for the emulator, by the compiler of everything else, and for a GPU
-// by nvcc.
+// This file gathers the kernels and is compiled twice: for the emulator, by the
+// compiler of everything else, and for a GPU by nvcc.
 #include "rung_1_three_passes.cuh"
 #include "rung_2_one_pass.cuh"
 #include "rung_3_flash.cuh"
@@ -12,6 +12,8 @@
 namespace attention::CR_GPU {
 
 const Rungs& rungs() {
+  // Here the templates get their types and widths, and so this is what takes time
+  // to compile.
   static const Rungs all = {.three_passes = three_passes<float>,
                             .one_pass = one_pass<float>,
                             .flash = flash<float>,

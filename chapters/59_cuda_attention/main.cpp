@@ -1,5 +1,6 @@
-// This file tells the chapter in the order in which one reads it. Kernels and longer experiments lie in headers, each of
-// which is read where it is included. The kernels run on the emulator, and where there is a GPU on that as well.
+// This file tells the chapter in the order in which one reads it. Kernels and
+// longer experiments lie in headers, each of which is read where it is included.
+// The kernels run on the emulator, and where there is a GPU on that as well.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -14,39 +15,53 @@ using namespace cr;
 
 // # A matrix that grows with the square
 //
-// **Attention** lets every place of a text look at every other. Each place has a *query*, a *key* and a *value*, rows of $d$
-// numbers. Query $i$ is compared with all keys, the **scores** $s_{ij} = c\, q_i \cdot k_j$ become weights by a softmax, and
-// the output is the mean of the values under those weights (Vaswani and others 2017):
+// **Attention** lets every place of a text look at every other. Each place has a
+// *query*, a *key* and a *value*, rows of $d$ numbers. Query $i$ is compared with
+// all keys, the **scores** $s_{ij} = c\, q_i \cdot k_j$ become weights by a
+// softmax, and the output is the mean of the values under those weights (Vaswani
+// and others 2017):
 //
 // $$O = \mathrm{softmax}(c\, Q K^\top)\, V, \qquad c = 1/\sqrt d .$$
 //
-// $Q$, $K$, $V$ and $O$ have $N$ rows each. Between them stands a matrix of $N^2$ scores. For a text of 16 000 tokens and $d
-// = 128$ each of the four is 8 MB in float32, and the scores are a gigabyte: for one head, of one layer, of one text. A
-// model has hundreds of such heads.
+// $Q$, $K$, $V$ and $O$ have $N$ rows each. Between them stands a matrix of $N^2$
+// scores. For a text of 16 000 tokens and $d = 128$ each of the four is 8 MB in
+// float32, and the scores are a gigabyte: for one head, of one layer, of one text.
+// A model has hundreds of such heads.
 //
-// And nobody asked for the scores. They are made, turned into weights, used once and thrown away. This chapter computes the
-// same output without ever having them, forward and backward, and on the way reads {claim:flash-gain} times less memory than
-// a program that has them. It is **FlashAttention** (Dao and others 2022), a rung at a time.
+// And nobody asked for the scores. They are made, turned into weights, used once
+// and thrown away. This chapter computes the same output without ever having them,
+// forward and backward, and on the way moves {claim:flash-gain} times fewer bytes
+// than a program that has them. It is **FlashAttention** (Dao and others 2022), a
+// rung at a time.
+//
+// The plan: first the idea, with three numbers. Then as kernels, each a little
+// better than the last, and each held against the library in float64. How much
+// better, the emulator counts: it runs a kernel thread by thread, sees every load
+// and store, and complains about what a GPU would not even notice.
 //
 // # By hand: three scores
 //
-// One query, three keys. The scores are 1, 3 and 2, and each value is a single number: 10, 20 and 40.
+// One query, three keys. The scores are 1, 3 and 2, and each value is a single
+// number: 10, 20 and 40.
 #include "by_hand.hpp"
 
 // # Why it is the same
 //
-// What we kept after some keys was $(m, \ell, o)$: their largest score, and two sums relative to it,
+// What we kept after some keys was $(m, \ell, o)$: their largest score, and two
+// sums relative to it,
 //
 // $$m = \max_j s_j, \qquad \ell = \sum_j e^{s_j - m}, \qquad o = \sum_j e^{s_j - m} v_j .$$
 //
-// Take two sets of keys, each with its three numbers. For both together the maximum is $m = \max(m_a, m_b)$. Every term of
-// the first set is $e^{s_j - m_a}$ and should be $e^{s_j - m} = e^{s_j - m_a} \cdot e^{m_a - m}$. The second factor is the
-// same for all, so it can be taken out of the sum:
+// Take two sets of keys, each with its three numbers. For both together the maximum
+// is $m = \max(m_a, m_b)$. Every term of the first set is $e^{s_j - m_a}$ and
+// should be $e^{s_j - m} = e^{s_j - m_a} \cdot e^{m_a - m}$. The second factor is
+// the same for all, so it can be taken out of the sum:
 //
 // $$\ell = e^{m_a - m}\, \ell_a + e^{m_b - m}\, \ell_b, \qquad o = e^{m_a - m}\, o_a + e^{m_b - m}\, o_b .$$
 //
-// Both factors are at most 1, so nothing overflows. This is the **online softmax** (Milakov and Gimelshein 2018; with the
-// values in it, Rabe and Staats 2021). What we did by hand is the case where the second set is one key.
+// Both factors are at most 1, so nothing overflows. This is the **online softmax**
+// (Milakov and Gimelshein 2018; with the values in it, Rabe and Staats 2021). What
+// we did by hand is the case where the second set is one key.
 #include "seen.hpp"
 
 // So any way to cut the keys will do: one by one, in tiles, in halves of halves.
@@ -60,8 +75,11 @@ using namespace cr;
 // Which tiles of queries and keys meet is decided in one place.
 #include "schedule.hpp"
 
-// The truth comes from the library in float64, which gets it in another way than our kernels do.
+// The kernels of a device are a table of functions.
 #include "rungs.hpp"
+
+// The truth comes from the library in float64, which gets it in another way than
+// our kernels do.
 #include "lab.hpp"
 
 // For small cases there is a second opinion.
@@ -73,7 +91,8 @@ using namespace cr;
 // and this is what the emulator tells of it.
 #include "traffic.hpp"
 
-// The layer that the ladder is climbed with: one head of 64 numbers, as many queries as keys.
+// The layer that the ladder is climbed with: one head of 64 numbers, as many
+// queries as keys.
 struct Bed {
   Layer layer;
   Bench<float> bench{layer};
@@ -87,7 +106,8 @@ struct Bed {
   // Run a rung once for its result and once for what it moves.
   template <class Rung> Traffic climb(const std::string& name, Rung rung) {
     const double error = relative_error(bench.forward(rung), layer.o);
-    const Traffic moved = watched() ? traffic(layer, [&] { bench.forward(rung); }) : Traffic{};
+    const Traffic moved =
+        watched() ? traffic(layer, [&] { bench.forward(rung); }) : Traffic{};
     steps.push_back({name, moved.bytes_per_query, error});
     return moved;
   }
@@ -95,8 +115,8 @@ struct Bed {
 
 // # Rung 1: as it is written down
 //
-// Three kernels for the three parts of the formula, and a matrix of all scores between them. First what every kernel of this
-// chapter uses.
+// Three kernels for the three parts of the formula, and a matrix of all scores
+// between them. First what every kernel of this chapter uses.
 #include "warp.cuh"
 
 // Then the three kernels.
@@ -105,45 +125,82 @@ struct Bed {
 static void three_passes(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 1: as it is written down");
   const Traffic moved = bed.climb("three passes", bed.rungs.three_passes);
-  chapter.say("{} queries, {} keys, a head of {}.", bed.layer.queries, bed.layer.keys, bed.layer.width);
-  chapter.claim("three-right", "typical error over the typical number", bed.steps.back().error, at_most(1e-6), identity);
-  if (watched()) chapter.say("It moves {:.0f} bytes for each query.", moved.bytes_per_query);
+  chapter.say("{} queries, {} keys, a head of {}.", bed.layer.queries,
+              bed.layer.keys, bed.layer.width);
+  chapter.claim("three-right", "typical error over the typical number",
+                bed.steps.back().error, at_most(1e-6), identity);
+  if (!watched()) return;
+  chapter.say("It moves {:.0f} bytes for each query.", moved.bytes_per_query);
+  const double n = double(bed.layer.keys), d = double(bed.layer.width);
+  chapter.claim("three-bytes",
+                "bytes per query, over N d + 20 N + a row + a sector",
+                moved.bytes_per_query / (n * d + 20 * n + 4 * d + 32),
+                near(1, 1e-6), identity);
 }
 
+// How do bytes come to be moved here? Take $N$ queries and keys of $d$ numbers, 4
+// bytes each, and count for a single query.
+//
+// - The first kernel reads $Q$ and $K$ in tiles of 16. A tile of keys serves 16
+// queries, so a query pays for a sixteenth of it: $4 N d / 16$ bytes. The same for
+// the queries, which are read again for every tile of keys: $4 N d / 16$. And it
+// writes a row of scores, $4 N$.
+// - The second walks three times along the row, and writes it once: $16 N$.
+// - The third reads weights and values in tiles of 16 again. The row of weights is
+// read for every 16 columns of the output, $4 N d / 16$, and the values cost $4 N d
+// / 16$.
+//
+// For $d = 64$ that is $64 N$ for the products and $20 N$ for the
+// scores themselves. So the matrix that nobody wants costs a quarter of the
+// traffic; most of it is keys and values, read again and again. Remember that for
+// the next rung.
+//
 // # Rung 2: one pass
 //
-// By hand, with one value per key. Now with rows of values, and a warp for each query.
+// By hand, with one value per key. Now with rows of values, and a warp for each
+// query.
 #include "rung_2_one_pass.cuh"
 
-// The scores are gone: from `warp_sum` they go into two exponentials and are forgotten.
+// The scores are gone: from `warp_sum` they go into two exponentials and are
+// forgotten.
 //
-// ? We dropped a matrix that was written once and read four times. What happened to the bytes moved per query?
+// ? We dropped a matrix that was written twice and read again and again. What happened to the bytes moved per query?
 // - [ ] they fell: the matrix was the largest thing in memory; but it was not what most bytes were moved for
 // - [ ] they stayed the same: keys and values are read as before; before, 16 queries shared what a block had read
 // - [x] they rose several times over: every query reads all keys and all values itself
 static void one_pass(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 2: one pass");
   const Traffic moved = bed.climb("one pass", bed.rungs.one_pass);
-  chapter.claim("one-right", "typical error over the typical number", bed.steps.back().error, at_most(1e-6), identity);
+  chapter.claim("one-right", "typical error over the typical number",
+                bed.steps.back().error, at_most(1e-6), identity);
   if (!watched()) return;
 
-  // It can be worked out. A key and a value are $2 d$ numbers of 4 bytes, and there are $N$. Beside that a query reads itself
-  // and writes its output, and its $L_i$ takes a sector.
+  // It can be worked out. A key and a value are $2 d$ numbers of 4 bytes, and there
+  // are $N$. Beside that a query reads itself and writes its output, and its $L_i$
+  // takes a sector.
   const double n = double(bed.layer.keys), row = 4 * double(bed.layer.width);
-  chapter.say("It moves {:.0f} bytes for each query, {:.1f} times as many as rung 1.", moved.bytes_per_query,
-              moved.bytes_per_query / bed.steps[0].bytes);
+  chapter.say(
+      "It moves {:.0f} bytes for each query, {:.1f} times as many as rung 1.",
+      moved.bytes_per_query, moved.bytes_per_query / bed.steps[0].bytes);
   chapter.claim("one-bytes", "bytes per query, over 2 N rows + 2 rows + a sector",
-                moved.bytes_per_query / (2 * n * row + 2 * row + 32), near(1, 1e-6), identity);
-  chapter.claim("one-more", "so many times the bytes of rung 1", moved.bytes_per_query / bed.steps[0].bytes, at_least(3),
-                found, {.quick = at_least(3)});
+                moved.bytes_per_query / (2 * n * row + 2 * row + 32), near(1, 1e-6),
+                identity);
+  chapter.claim("one-more", "so many times the bytes of rung 1",
+                moved.bytes_per_query / bed.steps[0].bytes, at_least(3), found,
+                {.quick = at_least(3)});
 }
 
-// So memory is O(N) now, and the program would be slower. Both have to be had.
+// So memory is $O(N)$ now, and there is more to wait for than before. We want both.
+//
+// It is the same trade that chapter 56 met with blocks: what is not shared is
+// fetched again. A warp that has one query uses each key once. To use it more often
+// it must be there for more queries, and then it has to keep more: a maximum, a sum
+// and an output for each. Registers and shared memory are what one pays with.
 //
 // # Rung 3: tiles
 //
-// What the matrix product does with its tiles (chapter 57) can be done here too, because sets of keys can be merged. First
-// the steps that a tile takes.
+// What the matrix product does with its tiles (chapter 57) can be done here too,
+// because sets of keys can be merged. First the steps that a tile takes.
 #include "tile.cuh"
 
 // And the kernel.
@@ -152,16 +209,21 @@ static void one_pass(Chapter& chapter, Bed& bed) {
 static void flash(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 3: tiles");
   const Traffic moved = bed.climb("flash", bed.rungs.flash);
-  chapter.claim("flash-right", "typical error over the typical number", bed.steps.back().error, at_most(1e-6), identity);
+  chapter.claim("flash-right", "typical error over the typical number",
+                bed.steps.back().error, at_most(1e-6), identity);
   if (!watched()) return;
   chapter.say("Flash moves {:.0f} bytes for each query.", moved.bytes_per_query);
 
-  // A block of 32 queries reads each key and value once, so per query the large term of rung 2 shrinks 32 times.
+  // A block of 32 queries reads each key and value once, so per query the large
+  // term of rung 2 shrinks 32 times.
   const double n = double(bed.layer.keys), row = 4 * double(bed.layer.width);
-  chapter.claim("flash-bytes", "bytes per query, over 2 N rows / 32 + 2 rows + a sector",
-                moved.bytes_per_query / (2 * n * row / 32 + 2 * row + 32), near(1, 1e-6), identity);
-  chapter.claim("flash-gain", "so many times fewer bytes than three passes", bed.steps[0].bytes / moved.bytes_per_query,
-                at_least(3), found, {.quick = at_least(2)});
+  chapter.claim("flash-bytes",
+                "bytes per query, over 2 N rows / 32 + 2 rows + a sector",
+                moved.bytes_per_query / (2 * n * row / 32 + 2 * row + 32),
+                near(1, 1e-6), identity);
+  chapter.claim("flash-gain", "so many times fewer bytes than three passes",
+                bed.steps[0].bytes / moved.bytes_per_query, at_least(3), found,
+                {.quick = at_least(2)});
 
   // ### Banks
   //
@@ -171,19 +233,30 @@ static void flash(Chapter& chapter, Bed& bed) {
   // - [x] 32: all lanes want the same bank, and it gives one word at a time
   const WorstLine padded = worst_line([&] { bed.bench.forward(bed.rungs.flash); });
   const WorstLine bare = worst_line([&] { bed.bench.forward(bed.rungs.unpadded); });
-  chapter.say("With padding no line takes more than {:.2f} wavefronts per request. Without: {:.2f}, at {}.",
-              padded.wavefronts, bare.wavefronts, bare.where);
-  chapter.claim("banks", "without padding, wavefronts per request of the worst line", bare.wavefronts, exactly(32), identity);
-  chapter.claim("banks-padded", "with padding", padded.wavefronts, exactly(1), identity);
+  chapter.say(
+      "With padding no line takes more than {:.2f} wavefronts per request. Without: {:.2f}, at {}.",
+      padded.wavefronts, bare.wavefronts, bare.where);
+  chapter.claim("banks",
+                "without padding, wavefronts per request of the worst line",
+                bare.wavefronts, exactly(32), identity);
+  chapter.claim("banks-padded", "with padding", padded.wavefronts, exactly(1),
+                identity);
 }
 
+// The rule is worth keeping. Shared memory has 32 banks, word $w$ lies in bank $w
+// \bmod 32$, and a warp's request takes as many turns as the bank asked most has
+// different words to give. Neighbouring words: one turn. The same word for all: one
+// turn, it is handed to everybody. Words 64 apart: 32 turns. Words 65 apart: one.
+//
 // # The triangle
 //
-// In a model that writes text no place may look ahead: query $i$ sees the keys 0 … $i$. Half of the scores are not
-// needed, and whole tiles of them are not visited. Here are 256 queries and keys in tiles of 32.
+// In a model that writes text no place may look ahead: query $i$ sees the keys 0 …
+// $i$. Half of the scores are not needed, and whole tiles of them are not visited.
+// Here are 256 queries and keys in tiles of 32.
 static void triangle(Chapter& chapter, Bed& bed) {
   chapter.section("The triangle");
-  const AttentionSizes s = {.queries = 256, .keys = 256, .width = 64, .causal = true};
+  const AttentionSizes s = {
+      .queries = 256, .keys = 256, .width = 64, .causal = true};
   Tensor visits = zeros({8, 8}, DType::float64);
   double visited = 0;
   for (int64_t i = 0; i < 8; ++i)
@@ -191,12 +264,16 @@ static void triangle(Chapter& chapter, Bed& bed) {
       visits[{i, j}].fill_(is_cut(s, 32 * i, 32 * j, 32) ? 2 : 1);
       ++visited;
     }
-  chapter.figure("triangle", "tiles of queries (down) and keys (across): left out, visited, visited with a mask")
+  chapter
+      .figure(
+          "triangle",
+          "tiles of queries (down) and keys (across): left out, visited, visited with a mask")
       .size(420, 400)
       .heatmap(visits)
       .axes("tile of keys", "tile of queries");
 
-  // Of 64 tiles $8 \cdot 9 / 2 = 36$ are visited, and 8 of them need a mask. The longer the text, the closer to a half.
+  // Of 64 tiles $8 \cdot 9 / 2 = 36$ are visited, and 8 of them need a mask. The
+  // longer the text, the closer to a half.
   chapter.claim("triangle", "tiles visited, of 64", visited, exactly(36), identity);
   AttentionSizes causal = bed.layer;
   causal.causal = true;
@@ -204,13 +281,21 @@ static void triangle(Chapter& chapter, Bed& bed) {
   const Layer layer = make_layer(causal, random);
   Bench<float> bench(layer);
   const Tensor o = bench.forward(bed.rungs.flash);
-  chapter.claim("causal-right", "causal: typical error over the typical number", relative_error(o, layer.o), at_most(1e-6),
-                identity);
+  chapter.claim("causal-right", "causal: typical error over the typical number",
+                relative_error(o, layer.o), at_most(1e-6), identity);
 }
 
+// Two things follow for a kernel. Whole tiles above the diagonal must be left out
+// by the loop itself: to visit them and mask everything would give right results at
+// twice the time. And the blocks now have different amounts of work, the first tile
+// of queries one tile of keys, the last one all of them. A GPU starts blocks in the
+// order of their number, and where the last to start has the most to do, everybody
+// waits for it. `longest_first` numbers them from behind.
+//
 // # Memory
 //
-// What does each rung need beyond $Q$, $K$, $V$ and $O$? The bench counts what it hands out. We double $N$, again and again.
+// What does each rung need beyond $Q$, $K$, $V$ and $O$? The bench counts what it
+// hands out. We double $N$, again and again.
 //
 // ? From $N$ to $2N$, three passes need 4 times the memory. And flash?
 // - [ ] the same: its tiles have a fixed size; but they lie in shared memory, which is not counted here
@@ -222,26 +307,39 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
   Table table = chapter.table({"N", "three passes", "flash"});
   for (int64_t size = 32; size <= chapter.pick(128, 256, 512); size *= 2) {
     Generator random(chapter.seed());
-    Bench<float> bench(make_layer({.queries = size, .keys = size, .width = 32}, random));
+    Bench<float> bench(
+        make_layer({.queries = size, .keys = size, .width = 32}, random));
     bench.forward(rungs.three_passes);
     n.push_back(double(size)), three.push_back(double(bench.bytes));
     bench.forward(rungs.flash);
     flash.push_back(double(bench.bytes));
-    table.row(size, fmt::format("{} bytes", three.back()), fmt::format("{} bytes", flash.back()));
+    table.row(size, fmt::format("{} bytes", three.back()),
+              fmt::format("{} bytes", flash.back()));
   }
   const size_t last = n.size() - 1;
-  chapter.claim("memory-three", "N doubled: three passes need so many times as much", three[last] / three[last - 1],
-                near(4, 0.01), identity);
-  chapter.claim("memory-flash", "N doubled: flash needs so many times as much", flash[last] / flash[last - 1], exactly(2),
-                identity);
+  chapter.claim("memory-three",
+                "N doubled: three passes need so many times as much",
+                three[last] / three[last - 1], near(4, 0.01), identity);
+  chapter.claim("memory-flash", "N doubled: flash needs so many times as much",
+                flash[last] / flash[last - 1], exactly(2), identity);
 
-  // Both are straight lines once the axes are logarithmic, with slopes 2 and 1. Drawn on to 16 384:
+  // Both are straight lines once the axes are logarithmic, with slopes 2 and 1.
+  // Drawn on to 16 384:
   std::vector<double> far, far_three, far_flash;
-  for (double x = 32; x <= 16384; x *= 2) far.push_back(x), far_three.push_back(4 * x * x + 4 * x), far_flash.push_back(4 * x);
-  chapter.figure("memory", "bytes for one head beyond q, k, v and o: counted (dots), and 4 N² + 4 N and 4 N (lines)")
-      .line(far, far_three, "three passes").scatter(n, three)
-      .line(far, far_flash, "flash").scatter(n, flash)
-      .log_x().log_y().axes("N", "bytes");
+  for (double x = 32; x <= 16384; x *= 2)
+    far.push_back(x), far_three.push_back(4 * x * x + 4 * x),
+        far_flash.push_back(4 * x);
+  chapter
+      .figure(
+          "memory",
+          "bytes for one head beyond q, k, v and o: counted (dots), and 4 N² + 4 N and 4 N (lines)")
+      .line(far, far_three, "three passes")
+      .scatter(n, three)
+      .line(far, far_flash, "flash")
+      .scatter(n, flash)
+      .log_x()
+      .log_y()
+      .axes("N", "bytes");
 }
 
 // # Rung 4: the way back
@@ -252,16 +350,29 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 //
 // $$dQ = c\; dS\, K, \qquad dK = c\; dS^\top Q .$$
 //
-// Everything needs $P$, and $P$ was never kept. There are two ways out. One is to keep it after all, $N^2$ numbers. The
-// other is to compute it again: from $q_i$, $k_j$ and $L_i$ it takes one dot product and one exponential, $P_{ij} = e^{s_{ij}
-// - L_i}$, without any running maximum, because $L_i$ is known by now. **Recomputation** costs one more product, and on a
-// machine that waits for memory it is the faster way.
+// Everything needs $P$, and $P$ was never kept. There are two ways out. One is to
+// keep it after all, $N^2$ numbers. The other is to compute it again: from $q_i$,
+// $k_j$ and $L_i$ it takes one dot product and one exponential, $P_{ij} = e^{s_{ij}
+// - L_i}$, without any running maximum, because $L_i$ is known by now.
+// **Recomputation** costs one more product, and on a machine that waits for memory
+// it is the faster way.
 //
-// One sum still runs along a whole row: $\sum_m P_{im}\, dP_{im}$, when we hold one tile of it. But
+// Where does the line for $dS$ come from? Row by row, $P = \mathrm{softmax}(S)$ and
+// $\partial P_m / \partial S_j = P_m ([m = j] - P_j)$: raising score $j$ raises its
+// own weight, and lowers all weights in proportion to what they are. So
+//
+// $$dS_j = \sum_m dP_m P_m ([m = j] - P_j) = P_j \Big( dP_j - \sum_m P_m\, dP_m \Big).$$
+//
+// By hand we had $dP_j = v_j$ (with $dO = 1$), and the sum was $o$: this is $p_j
+// (v_j - o)$ for rows.
+//
+// One sum still runs along a whole row: $\sum_m P_{im}\, dP_{im}$, when we hold one
+// tile of it. But
 //
 // $$\sum_m P_{im}\, (dO_i \cdot v_m) = dO_i \cdot \sum_m P_{im} v_m = dO_i \cdot O_i =: D_i,$$
 //
-// and the output we have. It takes one number for each query, before everything else.
+// and the output we have. It takes one number for each query, before everything
+// else.
 //
 // ? How many matrix products does the way back take, if forward takes two, and two kernels do it?
 // - [ ] 4: for $dV$, $dP$, $dQ$ and $dK$; $P$ has to be had from somewhere
@@ -269,28 +380,72 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // - [x] 7: scores and $dP$ are needed by both kernels, so they are computed twice, and then $dQ$, $dK$, $dV$
 #include "rung_4_backward.cuh"
 
-// Is it right? Three opinions. The library's gradient of its own attention; the gradient of the formula composed of
-// `matmul` and `softmax`, by the chain rule alone; and finite differences, which know no rule at all: move $q$, $k$ and $v$ a
-// little along a random direction, and see how much $\sum O \circ dO$ changes. All in float64, with the same kernels.
+// The second kernel turns everything round: keys are the rows and queries the
+// lanes. A product with $P^\top$ is then the same code as a product with $P$, with
+// other tiles.
+//
+// Is it right? Three opinions. The library's gradient of its own attention; the
+// gradient of the formula composed of `matmul` and `softmax`, by the chain rule
+// alone; and finite differences, which know no rule at all: move $q$, $k$ and $v$ a
+// little along a random direction, and see how much $\sum O \circ dO$ changes. All
+// in float64, with the same kernels.
 #include "three_opinions.hpp"
 
 // # Any length, shared heads
 //
-// Lengths that are no multiple of a tile; fewer queries than keys, and more; heads of 32, 64, 128 and 256; several
-// heads of queries on one of keys (**grouped-query attention**, Ainslie and others 2023), which makes $K$ and $V$ smaller by
-// the size of the group; and all of that with and without the triangle.
+// Lengths that are no multiple of a tile; fewer queries than keys, and more; heads
+// of 32, 64, 128 and 256; several heads of queries on one of keys (**grouped-query
+// attention**, Ainslie and others 2023), which makes $K$ and $V$ smaller by the
+// size of the group; and all of that with and without the triangle.
 #include "all_shapes.hpp"
 
+// What can go wrong at the edges? A tile of 32 reaches beyond the last query, or
+// key. Three habits keep that harmless. Copies put zeros where there is nothing, so
+// that no NaN from foreign memory gets into a product: $0 \cdot \mathrm{NaN}$ would
+// be NaN. Scores beyond the last key become $-\infty$, because a score of zero
+// would get a weight. And rows beyond the last query are computed and not written,
+// because all threads have to reach the barriers.
+//
 // # Rung 5: tensor cores
 //
-// Flash moves few bytes now. What it does with them is slow: each multiply-add takes an instruction of its own, and about
-// one load from shared memory with it. A **tensor core** multiplies 16 × 16 by 16 × 8 numbers in one instruction of
-// a warp, 2048 multiply-adds, if they come as bfloat16.
+// Flash moves few bytes now. What it does with them is slow: each multiply-add
+// takes an instruction of its own, and about one load from shared memory with it. A
+// **tensor core** multiplies 16 × 16 by 16 × 8 numbers in one instruction of a
+// warp, 2048 multiply-adds, if they come as bfloat16.
 #include "fragments.hpp"
 
+// Where the time goes then is a matter of counting again. To multiply a warp's 16
+// rows by 16 columns takes two instructions, 4096 multiply-adds, and one `ldmatrix`
+// of 512 bytes for the right side. Shared memory gives 128 bytes in a cycle, so
+// that is four cycles; the tensor cores of an A100 multiply and add 1024 pairs in a
+// cycle, so theirs is four as well. Both would be equally busy, and neither could
+// wait for the other without loss. With 32 rows for each warp the same `ldmatrix`
+// serves four instructions, and the tensor cores are what everybody waits for. That
+// is why a warp has two tiles of 16 rows, where the registers allow it.
+//
+// Registers are the other budget. A thread has 255 at most. Its part of an output
+// of 32 × 128 is 128 of them, of the scores against 32 keys 32 more; then come
+// fragments and addresses. The compiler tells what it did, with `-Xptxas -v`: for
+// heads 64 wide next to nothing had to be put aside, for 128 four registers at most, for
+// 256 (where a warp has 16 rows) as many forward, and up to 60 on the way back.
+//
 // The instructions, for a GPU and for the emulator.
 #include "tensor_core.cuh"
 
+// One more word before the kernel: **asynchronous copies**. In rung 3 a thread
+// loads a number from memory into a register and stores it to shared memory, and
+// until it has come it can do nothing else that needs it. `cp.async` does both
+// without a register, while the thread goes on. So the order of things in the loop
+// is
+//
+// - wait for the keys of this tile; ask for its values; multiply queries and keys;
+// - wait for the values; ask for the keys of the next tile; softmax; multiply
+// weights and values.
+//
+// Each copy has a product's time to arrive. There is a barrier after each wait: a
+// thread knows only of its own copies that they have come. And the same barrier
+// says that all warps are done with what the next copy will overwrite.
+//
 // The kernel is rung 3 again, in other words.
 #include "rung_5_tensor_cores.cuh"
 
@@ -305,13 +460,31 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 
 // # Rung 6: one copies, two compute
 //
-// On Hopper `mma.sync` reaches about two thirds of what the tensor cores can do (Shah and others 2024). For the rest the
-// warps must not fetch
-// fragments at all. `wgmma` takes its matrices from shared memory by itself, and while it runs the threads are free. TMA
-// brings whole tiles. So one warp can do nothing but ask for tiles, and two groups of four do nothing but compute.
+// On Hopper `mma.sync` reaches about two thirds of what the tensor cores can do
+// (Shah and others 2024). For the rest the warps must not fetch fragments at all.
+// `wgmma` takes its matrices from shared memory by itself, and while it runs the
+// threads are free. TMA brings whole tiles. So one warp can do nothing but ask for
+// tiles, and two groups of four do nothing but compute.
 //
-// That is also where an error hides best. Two circuits must agree on where a number lies, and no line of the program touches
-// it in between.
+// Two numbers to hold on to. A consumer warpgroup has 64 rows, and for heads of 128
+// against 128 keys its threads hold 64 scores, 64 outputs and 32 words of weights:
+// 160 registers and some more. Three warpgroups of 128 threads share the 65 536
+// registers of a multiprocessor, 168 for each thread. That is little for a consumer
+// and far too much for the producer, who needs a dozen. So the instruction
+// `setmaxnreg` moves them: 24 for the producer's threads, 240 for the consumers';
+// $128 \cdot (24 + 2 \cdot 240) = 64\,512$, and it fits.
+//
+// Follow the ring for the first three tiles. Places 0 and 1 are empty; the producer
+// asks for tile 0 into place 0 and tile 1 into place 1. For tile 2 it needs place 0
+// again and waits, for the end of that place's *first* empty phase: until all eight
+// consumer warps have said that they used tile 0. The consumers wait for the end of
+// the first full phase of place 0, then of place 1, then for the *second* full
+// phase of place 0. Which phase is over is one bit, so a barrier can be used for
+// ever, as long as nobody is a whole turn behind. Nobody can be: who waits is
+// waited for.
+//
+// That is also where an error hides best. Two circuits must agree on where a number
+// lies, and no line of the program touches it in between.
 #include "hopper.hpp"
 
 // The instructions themselves,
@@ -320,28 +493,76 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // and the kernel.
 #include "rung_6_wgmma.cuh"
 
-// The emulator has neither circuit, so this kernel has *not been run* here: it is compiled, and its arithmetic is tested. We
-// let the copy write a number's name to every place of a tile and ask the product's descriptors for them.
+// A line of it by hand. A tile of keys for heads of 128 has 128 rows and is cut
+// into two panels of 64 columns; say it begins at address 4096. TMA puts row 9,
+// column 70 into panel 1, which begins 128 · 128 = 16 384 bytes later; row 9 of it
+// begins 1152 bytes further on; column 70 is column 6 of the panel, in bytes 12, in
+// piece 0. Row 9 is a second row of its pattern, $9 \bmod 8 = 1$, so piece 0 lies
+// where piece 1 would: 16 bytes on. Together $4096 + 16384 + 1152 + 16 + 12 =
+// 21\,660$.
+//
+// The product comes from the other side. Its descriptor for columns 64 … 79 begins
+// at $4096 + 16384$, and eight rows are 1024 bytes apart. Row 9 is row 1 of the
+// second eight: $+ 1024 + 128$; number 6 of the sixteen: $+ 12$; that is 21 644.
+// And now the address is swizzled: bits 7 to 9 of it, here 001, are added without
+// carry to bits 4 to 6. That gives $21644 + 16 = 21\,660$. The same place.
+//
+// The emulator has neither circuit, so this kernel has *not been run* here: it is
+// compiled, and its arithmetic is tested. We let the copy write a number's name to
+// every place of a tile and ask the product's descriptors for them.
 #include "same_place.hpp"
 
 // # The ladder
 #include "the_ladder.hpp"
 
-// The number of bytes falls, and with it what one waits for. The speed itself only a GPU can tell.
+// The number of bytes falls, and with it what one waits for. The speed itself only
+// a GPU can tell.
 //
 // # On a GPU
 //
-// What the best do is published. For heads of 128, no mask, 16 384 tokens in all on an H100, in 16 bits, Shah and others
-// (2024) give 309 TFLOP/s forward for FlashAttention-2 (Dao 2023) when the tokens are 32 texts of 512, and 370 when they are
-// one text; 467 and 648 for their own FlashAttention-3. Back it is 214 and 322, and 316 and 561. Those are this chapter's
-// targets: at least the former everywhere, and 90 % of the latter. None of it has been measured yet.
+// What the best do is published. For heads of 128, no mask, 16 384 tokens in all on
+// an H100, in 16 bits, Shah and others (2024) give 309 TFLOP/s forward for
+// FlashAttention-2 (Dao 2023) when the tokens are 32 texts of 512, and 370 when
+// they are one text; 467 and 648 for their own FlashAttention-3. Back it is 214 and
+// 322, and 316 and 561. Those are this chapter's targets: at least the former
+// everywhere, and 90 % of the latter. None of it has been measured yet.
 #include "on_a_gpu.hpp"
 
+// How to measure, if you have one: with the `cuda` preset this program times each
+// kernel five times after a run that warms up, by events in the kernel's own
+// stream, and takes the shortest. A figure in TFLOP/s counts $4 N^2 d$ operations
+// for a head, whatever the kernel really did. So a kernel that visits masked tiles
+// looks slow, and recomputation on the way back earns nothing. Numbers are random:
+// tensor cores draw less power from zeros, and are faster with them.
+//
+// # What is left
+//
+// The way from rung 1 to rung 6 changed nothing about what is computed and
+// everything about where numbers are. Rung 2 let go of the scores and paid with
+// traffic. Rung 3 paid that back by sharing. Rung 5 hands the arithmetic to circuits
+// made for it, and rung 6 is built so that they need not wait.
+//
+// What the fastest kernels do beyond that:
+//
+// - The two consumers take turns. While one does its softmax the other has the
+// tensor cores for itself, and the order is enforced by two more barriers.
+// FlashAttention-3 gains from it what our overlap within a warpgroup leaves.
+// - Blocks stay. As many blocks as there are multiprocessors take tile after tile
+// from a list, so that the output of one is written while the next begins.
+// - The way back with `wgmma`: five products, of which two want their left side
+// from registers and one adds to memory from several blocks.
+// - Scores computed with 8-bit numbers, and a rotation of $Q$ and $K$ that keeps
+// the error small.
+//
+// Each of them is for one kind of machine. The first three rungs save a gigabyte on
+// all of them.
+//
 // # Break it
 //
 // Three mistakes that this kernel invites.
 //
-// **Forgotten rescaling.** The line that multiplies $\ell$ and $o$ by `keep` is left out.
+// **Forgotten rescaling.** The line that multiplies $\ell$ and $o$ by `keep` is
+// left out.
 //
 // ? A test runs the broken kernel with 24 keys. What does it say?
 // - [ ] it fails: the maximum rises several times within 24 keys; but the tile finds its maximum before it sums
@@ -375,7 +596,9 @@ static void story(Chapter& chapter) {
   Generator random(chapter.seed());
   const int64_t n = chapter.option("length");
   if (n % 32 != 0)
-    throw UsageError(fmt::format("--length {}: the bytes are counted for whole tiles; try --length {}", n, (n + 31) / 32 * 32));
+    throw UsageError(fmt::format(
+        "--length {}: the bytes are counted for whole tiles; try --length {}", n,
+        (n + 31) / 32 * 32));
   Bed bed{make_layer({.queries = n, .keys = n, .width = 64}, random)};
   three_passes(chapter, bed);
   one_pass(chapter, bed);
@@ -396,13 +619,16 @@ static void story(Chapter& chapter) {
 
 // What is counted needs an emulator that watches.
 static std::vector<book::Expected> claims() {
-  std::vector<book::Expected> all = {"same-sum",     "three-right",  "one-right",       "flash-right", "triangle",
-                                     "causal-right", "memory-three", "memory-flash",    "differences", "composed",
-                                     "back-right",   "all-shapes",   "all-shapes-back", "error-flash", "error-usual",
-                                     "error-back",   "same-place"};
+  std::vector<book::Expected> all = {
+      "same-sum",        "three-right",  "one-right",    "flash-right",
+      "triangle",        "causal-right", "memory-three", "memory-flash",
+      "differences",     "composed",     "back-right",   "all-shapes",
+      "all-shapes-back", "error-flash",  "error-usual",  "error-back",
+      "same-place"};
   if (watched())
-    all.insert(all.end(), {"one-bytes", "one-more", "flash-bytes", "flash-gain", "banks", "banks-padded", "tensor-bytes",
-                           "tensor-banks"});
+    all.insert(all.end(),
+               {"three-bytes", "one-bytes", "one-more", "flash-bytes", "flash-gain",
+                "banks", "banks-padded", "tensor-bytes", "tensor-banks"});
   return all;
 }
 
@@ -412,13 +638,17 @@ int main(int argc, char** argv) {
       {.number = 59,
        .name = "cuda_attention",
        .title = "CUDA attention",
-       .question = "Attention over 16 000 tokens makes a gigabyte of scores for each head, and throws them away. How does one "
-                   "compute its output, and its gradient, without ever having them?",
+       .question =
+           "Attention over 16 000 tokens makes a gigabyte of scores for each head, and throws them away. How does one "
+           "compute its output, and its gradient, without ever having them?",
        .full = "512 queries and keys instead of 256: two minutes",
-       .options = {{"length", book::PerSize{96, 256, 512}, "queries and keys of the ladder's layer, a multiple of 32", 96,
+       .options = {{"length", book::PerSize{96, 256, 512},
+                    "queries and keys of the ladder's layer, a multiple of 32", 96,
                     1024}},
-       .breaks = {{"no-rescale", "what was summed under a smaller maximum is not scaled down"},
-                  {"no-barrier", "a tile is overwritten while others still read it"},
+       .breaks = {{"no-rescale",
+                   "what was summed under a smaller maximum is not scaled down"},
+                  {"no-barrier",
+                   "a tile is overwritten while others still read it"},
                   {"looks-ahead", "every query sees one key too many"}},
        .claims = claims(),
        .headline = "flash-gain"},

@@ -1,5 +1,7 @@
-// The kernels are compiled twice from the same source: for the emulator, and by nvcc for a GPU. Each time they end in such a
-// table. Pointers in a call lead to memory of the device in question; nothing is checked there, so `lab.hpp` checks before.
+// The kernels are compiled twice from the same source: for the emulator, and by
+// nvcc for a GPU. Each time they end in such a table. Pointers in a call lead to
+// memory of the device in question; nothing is checked there, so `lab.hpp` checks
+// before.
 #pragma once
 
 #include "tensor/half.hpp"
@@ -13,7 +15,8 @@ struct Rungs {
   void (*backward)(const BackwardCall<float>& a);
   void (*tensor_cores)(const ForwardCall<Half, float>& a);
   void (*tensor_cores_backward)(const BackwardCall<Half, float>& a);
-  void (*wgmma)(const ForwardCall<Half, float>& a);  // throws DeviceError on the emulator
+  void (*wgmma)(
+      const ForwardCall<Half, float>& a);  // throws DeviceError on the emulator
 
   // In float64, to be held against finite differences.
   void (*three_passes_64)(const ForwardCall<double>& a, double* scores);

@@ -50,8 +50,11 @@ TEST_CASE("the default run keeps its claims") {
 }
 
 TEST_CASE("one thread gives the bits of two") {
-  Run one = run_program({"--quick", "--threads", "1"}), two = run_program({"--quick", "--threads", "2"});
-  check_same_values(one, two, {"three-right", "one-right", "flash-right", "error-flash", "error-back", "all-shapes-back"});
+  Run one = run_program({"--quick", "--threads", "1"}),
+      two = run_program({"--quick", "--threads", "2"});
+  check_same_values(one, two,
+                    {"three-right", "one-right", "flash-right", "error-flash",
+                     "error-back", "all-shapes-back"});
 }
 
 // ## The planted mistakes show
@@ -109,7 +112,9 @@ TEST_CASE("a layer that no kernel can take is refused, and why") {
   refused({1, 1, 0, 4, 4, 64}, "cannot share 0");
   refused({1, 1, 1, 4, 0, 64}, "no keys");
   refused({70000, 1, 1, 4, 4, 64}, "70000");
-  CHECK_THROWS_AS(Bench<BFloat16>(make_layer({1, 1, 1, 4, 4, 64}, random)).forward(rungs.wgmma), DeviceError);
+  CHECK_THROWS_AS(
+      Bench<BFloat16>(make_layer({1, 1, 1, 4, 4, 64}, random)).forward(rungs.wgmma),
+      DeviceError);
 }
 
 // ## The kernels
@@ -120,7 +125,10 @@ static std::vector<double> doubles(const Tensor& x) {
 
 TEST_CASE("three rungs in float64 agree with the plain loop") {
   Generator random(5);
-  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 32}, {1, 2, 1, 5, 9, 32}, {2, 4, 2, 33, 34, 32}, {1, 1, 1, 31, 65, 64}})
+  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 32},
+                           {1, 2, 1, 5, 9, 32},
+                           {2, 4, 2, 33, 34, 32},
+                           {1, 1, 1, 31, 65, 64}})
     for (bool causal : {false, true}) {
       s.causal = causal;
       CAPTURE(s.heads, s.queries, s.keys, causal);
@@ -129,7 +137,8 @@ TEST_CASE("three rungs in float64 agree with the plain loop") {
       Bench<double> bench(l);
       auto gap = [](const Tensor& x, const std::vector<double>& truth) {
         double worst = 0;
-        for (size_t i = 0; i < truth.size(); ++i) worst = std::max(worst, std::abs(x.span<double>()[i] - truth[i]));
+        for (size_t i = 0; i < truth.size(); ++i)
+          worst = std::max(worst, std::abs(x.span<double>()[i] - truth[i]));
         return worst;
       };
       auto check_rung = [&](const Tensor& o) {
@@ -144,7 +153,10 @@ TEST_CASE("three rungs in float64 agree with the plain loop") {
 
 TEST_CASE("the way back in float64, for every shape") {
   Generator random(6);
-  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 32}, {1, 2, 1, 5, 40, 32}, {2, 4, 2, 33, 9, 32}, {1, 1, 1, 64, 65, 64}})
+  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 32},
+                           {1, 2, 1, 5, 40, 32},
+                           {2, 4, 2, 33, 9, 32},
+                           {1, 1, 1, 64, 65, 64}})
     for (bool causal : {false, true}) {
       s.causal = causal;
       CAPTURE(s.heads, s.queries, s.keys, causal);
@@ -161,7 +173,10 @@ TEST_CASE("the way back in float64, for every shape") {
 // Relative to the typical number; with one key dq and dk are zero, so then to dv.
 TEST_CASE("tensor cores, forward and back, for every width and both masks") {
   Generator random(7);
-  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 64}, {1, 4, 2, 70, 35, 64}, {2, 2, 1, 33, 90, 64}, {1, 1, 1, 40, 50, 128},
+  for (AttentionSizes s : {AttentionSizes{1, 1, 1, 1, 1, 64},
+                           {1, 4, 2, 70, 35, 64},
+                           {2, 2, 1, 33, 90, 64},
+                           {1, 1, 1, 40, 50, 128},
                            {1, 2, 1, 20, 35, 256}})
     for (bool causal : {false, true}) {
       s.causal = causal;
@@ -169,9 +184,11 @@ TEST_CASE("tensor cores, forward and back, for every width and both masks") {
       const Layer l = make_layer(s, random);
       Bench<BFloat16> bench(l);
       CHECK(relative_error(bench.forward(rungs.tensor_cores), l.o) < 0.005);
-      const std::vector<Tensor> found = bench.backward(rungs.tensor_cores_backward), truth = {l.dq, l.dk, l.dv};
+      const std::vector<Tensor> found = bench.backward(rungs.tensor_cores_backward),
+                                truth = {l.dq, l.dk, l.dv};
       for (size_t t = 0; t < 3; ++t) {
-        const double size = std::sqrt(mean(square(s.keys > 1 ? truth[t] : l.dv)).item());
+        const double size =
+            std::sqrt(mean(square(s.keys > 1 ? truth[t] : l.dv)).item());
         CHECK(std::sqrt(mean(square(found[t] - truth[t])).item()) < 0.01 * size);
       }
     }
@@ -194,7 +211,8 @@ TEST_CASE("two runs give the same bits") {
   Bench<float> bench(l);
   const Tensor o = bench.forward(rungs.flash), again = bench.forward(rungs.flash);
   CHECK(largest_gap(o, again) == 0);
-  const std::vector<Tensor> one = bench.backward(rungs.backward), two = bench.backward(rungs.backward);
+  const std::vector<Tensor> one = bench.backward(rungs.backward),
+                            two = bench.backward(rungs.backward);
   for (size_t t = 0; t < 3; ++t) CHECK(largest_gap(one[t], two[t]) == 0);
 }
 
@@ -208,7 +226,9 @@ TEST_CASE("a tile is visited if and only if one of its pairs is seen") {
           for (bool causal : {false, true}) {
             AttentionSizes s;
             s.queries = queries, s.keys = keys, s.width = 64, s.causal = causal;
-            auto seen = [&](int64_t i, int64_t j) { return i < queries && j < keys && (!causal || j <= i); };
+            auto seen = [&](int64_t i, int64_t j) {
+              return i < queries && j < keys && (!causal || j <= i);
+            };
             for (int64_t i0 = 0; i0 < queries; i0 += rows)
               for (int64_t j0 = 0; j0 < keys; j0 += columns) {
                 bool any = false, all = true;
@@ -219,7 +239,8 @@ TEST_CASE("a tile is visited if and only if one of its pairs is seen") {
                   }
                 const bool visited = j0 / columns < key_tiles(s, i0, rows, columns);
                 wrong += visited != any;
-                wrong += !all && !is_cut(s, i0, j0, columns);  // what must be masked is masked
+                wrong += !all && !is_cut(s, i0, j0,
+                                         columns);  // what must be masked is masked
                 if (any) wrong += i0 / rows < first_query_tile(s, j0, rows);
               }
           }
@@ -234,7 +255,8 @@ TEST_CASE("every tile has one block, and the longest come first") {
     std::set<int64_t> tiles_seen;
     int64_t before = 1 << 20;
     for (int64_t block = 0; block < 7; ++block) {
-      const int64_t tile = longest_first(s, block, 7), work = key_tiles(s, 16 * tile, 16, 16);
+      const int64_t tile = longest_first(s, block, 7),
+                    work = key_tiles(s, 16 * tile, 16, 16);
       tiles_seen.insert(tile);
       CHECK(work <= before);
       before = work;
@@ -249,7 +271,8 @@ TEST_CASE("heads find their keys") {
       AttentionSizes s;
       s.batch = 3, s.kv_heads = kv_heads, s.heads = kv_heads * group;
       for (int64_t b = 0; b < s.batch; ++b)
-        for (int64_t h = 0; h < s.heads; ++h) CHECK(kv_head_of(s, b * s.heads + h) == b * kv_heads + h / group);
+        for (int64_t h = 0; h < s.heads; ++h)
+          CHECK(kv_head_of(s, b * s.heads + h) == b * kv_heads + h / group);
     }
 }
 
@@ -259,10 +282,14 @@ TEST_CASE("fragments hold every number once") {
   for (int lane = 0; lane < 32; ++lane) {
     for (int reg = 0; reg < 4; ++reg) {
       c.insert({place_in_c(lane, reg).row, place_in_c(lane, reg).column});
-      for (int half = 0; half < 2; ++half) a.insert({place_in_a(lane, reg, half).row, place_in_a(lane, reg, half).column});
+      for (int half = 0; half < 2; ++half)
+        a.insert(
+            {place_in_a(lane, reg, half).row, place_in_a(lane, reg, half).column});
     }
     for (int reg = 0; reg < 2; ++reg)
-      for (int half = 0; half < 2; ++half) b.insert({place_in_b(lane, reg, half).row, place_in_b(lane, reg, half).column});
+      for (int half = 0; half < 2; ++half)
+        b.insert(
+            {place_in_b(lane, reg, half).row, place_in_b(lane, reg, half).column});
   }
   CHECK(a.size() == 256);
   CHECK(b.size() == 128);
@@ -282,17 +309,20 @@ TEST_CASE("weights become the left side where they lie") {
       }
 }
 
-TEST_CASE("a swizzled tile loses nothing, and eight rows lie in eight groups of banks") {
+TEST_CASE(
+    "a swizzled tile loses nothing, and eight rows lie in eight groups of banks") {
   for (int pieces : {8, 16, 32}) {
     std::set<int> all;
     for (int row = 0; row < 64; ++row)
-      for (int piece = 0; piece < pieces; ++piece) all.insert(swizzled(row, piece, pieces));
+      for (int piece = 0; piece < pieces; ++piece)
+        all.insert(swizzled(row, piece, pieces));
     CHECK(all.size() == size_t(64 * pieces));
     CHECK(*all.rbegin() == 64 * pieces - 1);
     for (int row = 0; row < 64; row += 8)
       for (int piece = 0; piece < pieces; ++piece) {
         std::set<int> groups;
-        for (int r = row; r < row + 8; ++r) groups.insert(swizzled(r, piece, pieces) % 8);
+        for (int r = row; r < row + 8; ++r)
+          groups.insert(swizzled(r, piece, pieces) % 8);
         CHECK(groups.size() == 8);
       }
   }
@@ -304,7 +334,8 @@ TEST_CASE("a TMA tile loses nothing") {
     for (int64_t rows : {64, 128}) {
       std::set<int64_t> all;
       for (int64_t row = 0; row < rows; ++row)
-        for (int64_t column = 0; column < width; ++column) all.insert(put_by_tma(rows, row, column));
+        for (int64_t column = 0; column < width; ++column)
+          all.insert(put_by_tma(rows, row, column));
       CHECK(int64_t(all.size()) == rows * width);
       CHECK(*all.rbegin() == 2 * rows * width - 2);
     }
@@ -322,12 +353,15 @@ TEST_CASE("the ring never overwrites a tile in use, and never hangs") {
       void arrive() {
         if (++arrivals == needed) arrivals = 0, phase ^= 1;
       }
-      bool over(uint32_t p) const { return phase != p; }  // try_wait.parity: has the phase with this parity ended?
+      bool over(uint32_t p) const {
+        return phase != p;
+      }  // try_wait.parity: has the phase with this parity ended?
     };
     Barrier full[kPlaces] = {{0, 1}, {0, 1}}, empty[kPlaces] = {{0, 2}, {0, 2}};
     int64_t holds[kPlaces] = {-1, -1}, put = 0, used[2] = {0, 0};
     int steps = 0;
-    for (; steps < 10000 && (put < count || used[0] < count || used[1] < count); ++steps) {
+    for (; steps < 10000 && (put < count || used[0] < count || used[1] < count);
+         ++steps) {
       const int who = int(random.uniform_double() * 3);
       if (who == 2) {
         if (put == count || !empty[place_of(put)].over(empty_phase(put))) continue;
@@ -338,7 +372,8 @@ TEST_CASE("the ring never overwrites a tile in use, and never hangs") {
         holds[place_of(put)] = put;
         full[place_of(put)].arrive();
         ++put;
-      } else if (used[who] < count && full[place_of(used[who])].over(full_phase(used[who]))) {
+      } else if (used[who] < count &&
+                 full[place_of(used[who])].over(full_phase(used[who]))) {
         REQUIRE(holds[place_of(used[who])] == used[who]);
         empty[place_of(used[who])].arrive();
         ++used[who];

@@ -1,7 +1,10 @@
-// What the emulator counts while a rung runs. A warp's instruction that touches memory is answered in **sectors** of 32
-// bytes; we divide all of them, loads and stores, by the number of queries. On a GPU a cache answers part of them. What the
-// caches leave is less, and how fast they answer is limited too, so this is the number to bring down. Of shared memory we
-// want to know the **wavefronts** per request: 1 if all goes well, more if lanes of a warp want different words of one bank.
+// What the emulator counts while a rung runs. A warp's instruction that touches
+// memory is answered in **sectors** of 32 bytes; we divide all of them, loads and
+// stores, by the number of queries. On a GPU a cache answers part of them. What the
+// caches leave is less, and how fast they answer is limited too, so this is the
+// number to bring down. Of shared memory we want to know the **wavefronts** per
+// request: 1 if all goes well, more if lanes of a warp want different words of one
+// bank.
 #pragma once
 
 #include <functional>
@@ -14,16 +17,23 @@ struct Traffic {
   double bytes_per_query = 0, wavefronts = 0;
 };
 
-// Of all kernels that run inside `f`, or of the one named. Some dozen blocks are counted and stand for the others.
-inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f, const std::string& kernel = "") {
+// Of all kernels that run inside `f`, or of the one named. Some dozen blocks are
+// counted and stand for the others.
+inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f,
+                       const std::string& kernel = "") {
   namespace simt = cr::backend::simt;
+
+  // The emulator counts by kernel and by line; here we want the sum.
   const simt::LineCounts all = simt::count(f, {.blocks = 64}).total(kernel);
   const double queries = double(s.batch * s.heads * s.queries);
   return {32.0 * double(all.load_sectors + all.store_sectors) / queries,
-          all.shared_requests == 0 ? 0 : double(all.wavefronts) / double(all.shared_requests)};
+          all.shared_requests == 0
+              ? 0
+              : double(all.wavefronts) / double(all.shared_requests)};
 }
 
-// The line of a kernel whose requests to shared memory take the most wavefronts, and how many each takes.
+// The line of a kernel whose requests to shared memory take the most wavefronts,
+// and how many each takes.
 struct WorstLine {
   std::string where = "no line";
   double wavefronts = 0;
@@ -31,11 +41,14 @@ struct WorstLine {
 
 inline WorstLine worst_line(const std::function<void()>& f) {
   namespace simt = cr::backend::simt;
+
+  // Line by line, as a profiler lists them.
   WorstLine worst;
   for (const simt::LineCounts& line : simt::count(f, {.blocks = 64}).lines) {
     if (line.shared_requests == 0) continue;
     const double each = double(line.wavefronts) / double(line.shared_requests);
-    if (each > worst.wavefronts) worst = {line.file + ":" + std::to_string(line.line), each};
+    if (each > worst.wavefronts)
+      worst = {line.file + ":" + std::to_string(line.line), each};
   }
   return worst;
 }

@@ -1,5 +1,6 @@
-// Thirty-two threads, the **lanes** of a warp, walk in step and can read each other's registers. To add up one number from
-// each of them takes five exchanges: with the lane 16 away, then 8, 4, 2, 1. Afterwards all of them know the sum.
+// Thirty-two threads, the **lanes** of a warp, walk in step and can read each
+// other's registers. To add up one number from each of them takes five exchanges:
+// with the lane 16 away, then 8, 4, 2, 1. Afterwards all of them know the sum.
 #pragma once
 
 #include <math.h>
@@ -20,17 +21,22 @@ template <class T> __device__ T warp_sum(T x) {
   return x;
 }
 
+// Not `max`, which has other rules for NaN on the two machines.
 template <class T> __device__ T larger(T a, T b) { return a < b ? b : a; }
 
 template <class T> __device__ T warp_max(T x) {
-  for (int apart = 16; apart > 0; apart /= 2) x = larger(x, __shfl_xor_sync(kAll, x, apart));
+  for (int apart = 16; apart > 0; apart /= 2)
+    x = larger(x, __shfl_xor_sync(kAll, x, apart));
   return x;
 }
 
-template <class T> __device__ constexpr T minus_infinity() { return -std::numeric_limits<T>::infinity(); }
+template <class T> __device__ constexpr T minus_infinity() {
+  return -std::numeric_limits<T>::infinity();
+}
 
-// Kernels are compiled once for each width that a head can have. Other widths can be had by padding q, k and v with zeros
-// up to the next of these: that changes no score.
+// Kernels are compiled once for each width that a head can have. Other widths can
+// be had by padding q, k and v with zeros up to the next of these: that changes no
+// score.
 template <class F> void with_width(int64_t width, F run) {
   if (width == 32) run(std::integral_constant<int, 32>());
   if (width == 64) run(std::integral_constant<int, 64>());

@@ -1,5 +1,6 @@
-// The last tile is the causal one. The first is that of the first key which the tile's *first* query still sees. The work is $N
-// w$ now: twice the length, twice the work.
+// The last tile is the causal one. The first is that of the first key which the
+// tile's *first* query still sees. The work is $N w$ now: twice the length, twice
+// the work.
 #include <algorithm>
 #include <cstdio>
 
@@ -21,17 +22,22 @@ int main() {
             for (int64_t tile = 0; tile * columns < n; ++tile) {
               bool any = false;
               for (int64_t i = i0; i < std::min(n, i0 + rows); ++i)
-                for (int64_t j = tile * columns; j < std::min(n, (tile + 1) * columns); ++j) any |= j <= i && j > i - window;
-              wrong += any != (tile >= first_key_tile(i0, window, columns) && tile < key_tiles(s, i0, rows, columns));
+                for (int64_t j = tile * columns;
+                     j < std::min(n, (tile + 1) * columns); ++j)
+                  any |= j <= i && j > i - window;
+              wrong += any != (tile >= first_key_tile(i0, window, columns) &&
+                               tile < key_tiles(s, i0, rows, columns));
             }
         }
   auto work = [](int64_t n) {
     AttentionSizes s;
     s.queries = s.keys = n, s.width = 64, s.causal = true;
     int64_t sum = 0;
-    for (int64_t i = 0; i < n; i += 32) sum += key_tiles(s, i, 32, 32) - first_key_tile(i, 256, 32);
+    for (int64_t i = 0; i < n; i += 32)
+      sum += key_tiles(s, i, 32, 32) - first_key_tile(i, 256, 32);
     return double(sum);
   };
-  std::printf("wrong: %ld; from 8192 to 16384 the work grows %.2f times\n", long(wrong), work(16384) / work(8192));
+  std::printf("wrong: %ld; from 8192 to 16384 the work grows %.2f times\n",
+              long(wrong), work(16384) / work(8192));
   return wrong == 0 && work(16384) / work(8192) < 2.05 ? 0 : 1;
 }
