@@ -36,7 +36,7 @@ endfunction()
 # those of two branches stay two. And a last call stays a call, so that it has a line to return to.
 if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
   set(CHAINRULE_SIMT_CHECKS 1)
-  set(simt_options -fsanitize=thread $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
+  set(simt_options -fsanitize=thread -ftls-model=initial-exec $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
                 "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
