@@ -17,7 +17,7 @@ namespace cr::backend::CR_GPU {
 template <int m, int n, int k, int rows, int columns> struct Tile {
   static constexpr int kM = m, kN = n, kK = k, kRows = rows, kColumns = columns;
   static constexpr int kAcross = n / columns, kThreads = kAcross * (m / rows);
-  static constexpr int kBlocks = kThreads == 256 ? 2 : 1;  // as many should fit a multiprocessor
+  static constexpr int kBlocks = kThreads == 128 ? 3 : 1;  // as many should fit a multiprocessor
   static_assert(columns % 4 == 0 && rows % 4 == 0 && kThreads % k == 0 && kThreads % m == 0 && kThreads % n == 0);
 
   // Which elements of the tile are this thread's. Rows lie next to each other; columns come in fours, since a thread can
@@ -30,10 +30,11 @@ template <int m, int n, int k, int rows, int columns> struct Tile {
 
 // Where there are enough large tiles to keep a GPU busy they are best. The middle one has the same work for a thread, but
 // two warps only; numbers of 8 bytes take two registers each, so that a thread has half as many. The small one loses little
-// at the edges.
-using LargeTile = Tile<128, 128, 8, 8, 8>;                                                               // 256 threads
+// at the edges, and the narrow one is for few columns.
+using LargeTile = Tile<128, 64, 8, 8, 8>;                                                                // 128 threads
 template <class T> using MiddleTile = Tile<64, sizeof(T) == 4 ? 64 : 32, 8, 8, sizeof(T) == 4 ? 8 : 4>;  // 64 threads
 using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                 // 64 threads
+using NarrowTile = Tile<64, 16, 8, 4, 4>;                                                                // 64 threads
 
 // A GPU multiplies and adds in one instruction, and rounds once. (On the host that would be a call of the C library.)
 __device__ inline float multiply_add(float a, float b, float c) {
