@@ -27,6 +27,12 @@ __device__ inline uint32_t shared_address(const void* p) {
 
 // ## Barriers that count
 //
+// `__syncthreads()` knows one question: are all threads of the block here?
+// The barriers of Hopper are objects, as many as one likes, each with its own
+// count. Threads may arrive without waiting, and wait without arriving. And
+// bytes can arrive, too: that is how a copy engine, which is no thread, says
+// that it is done.
+//
 // An **mbarrier** lies in shared memory. It expects so many arrivals, and,
 // where TMA writes, so many bytes.
 __device__ inline void barrier_init(uint64_t* barrier, int arrivals) {
@@ -74,6 +80,10 @@ __device__ inline void barrier_wait(uint64_t* barrier, int parity) {
 
 // ## TMA
 //
+// One thread asks, and goes on. Where the box lies in memory, how its rows
+// are to be swizzled and where the matrix ends is written in a `CUtensorMap`,
+// which was made beforehand; so the request itself is two coordinates.
+//
 // The box of `map` that begins at column p and row `row` goes to `to`; its
 // bytes count towards `barrier`. With a mask it goes to the same place in
 // every block of the cluster whose bit is set, and counts there.
@@ -97,6 +107,9 @@ __device__ inline void tma_load_multicast(void* to, const CUtensorMap& map, int 
 }
 
 // ## WGMMA
+//
+// `mma.sync` takes its inputs from registers and keeps its warp busy until it
+// is done. `wgmma` takes them from shared memory, four warps at a time.
 //
 // It runs beside the program. `wgmma_begin` says that registers and shared
 // memory are ready, `commit` closes a group, `wait` waits until at most

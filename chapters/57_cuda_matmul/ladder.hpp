@@ -17,6 +17,9 @@ template <class T> struct Rung {
   double input = 0;  // relative error of the inputs, if they are rounded first
 };
 
+// A list and not calls by name: the story, the test and the stopwatch all go
+// through the same ladder, and a new rung is one more line in one place. What
+// stands beside the ladder has arguments of its own.
 struct Kernels {
   std::vector<Rung<float>> ladder;  // rungs 1 … 10
   std::vector<Rung<Bf16>> halves;   // rung 11, and on Hopper 12 and 13

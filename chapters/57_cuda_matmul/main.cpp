@@ -138,6 +138,12 @@ static void coalescing(Chapter& chapter, Ladder& ladder) {
 // **coalescing**. It is the first thing to look at in any kernel, and often
 // the only one that is needed.
 //
+// In a profiler you would look for *sectors per request*. Four is as good as
+// it gets for 32 floats; 32 is as bad as it gets. What to do about it is
+// always the same: find the index that belongs to `threadIdx.x`, and let it
+// run along memory. Where the data lies the other way round, turn a tile over
+// in shared memory (exercise 3 does).
+//
 // # Shared tiles
 //
 // Five sectors are 160 bytes for 32 multiply-adds: 5 bytes for each. An H100
@@ -169,6 +175,11 @@ static void shared(Chapter& chapter, Ladder& ladder) {
                 before / after, exactly(20), identity);
 }
 
+// Why not make the tile larger, then? A block may have 1024 threads at most,
+// and with one number of C for each, 32 × 32 is the end. To go on, a thread
+// has to make more than one. Before we do that, a look at the memory that
+// everything now goes through.
+//
 // # Banks, by hand
 //
 // Now everybody reads from shared memory, twice for each multiply-add. How
@@ -256,6 +267,19 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 // for two rows that lie 64 words apart: the same bank, two wavefronts. $8
 // \cdot 4 + 8 \cdot 2 = 48$ for a step, where 16 would do. Whoever counts
 // requests only is pleased too early.
+//
+// And yet rung 5 would be faster than rung 4 on most GPUs. Its tile of 128 ×
+// 128 halves the traffic from memory once more, and its instructions are
+// fewer: 64 multiply-adds to 16 loads. A kernel is as fast as its slowest
+// part allows, so all of these numbers have to be looked at together; the
+// table at the end shows them side by side.
+//
+// There is a price, and it is not in the table. A thread with 64 sums takes
+// over a hundred registers. A multiprocessor has 65 536, so instead of its
+// 2048 threads there is room for some 500: this share is called
+// **occupancy**. Fewer warps are there to jump in while one waits. What rung
+// 5 gains by using each number more often it has to pay for with waiting, and
+// rungs 6 to 9 are about waiting less.
 //
 // # Wider, without conflicts, by warps
 //
@@ -377,6 +401,11 @@ static void pipeline(Chapter& chapter, Ladder& ladder) {
   figure.note(0.2, 2.3, "fetch").note(1.1, 1.3, "multiply");
 }
 
+// `cp.async` saves something else, which no count shows. Before, a number
+// came from memory into a register and from there into shared memory: two
+// instructions, and a register that is taken for as long as memory needs,
+// some hundreds of cycles. Now it is one instruction and no register.
+//
 // Half of the factor comes from the second pair of tiles, half from tiles
 // that are 16 deep instead of 8. On a GPU the barriers are not the point; the
 // waiting in front of them is.
@@ -467,6 +496,19 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
   figure.panel("C (16, 8)").heatmap(c);
 }
 
+// Look at the figure once more. The four lanes of a row of C hold the four
+// quarters of a row of A: what a lane multiplies is never only its own. That
+// is why the emulator's `mma` needs 32 shuffles, and why a tensor core is
+// built for a whole warp.
+//
+// How much do tensor cores ask for? One `mma` of bfloat16 makes 2048
+// multiply-adds, as many as a warp makes in 64 instructions one by one, and
+// reads 24 numbers from shared memory for each lane and 16 such instructions.
+// An H100's tensor cores do 15 times the work of its other multipliers, and
+// neither memory nor shared memory has grown with them. So everything that we
+// did so far now matters 15 times as much: larger tiles, more stages, no
+// conflicts.
+//
 // # Hopper
 //
 // With tensor cores a multiprocessor multiplies so fast that its threads no
@@ -475,6 +517,13 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
 // a multiplication that reads them where they lie.
 #include "hopper.hpp"
 
+// With these three pictures and a schedule, the rest is waiting for the right
+// things. Nobody in a block may stop everybody else any more: the copy engine
+// works on its own, and so do the multipliers. `__syncthreads()` is too
+// coarse for that. What is wanted is a barrier that says "this stage is full"
+// and another that says "this stage is empty", and that only those wait for
+// whom it concerns.
+//
 // Neither runs on the emulator, nor on any other GPU. What we can do is to
 // play it on paper.
 #include "on_paper.hpp"
@@ -515,6 +564,13 @@ static void hopper(Chapter& chapter) {
       .heatmap(order);
 }
 
+// A word on what has been shown there. The pictures are right, the ring
+// cannot lock up, every tile of C has its turn once. What paper cannot show
+// is whether an instruction was misspelt in a way that the assembler accepts,
+// or how long anything takes. For that one needs the machine, and as long as
+// nobody has run rungs 12 and 13 on it, read them as carefully proofread
+// text.
+//
 // Now the kernels themselves. First the new instructions.
 #include "hopper.cuh"
 
@@ -586,6 +642,12 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
 // B: fewer bits for each weight.
 //
 // # The ladder
+//
+// What have we learnt to look at? In this order: how many sectors a request
+// costs; how many bytes come from memory for a multiply-add; how many
+// wavefronts shared memory needs for it; who waits for whom. Each rung made
+// one of these numbers smaller and left the others alone, or nearly. The
+// arithmetic was the same all the time.
 //
 // All rungs, what was counted, and what a GPU says. The targets for a Hopper
 // are 93 % of cuBLAS in float32 at $n = 4096$, and 100 % in bfloat16 at 4096

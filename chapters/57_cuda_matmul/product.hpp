@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+// No strides, no transposed inputs, no bias: a library needs all of that (ours
+// is in [gpu](../../common/backend/gpu/gpu.cuh)), and each would hide what this
+// chapter is about.
 template <class T> struct Product {
   int64_t m, n, k;
   const T *a, *b;

@@ -14,6 +14,8 @@
 
 namespace cr::backend::CR_GPU {
 
+// The names are what an error message and a table call them. Where the
+// compiler is nvcc, `CR_GPU` is `cuda`, and the last two rungs are there.
 Kernels kernels() {
   Kernels all;
   all.ladder = {{"naive", naive},

@@ -4,6 +4,11 @@
 // slice of $p$ and writes to the z-th of so many matrices; a second kernel
 // adds those, always in the same order, so that the result does not depend on
 // who finishes first.
+//
+// (Other programs let all slices add to C with atomic additions. That saves
+// the second kernel. But then the order of the additions is the order in
+// which the blocks happen to finish, and two runs give two results. This
+// book's results do not depend on chance.)
 #pragma once
 
 #include "rung_9_async.cuh"
@@ -61,6 +66,8 @@ __global__ void __launch_bounds__(kThreads)
       sum[r][2] += a * b.z, sum[r][3] += a * b.w;
     }
   }
+  // Now the block has everything that it will ever fetch.
+  //
   // Eight warps, eight partial sums for each number of C.
 #pragma unroll
   for (int r = 0; r < kRows; ++r)

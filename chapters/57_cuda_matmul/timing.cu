@@ -19,6 +19,12 @@ void check_blas(cublasStatus_t status) {
     throw DeviceError(std::string("cuBLAS: ") + cublasGetStatusString(status));
 }
 
+// ## Memory over there
+//
+// A GPU has memory of its own, and what is to be multiplied has to be copied
+// there first. The pattern is the simplest generator that there is, because
+// nobody looks at these numbers but to compare two results.
+//
 // Numbers on the GPU, filled with a fixed pattern between -1 and 1.
 template <class T> class Numbers {
  public:
@@ -58,6 +64,8 @@ template <class T> class Numbers {
   int64_t count_;
 };
 
+// ## The measure
+//
 // cuBLAS counts columns first, where we count rows: its matrices are ours
 // turned over. So it is asked for Cᵀ = Bᵀ Aᵀ.
 template <class T> void cublas(const Product<T>& g, bool tf32) {
@@ -77,6 +85,10 @@ template <class T> void cublas(const Product<T>& g, bool tf32) {
                           CUBLAS_GEMM_DEFAULT));
 }
 
+// An event costs some microseconds and a small product takes no longer, hence
+// ten calls between two events. A GPU lowers its clock when it gets warm, as
+// a processor does, hence the shortest round and not the mean.
+//
 // The shortest of five rounds of ten calls each, after one to warm up.
 template <class Work> double seconds(const Work& work) {
   cudaEvent_t begin, end;
