@@ -11,7 +11,7 @@ static void merging(Chapter& chapter) {
   chapter.section("Why it is the same");
   Generator random(chapter.seed());
   const int64_t n = 64;
-  const Tensor s = 30 * randn({n}, random, DType::float64),
+  const Tensor s = 60 * randn({n}, random, DType::float64),
                v = randn({n}, random, DType::float64);
   const double truth = sum(softmax(s, 0) * v).item();
   double worst = 0;
