@@ -503,7 +503,7 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
 //
 // How much do tensor cores ask for? One `mma` of bfloat16 makes 2048
 // multiply-adds, as many as a warp makes in 64 instructions one by one, and
-// reads 24 numbers from shared memory for each lane and 16 such instructions.
+// reads 48 numbers from shared memory for each lane and 16 such instructions.
 // An H100's tensor cores do 15 times the work of its other multipliers, and
 // neither memory nor shared memory has grown with them. So everything that we
 // did so far now matters 15 times as much: larger tiles, more stages, no

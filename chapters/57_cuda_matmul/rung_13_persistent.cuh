@@ -142,25 +142,13 @@ inline void persistent(const Product<Bf16>& g) {
   const Schedule schedule{tiles(g.m, 2 * BigStage::kRowsA),
                           tiles(g.n, BigStage::kRowsB), 8};
   const int64_t pairs = std::min<int64_t>(processors / 2, schedule.count());
-  const CUtensorMap map_a = tensor_map(g.a, g.m, g.k, BigStage::kRowsA),
-                    map_b = tensor_map(g.b, g.n, g.k, BigStage::kRowsB / 2);
-  constexpr int kShared = BigStage::kStages * BigStage::kBytes + 1024;
-
-  // `launch` knows no clusters, so this one goes to the runtime itself.
-  const auto kernel = persistent_kernel<BigStage>;
-  check("persistent",
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kShared));
-  // Two blocks to a cluster.
-  cudaLaunchAttribute pair;
-  pair.id = cudaLaunchAttributeClusterDimension;
-  pair.val.clusterDim = {2, 1, 1};
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(unsigned(2 * pairs)), config.blockDim = dim3(384);
-  config.dynamicSmemBytes = kShared;
-  config.attrs = &pair, config.numAttrs = 1;
-  check("persistent",
-        cudaLaunchKernelEx(&config, kernel, map_a, map_b, g, schedule));
+  launch("persistent", persistent_kernel<BigStage>,
+         {.blocks = {unsigned(2 * pairs)},
+          .threads = {384},
+          .shared_bytes = BigStage::kStages * BigStage::kBytes + 1024,
+          .cluster = {2}},
+         tensor_map(g.a, g.m, g.k, BigStage::kRowsA),
+         tensor_map(g.b, g.n, g.k, BigStage::kRowsB / 2), g, schedule);
 }
 
 }  // namespace cr::backend::cuda

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "backend/cuda/runtime.hpp"
 #include "hopper.cuh"
 
 namespace cr::backend::cuda {
@@ -46,9 +47,11 @@ template <class T> class Numbers {
   T* data() const { return data_; }
   void spoil() {
     check("fill", cudaMemset(data_, 0xff, size_t(count_) * sizeof(T)));
+    check("fill", cudaDeviceSynchronize());
   }
   std::vector<float> host() const {
     std::vector<T> all(static_cast<size_t>(count_));
+    check("kernel", cudaDeviceSynchronize());
     check("copy", cudaMemcpy(all.data(), data_, all.size() * sizeof(T),
                              cudaMemcpyDeviceToHost));
     std::vector<float> values;
@@ -72,6 +75,7 @@ template <class T> void cublas(const Product<T>& g, bool tf32) {
   static cublasHandle_t handle = [] {
     cublasHandle_t made;
     check_blas(cublasCreate(&made));
+    check_blas(cublasSetStream(made, Runtime::get().stream()));
     return made;
   }();
   const float one = 1, zero = 0;
@@ -91,15 +95,16 @@ template <class T> void cublas(const Product<T>& g, bool tf32) {
 //
 // The shortest of five rounds of ten calls each, after one to warm up.
 template <class Work> double seconds(const Work& work) {
+  const cudaStream_t stream = Runtime::get().stream();  // where `launch` queues
   cudaEvent_t begin, end;
   check("event", cudaEventCreate(&begin));
   check("event", cudaEventCreate(&end));
   work();
   double best = INFINITY;
   for (int round = 0; round < 5; ++round) {
-    check("event", cudaEventRecord(begin));
+    check("event", cudaEventRecord(begin, stream));
     for (int call = 0; call < 10; ++call) work();
-    check("event", cudaEventRecord(end));
+    check("event", cudaEventRecord(end, stream));
     check("kernel", cudaEventSynchronize(end));
     float milliseconds = 0;
     check("event", cudaEventElapsedTime(&milliseconds, begin, end));
