@@ -1,18 +1,37 @@
 #include "backend/backend.hpp"
 
 #include <array>
+#include <atomic>
+
+#include "tensor/device_memory.hpp"
 
 namespace cr::backend {
 
+static std::array<std::atomic<Backend*>, 3> replaced{};
+Backend* replace(Device device, Backend* backend) { return replaced[static_cast<size_t>(device)].exchange(backend); }
+
+// Each is made when it is first asked for. A GPU that cannot be used is looked for again the next time.
 Backend& on(Device device) {
-  static const std::array<std::unique_ptr<Backend>, 2> backends = {
-    make_cpu(),
+  if (Backend* other = replaced[static_cast<size_t>(device)].load(std::memory_order_relaxed)) return *other;
+  switch (device) {
+    case Device::cpu: {
+      static const std::unique_ptr<Backend> cpu = make_cpu();
+      return *cpu;
+    }
 #if CHAINRULE_SIMT
-    make_simt(),
+    case Device::simt: {
+      static const std::unique_ptr<Backend> simt = make_simt();
+      return *simt;
+    }
 #endif
-  };
-  auto i = static_cast<size_t>(device);
-  if (i < backends.size() && backends[i]) return *backends[i];
+#if CHAINRULE_CUDA
+    case Device::cuda: {
+      static const std::unique_ptr<Backend> cuda = make_cuda();
+      return *cuda;
+    }
+#endif
+    default: break;
+  }
   throw DeviceError(std::string("this build has no ") + name(device) + " backend: use --device cpu");
 }
 
@@ -64,9 +83,21 @@ Tensor full(const Shape& shape, Scalar number, DType dtype, Device device) {
   return out;
 }
 
+// What shares the host's memory copies by itself. Between that and a GPU bytes travel as they are: the side that has the
+// numbers lays them out and converts them first.
 Tensor copy(const Tensor& x, DType dtype, Device device) {
+  if (is_host(x.device()) == is_host(device)) {
+    Tensor out = empty(x.shape(), dtype, device);
+    on(device == Device::cpu ? x.device() : device).copy(out, x);
+    return out;
+  }
+  if (x.dtype() != dtype || !x.is_contiguous()) return copy(copy(x, dtype, x.device()), dtype, device);
   Tensor out = empty(x.shape(), dtype, device);
-  on(device == Device::cpu ? x.device() : device).copy(out, x);
+  const int64_t bytes = x.numel() * size_of(dtype);
+  char* from = static_cast<char*>(x.impl()->storage->data()) + x.impl()->offset * size_of(dtype);
+  if (bytes == 0) return out;
+  if (is_host(device)) device_memory().to_host(out.impl()->storage->data(), from, bytes);
+  else device_memory().to_device(out.impl()->storage->data(), from, bytes);
   return out;
 }
 
@@ -79,3 +110,7 @@ Tensor gemm(const Tensor& a, const Tensor& b, const GemmOptions& options) {
 }
 
 }  // namespace cr::backend
+
+namespace cr {
+Tensor to_host(const Tensor& x) { return is_host(x.device()) ? x : backend::copy(x, x.dtype(), Device::cpu); }
+}  // namespace cr

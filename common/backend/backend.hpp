@@ -112,6 +112,13 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  // Waits until everything asked for so far has been computed. A GPU works while the program goes on; the others are
+  // done when a call returns.
+  virtual void synchronize() {}
+
+  // What it computes on, for tables: "NVIDIA H100 80GB HBM3, CUDA 13.0". Empty where that is the processor.
+  virtual std::string machine() const { return ""; }
+
   // out[i] = number;  out[i] = x[i] with the type converted;  out[i] = start + i · step, in integers for an int64 out
   virtual void fill(const Tensor& out, Scalar number) = 0;
   virtual void copy(const Tensor& out, const Tensor& x) = 0;
@@ -284,12 +291,16 @@ class Backend {
 // The backend behind a device. Throws DeviceError if this build or machine has none.
 Backend& on(Device device);
 
+// Puts another one there, for tests, and returns the one that was put there before; null brings back the device's own.
+Backend* replace(Device device, Backend* backend);
+
 // Throws DeviceError, naming `op` and both devices, unless the tensors are on one.
 void check_device(const char* op, const Tensor& x, const Tensor& y);
 
 // Each backend's file makes its own.
 std::unique_ptr<Backend> make_cpu();
 std::unique_ptr<Backend> make_simt();
+std::unique_ptr<Backend> make_cuda();
 
 // ## The same, returning new tensors
 //
@@ -323,7 +334,7 @@ template <class F> Tensor reduce(const Tensor& x, F, const Dims& dims, bool keep
 }
 
 Tensor full(const Shape& shape, Scalar number, DType dtype, Device device);
-Tensor copy(const Tensor& x, DType dtype, Device device);
+Tensor copy(const Tensor& x, DType dtype, Device device);  // from any device to any other
 Tensor gemm(const Tensor& a, const Tensor& b, const GemmOptions& options = {});
 
 }  // namespace cr::backend

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "backend/gpu_options.hpp"
 #include "backend/parallel.hpp"
 #include "book/chapter_state.hpp"
 
@@ -63,7 +64,9 @@ static Device device(const std::string& word) {
   for (Device d : {Device::cpu, Device::simt, Device::cuda}) {
     if (word != cr::name(d)) continue;
 #if !CHAINRULE_CUDA
-    if (d == Device::cuda) throw UsageError("--device cuda: this version has no CUDA backend yet; use --device cpu");
+    if (d == Device::cuda)
+      throw UsageError(
+          "--device cuda: this program was built without CUDA; ./run --preset cuda has it, if nvcc is there");
 #endif
 #if !CHAINRULE_SIMT
     if (d == Device::simt)
@@ -77,6 +80,35 @@ static Device device(const std::string& word) {
     return d;
   }
   throw UsageError(fmt::format("--device: \"{}\" is not cpu, simt or cuda{}", word, or_else(word, words)));
+}
+
+// What is said about a GPU changes nothing elsewhere, and a word without effect is a mistake.
+static void read_gpu_options(const std::string& kernels, const std::string& precision, bool sync, Device device) {
+  backend::GpuOptions& gpu = backend::gpu_options();
+  auto only_cuda = [&](const char* option) {
+    if (device != Device::cuda) throw UsageError(fmt::format("{} goes with --device cuda", option));
+  };
+  if (sync) {
+    only_cuda("--sync");
+    gpu.sync = true;
+  }
+  if (!kernels.empty()) {
+    only_cuda("--kernels");
+    if (kernels != "own" && kernels != "library")
+      throw UsageError(
+          fmt::format("--kernels: \"{}\" is not own or library{}", kernels, or_else(kernels, {"own", "library"})));
+    gpu.library = kernels == "library";
+  }
+  if (precision.empty()) return;
+  only_cuda("--precision");
+  const std::vector<std::string> names{"fp32", "tf32", "bf16"};
+  const auto found = std::find(names.begin(), names.end(), precision);
+  if (found == names.end())
+    throw UsageError(
+        fmt::format("--precision: \"{}\" is not fp32, tf32 or bf16{}", precision, or_else(precision, names)));
+  gpu.precision = static_cast<backend::Precision>(found - names.begin());
+  if (gpu.precision != backend::Precision::fp32 && !gpu.library)
+    throw UsageError(fmt::format("--precision {}: our own products are fp32; add --kernels library", precision));
 }
 
 static std::string broken(const std::string& word, const ChapterInfo& info) {
@@ -141,6 +173,10 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   app.add_flag("--full", full, "The published experiment");
   add("seed", "Where all randomness starts (1)", "N");
   add("device", "cpu, simt or cuda (cpu)", "NAME");
+  bool sync = false;
+  add("kernels", "Matrix products on cuda: own, or library (cuBLAS) (own)", "NAME");
+  add("precision", "What such products multiply in: fp32, tf32 or bf16 (fp32)", "NAME");
+  app.add_flag("--sync", sync, "On cuda: wait for each kernel, so that an error names its own (CHAINRULE_SYNC=1)");
   add("threads", "Threads to compute on; results do not depend on it (all processors)", "N");
   add("data", "Folder with real data (environment: CHAINRULE_DATA; else data/, where ./run data puts it)", "DIR");
   add("out", fmt::format("Where results and figures go (out/{})", full_name(info)), "DIR");
@@ -163,7 +199,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
     return false;
   } catch (const CLI::ExtrasError&) {
     std::string word = app.remaining().empty() ? "?" : app.remaining().front();
-    std::vector<std::string> known{"--quick", "--full", "--resume", "--tensorboard", "--help", "--version"};
+    std::vector<std::string> known{"--quick", "--full", "--resume", "--tensorboard", "--help", "--version", "--sync"};
     for (const auto& [option, value] : words) known.push_back("--" + option);
     throw UsageError(fmt::format("{} is not an option here{}", word, or_else(word.substr(0, word.find('=')), known)) +
                      " (--help lists them)");
@@ -213,6 +249,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   if (full && !info.full_needs.empty()) check_data(info, options);
   if (given("threads")) backend::set_num_threads(static_cast<int>(whole_number("--threads", words["threads"], 1, 256)));
   if (given("device")) options.device = device(words["device"]);
+  read_gpu_options(words["kernels"], words["precision"], sync, options.device);
 
   options.out = given("out") ? std::filesystem::path(words["out"]) : std::filesystem::path("out") / full_name(info);
   if (options.out.empty()) throw UsageError("--out needs a folder");

@@ -4,33 +4,45 @@
 #   - by nvcc, where CHAINRULE_CUDA is on;
 #
 # so it may end up in a program twice, once in namespace simt and once in namespace cuda, or not at all.
-# chainrule_simt_sources(TARGET FILES…) is the first half alone.
+# chainrule_simt_sources and chainrule_cuda_sources(TARGET FILES…) are the halves.
 include_guard(GLOBAL)
 
 function(chainrule_gpu_sources target)
   chainrule_simt_sources(${target} ${ARGN})
-  if(CHAINRULE_CUDA AND ARGN)
-    chainrule_kernel_objects(${target} ${target}_cuda_kernels ${ARGN})
-    target_compile_options(${target}_cuda_kernels PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo)
-    set_target_properties(${target}_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  chainrule_cuda_sources(${target} ${ARGN})
+endfunction()
+
+# Only by nvcc: what stands beneath the kernels on a GPU.
+function(chainrule_cuda_sources target)
+  if(NOT CHAINRULE_CUDA OR NOT ARGN)
+    return()
   endif()
+  set(objects ${target}_cuda_kernels)
+  if(TARGET ${objects})
+    set(objects ${target}_cuda_runtime)
+  endif()
+  chainrule_kernel_objects(${target} ${objects} ${ARGN})
+  # Our constexpr functions may be called on the GPU; profilers get line numbers; and the host's half of each file is
+  # compiled as the rest of the library is.
+  target_compile_options(${objects} PRIVATE --expt-relaxed-constexpr --extended-lambda -lineinfo
+                                            -Xcompiler=-ffp-contract=off)
 endfunction()
 
 # The emulator's watcher sees every load and store because the compiler is told to instrument them for the thread
 # sanitizer; the functions it calls are ours (backend/simt/hooks.cpp), and the sanitizer's own library is not linked. A
 # sanitizer that somebody really asked for cannot share a program with that: then kernels are compiled like all else.
 #
-# The other options keep the accesses those of the source: none merged into wider ones, none made by the library. And a
-# last call stays a call, so that it has a line to return to.
+# The other options keep the accesses those of the source: none merged into wider ones, none made by the library, and
+# those of two branches stay two. And a last call stays a call, so that it has a line to return to.
 if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
   set(CHAINRULE_SIMT_CHECKS 1)
-  set(simt_options -fsanitize=thread $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
+  set(simt_options -fsanitize=thread -ftls-model=initial-exec $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
-                "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
+                "SHELL:-mllvm -tsan-instrument-read-before-write=1")
   else()
-    list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns
-                --param=tsan-instrument-func-entry-exit=0)
+    list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns -fno-crossjumping
+                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0)
   endif()
 else()
   set(CHAINRULE_SIMT_CHECKS 0)

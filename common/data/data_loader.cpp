@@ -127,7 +127,7 @@ DataLoader::DataLoader(Dataset dataset, DataLoaderOptions options, const Generat
                      (data_.inputs.defined() && data_.targets.defined()
                           ? ", got " + to_string(data_.inputs.shape()) + " and " + to_string(data_.targets.shape())
                           : std::string(", one is undefined")));
-  if (data_.inputs.device() == Device::cuda || data_.targets.device() == Device::cuda)
+  if (!is_host(data_.inputs.device()) || !is_host(data_.targets.device()))
     throw DeviceError("DataLoader: the data set must be in host memory; move the batches to the GPU");
   if (options_.batch_size < 1)
     throw Error("DataLoader: batch_size must be at least 1, got " + std::to_string(options_.batch_size));

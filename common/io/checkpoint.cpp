@@ -49,7 +49,7 @@ std::string checksum(const Checkpoint& checkpoint) {
   Checksum sum;
   for (const auto& [name, x] : checkpoint.tensors) {
     if (!x.defined()) continue;  // `save_safetensors` refuses it by name
-    const Tensor host = (x.device() == Device::cuda ? x.to(Device::cpu) : x).contiguous();
+    const Tensor host = to_host(x).contiguous();
     const int64_t size = size_of(x.dtype());
     sum.add(name);
     sum.add(cr::name(x.dtype()) + to_string(x.shape()));

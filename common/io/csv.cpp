@@ -282,7 +282,7 @@ void write_csv(const std::string& path, const std::vector<std::string>& columns,
   if (is_storage(numbers.dtype()))
     throw DTypeError(std::string("write_csv: numbers must be float32, float64, int64 or bool, not ") +
                      name(numbers.dtype()) + "; .to(DType::float32) first");
-  const Tensor values = numbers.detach().contiguous();
+  const Tensor values = to_host(numbers.detach()).contiguous();
   CsvWriter writer(path, columns, options);
   dispatch(values.dtype(), [&](auto type) {
     auto at = values.span<decltype(type)>().begin();

@@ -164,7 +164,7 @@ void EventWriter::add_histogram(const std::string& tag, const Tensor& x, int64_t
   if (x.numel() == 0 || bins < 1 || bins > 100'000)
     throw ShapeError("add_histogram: needs values and 1 to 100000 bins, got shape " + to_string(x.shape()) + " and " +
                      std::to_string(bins) + " bins");
-  const Tensor all = (x.device() == Device::cuda ? x.to(Device::cpu) : x).to(DType::float64).contiguous();
+  const Tensor all = to_host(x).to(DType::float64).contiguous();
   for (double v : all.span<double>())
     if (!(std::abs(v) < 1e150))  // or its square is not finite
       throw IoError("cannot write " + path_ + ": " + quote(tag) + " has a value " + std::to_string(v));

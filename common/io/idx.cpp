@@ -131,7 +131,7 @@ Tensor read_idx(const std::string& path, DType dtype, double scale) {
 
 void write_idx(const std::string& path, const Tensor& x, IdxType type) {
   if (x.dim() > 16) throw IoError("cannot write " + path + ": IDX here has at most 16 dimensions");
-  const Tensor values = x.contiguous();
+  const Tensor values = to_host(x).contiguous();
   std::vector<std::byte> bytes(4 + 4 * static_cast<size_t>(x.dim()));
   bytes[2] = static_cast<std::byte>(type), bytes[3] = static_cast<std::byte>(x.dim());
   for (int d = 0; d < x.dim(); ++d) {

@@ -228,7 +228,7 @@ Tensor read_npy(const std::string& path) {
 }
 
 std::string encode_npy(const Tensor& x, const std::string& name) {
-  const Tensor values = (x.device() == Device::cuda ? x.to(Device::cpu) : x).contiguous();
+  const Tensor values = to_host(x).contiguous();
   std::string header = std::string("{'descr': '") + descr_of(x.dtype(), name) +
                        "', 'fortran_order': False, 'shape': " + to_string(x.shape()) + ", }";
   // Numbers begin at a multiple of 64 bytes, so that whoever maps the file into memory finds them aligned.

@@ -225,7 +225,7 @@ std::string encode_png(const Tensor& x, double scale, const std::string& name) {
     throw ShapeError("write_png: at most 16777215 pixels each way, got " + to_string(x.shape()));
 
   std::vector<unsigned char> samples(static_cast<size_t>(x.numel()));
-  const Tensor values = (x.device() == Device::cuda ? x.to(Device::cpu) : x).to(DType::float64).contiguous();
+  const Tensor values = to_host(x).to(DType::float64).contiguous();
   const double* from = values.data<double>();
   for (size_t i = 0; i < samples.size(); ++i) {
     const double value = std::nearbyint(from[i] * scale);

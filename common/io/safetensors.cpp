@@ -343,7 +343,7 @@ void save_safetensors(const std::string& path, const std::map<std::string, Tenso
   for (const auto& [name, x] : tensors) {
     if (name == "__metadata__") throw IoError("cannot write " + path + ": no tensor can be called __metadata__");
     if (!x.defined()) throw IoError("cannot write " + path + ": tensor " + quote(name) + " is undefined");
-    ordered.emplace_back(name, (x.device() == Device::cuda ? x.to(Device::cpu) : x).contiguous());
+    ordered.emplace_back(name, to_host(x).contiguous());
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });

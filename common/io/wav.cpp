@@ -152,8 +152,7 @@ std::string encode_wav(const Tensor& samples, int64_t rate, WavType type, const 
   if (rate < 1 || rate > INT32_MAX) refuse("a rate of " + std::to_string(rate) + " frames per second");
   if (channels < 1 || channels > 1024) refuse(std::to_string(channels) + " channels");
   if (samples.numel() > INT32_MAX / 4) refuse("more than 2 GB of samples");
-  const Tensor values =
-      (samples.device() == Device::cuda ? samples.to(Device::cpu) : samples).to(DType::float32).contiguous();
+  const Tensor values = to_host(samples).to(DType::float32).contiguous();
   const float* from = values.data<float>();
   for (int64_t i = 0; i < values.numel(); ++i)
     if (!std::isfinite(from[i])) refuse("sample " + std::to_string(i) + " is not finite");

@@ -136,7 +136,8 @@ Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
   if (source.dim() == 0 && x.dim() == 1) slices = source.reshape({1});
   check_slices("index_add", wide, slices);
   bool plain = alpha.kind == DType::float32 ? alpha.value == 1 : alpha.integer == 1;
-  return added("index_add", x, d, wide, plain ? slices : slices * Tensor(alpha.as<double>()).to(source.dtype()));
+  return added("index_add", x, d, wide,
+               plain ? slices : slices * backend::full({}, alpha, source.dtype(), source.device()));
 }
 
 // y = x, then y[index[i][j]][j] = source[i][j];  dx = dy where nothing was written, dsource[i][j] = dy[index[i][j]][j]
@@ -384,6 +385,8 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
 }
 
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source) {
+  check_type("masked_scatter", x, source);
+  backend::check_device("masked_scatter", x, mask);
   Shape shape = broadcast_shapes(x.shape(), mask.shape(), "masked_scatter");
   Tensor at = places("masked_scatter", mask, shape);
   if (source.numel() < at.numel()) {

@@ -207,7 +207,9 @@ Tensor is_small(const char* op, const Tensor& s, const Tensor& atol, const Tenso
     if (t.defined() && t.dim() > s.dim() - 1)
       throw ShapeError(std::string(op) + ": tolerances " + to_string(t.shape()) + " for a batch of shape " +
                        to_string(batch_of(s.unsqueeze(-1))));
-    return t.defined() ? t.detach().to(DType::float64).unsqueeze(-1) : full({1}, otherwise, DType::float64, s.device());
+    if (!t.defined()) return full({1}, otherwise, DType::float64, s.device());
+    Tensor one = t.dim() == 0 ? t.detach().to(s.device()) : t.detach();  // a number may lie anywhere
+    return one.to(DType::float64).unsqueeze(-1);
   };
   double eps = (s.dtype() == DType::float32 ? 0x1p-23 : 0x1p-52) * static_cast<double>(longer_side);
   Tensor absolute = number(atol, 0);

@@ -124,7 +124,7 @@ std::pair<Tensor, Tensor> lu_factor(const Tensor& a) {
 // A is L U with its rows back in their places.
 static std::tuple<Tensor, Tensor, Tensor> unpack(const Tensor& lu, const Tensor& permutation) {
   int64_t m = lu.size(-2), k = std::min(m, lu.size(-1));
-  Tensor p = permutation.unsqueeze(-2) == arange(m).unsqueeze(-1);
+  Tensor p = permutation.unsqueeze(-2) == arange(m).to(permutation.device()).unsqueeze(-1);
   return {p.to(lu.dtype()), tril(lu.narrow(-1, 0, k), -1) + identity(lu, m, k), triu(lu.narrow(-2, 0, k))};
 }
 
@@ -361,6 +361,7 @@ namespace cr {
 std::tuple<Tensor, Tensor, Tensor> lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data,
                                              bool unpack_pivots) {
   linalg::check_matrix("lu_unpack", lu);
+  backend::check_device("lu_unpack", lu, pivots);
   Tensor permutation = linalg::permutation_of("lu_unpack", pivots, lu.size(-2));
   auto [p, l, u] = linalg::unpack(lu, permutation);
   Tensor none = linalg::empty_like(lu, {0});

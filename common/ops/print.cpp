@@ -81,7 +81,7 @@ std::string print(const Tensor& x, int d, int64_t offset, const Style& style) {
 
 std::string to_string(const Tensor& given) {
   if (!given.defined()) return "tensor(undefined)";
-  Tensor x = given.device() == Device::cuda ? given.detach().to(Device::cpu) : given.detach();
+  Tensor x = to_host(given.detach());
   if (is_storage(x.dtype())) x = x.to(DType::float32);
   Style style{.summarize = x.numel() > kThreshold};
   if (is_floating(x.dtype())) {

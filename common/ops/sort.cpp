@@ -147,6 +147,7 @@ ValuesIndices cummin(const Tensor& x, int64_t d) { return running_extreme("cummi
 static Tensor quantile(const char* op, const Tensor& input, const Tensor& q, std::optional<int64_t> dim, bool keepdim,
                        Interpolation interpolation, bool ignore_nan) {
   require_floating(op, input);
+  backend::check_device(op, input, q);
   if (q.dim() > 1) throw ShapeError(std::string(op) + ": q must be a scalar or a vector, got " + to_string(q.shape()));
   if (q.dtype() != input.dtype())
     throw DTypeError(std::string(op) + ": q is " + name(q.dtype()) + ", the elements are " + name(input.dtype()));

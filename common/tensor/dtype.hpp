@@ -97,4 +97,7 @@ constexpr const char* name(Device d) {
   return kNames[static_cast<int>(d)];
 }
 
+// Can the processor read a device's numbers where they lie?
+constexpr bool is_host(Device d) { return d != Device::cuda; }
+
 }  // namespace cr

@@ -1,8 +1,10 @@
 #include "tensor/storage.hpp"
 
+#include <atomic>
 #include <new>
 
 #include "tensor/allocator.hpp"
+#include "tensor/device_memory.hpp"
 
 namespace cr {
 
@@ -10,18 +12,33 @@ namespace cr {
 static constexpr int64_t kHeader = 64;
 static_assert(sizeof(Storage) <= kHeader);
 
+// ## Whose memory
 static constinit Storage::Memory memories[3];  // in the order of Device
-
 void Storage::set_memory(Device device, Memory memory) { memories[static_cast<int>(device)] = memory; }
 
+static std::atomic<DeviceMemory*> other_memory{nullptr};
+void set_device_memory(DeviceMemory* memory) { other_memory = memory; }
+DeviceMemory& device_memory() {
+  if (DeviceMemory* other = other_memory) return *other;
+  return cuda_memory();
+}
+
+#if !CHAINRULE_CUDA
+DeviceMemory& cuda_memory() {
+  throw DeviceError("this build has no CUDA backend: use --device cpu, or build with --preset cuda");
+}
+#endif
+
+// ## Blocks
 Ref<Storage> Storage::allocate(int64_t bytes, Device device) {
-  if (const Memory& memory = memories[static_cast<int>(device)]; memory.allocate) {
+  const Memory& memory = memories[static_cast<int>(device)];
+  if (memory.allocate || !is_host(device)) {
     Ref<Storage> storage = wrap(nullptr, bytes, device, nullptr, nullptr);
-    storage->data_ = memory.allocate(bytes);
-    storage->device_memory_ = true;
+    if (memory.allocate) storage->data_ = memory.allocate(bytes);
+    else if (bytes > 0) storage->data_ = device_memory().allocate(bytes);
+    storage->lent_ = storage->data_ != nullptr;
     return storage;
   }
-  if (device == Device::cuda) throw DeviceError("this build has no CUDA backend: use --device cpu");
   if (bytes > INT64_MAX - kHeader) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes asked for");
   char* block = static_cast<char*>(allocator::allocate(kHeader + bytes));
   return Ref<Storage>::adopt(new (block) Storage(block + kHeader, bytes, device));
@@ -38,7 +55,11 @@ void Storage::destroy(Storage* storage) {
   bool ours = storage->data_ == reinterpret_cast<char*>(storage) + kHeader;
   int64_t size = ours ? kHeader + storage->bytes_ : kHeader;
   if (storage->free_) storage->free_(storage->context_);
-  if (storage->device_memory_) memories[static_cast<int>(storage->device_)].free(storage->data_, storage->bytes_);
+  if (storage->lent_) {
+    if (const Memory& memory = memories[static_cast<int>(storage->device_)]; memory.free)
+      memory.free(storage->data_, storage->bytes_);
+    else device_memory().free(storage->data_, storage->bytes_);
+  }
   storage->~Storage();
   allocator::free(storage, size);
 }

@@ -14,14 +14,16 @@ namespace cr {
 
 class Storage : public Counted<Storage> {
  public:
-  // A block of at least `bytes` bytes on `device`, aligned to 64 bytes, contents unspecified. Throws OutOfMemory.
+  // A block of at least `bytes` bytes on `device`, aligned to 64 bytes, contents unspecified. Throws OutOfMemory, and
+  // DeviceError where there is no such device.
   static Ref<Storage> allocate(int64_t bytes, Device device);
 
   // A block that somebody else owns: a mapped file, another library's matrix. `free(context)` is called at the end, if it is given.
   static Ref<Storage> wrap(void* data, int64_t bytes, Device device, void (*free)(void*), void* context);
 
-  // A device with memory of its own says here how to get and return it, before any tensor is made there. Without it
-  // blocks are the host's. `allocate` throws OutOfMemory.
+  // A device that wants to know of its blocks says here how to get and return them, before any tensor is made there.
+  // They are the host's memory all the same; for memory elsewhere there is `device_memory.hpp`. `allocate` throws
+  // OutOfMemory.
   struct Memory {
     void* (*allocate)(int64_t bytes) = nullptr;
     void (*free)(void* data, int64_t bytes) = nullptr;
@@ -52,7 +54,7 @@ class Storage : public Counted<Storage> {
   std::atomic<const char*> writer_{nullptr};
   std::atomic<uint32_t> version_{0};
   Device device_;
-  bool device_memory_ = false;  // from the device's own Memory
+  bool lent_ = false;  // by the device, which wants the block back
 };
 
 }  // namespace cr

@@ -58,14 +58,14 @@ int64_t Tensor::size(int64_t d) const {
 const void* Tensor::checked_data(DType expected) const {
   if (dtype() != expected)
     throw DTypeError(std::string("data: the tensor is ") + name(dtype()) + ", not " + name(expected));
-  if (device() == Device::cuda) throw DeviceError("data: the numbers are on the GPU; call to(Device::cpu) first");
+  if (!is_host(device())) throw DeviceError("data: the numbers are on the GPU; call to(Device::cpu) first");
   if (!is_contiguous()) throw ShapeError("data: a strided view " + to_string(shape()) + "; call contiguous() first");
   return static_cast<const char*>(impl_->storage->data()) + impl_->offset * size_of(dtype());
 }
 
 Scalar Tensor::item_scalar() const {
   if (numel() != 1) throw ShapeError("item: needs one element, got shape " + to_string(shape()));
-  if (device() == Device::cuda) return to(Device::cpu).item_scalar();
+  if (!is_host(device())) return to_host(*this).item_scalar();
   if (is_storage(dtype())) return detach().to(DType::float32).item_scalar();
   return dispatch(
       dtype(), [&](auto t) { return Scalar(static_cast<const decltype(t)*>(impl_->storage->data())[impl_->offset]); });

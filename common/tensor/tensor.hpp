@@ -244,6 +244,10 @@ std::string to_string(const Tensor& x);
 // An uninitialised contiguous tensor.
 Tensor empty(const Shape& shape, DType dtype = DType::float32, Device device = Device::cpu);
 
+// x itself where the processor can read its numbers, otherwise a copy that it can, outside the graph: for what prints,
+// saves or looks at numbers.
+Tensor to_host(const Tensor& x);
+
 // A contiguous tensor on the first bytes of `storage`, of which there must be enough.
 Tensor from_storage(Ref<Storage> storage, const Shape& shape, DType dtype);
 

@@ -11,7 +11,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "backend/backend.hpp"
 #include "backend/cpu/cpu_features.hpp"
+#include "backend/gpu_options.hpp"
 #include "backend/parallel.hpp"
 #include "io/atomic_file.hpp"
 #include "measure.hpp"
@@ -62,16 +64,18 @@ static void stopped(int) {
 }
 
 static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, const std::string& out) {
-  std::unique_ptr<TorchWorker> torch = only_ours ? nullptr : TorchWorker::start();
+  std::unique_ptr<TorchWorker> torch = only_ours ? nullptr : TorchWorker::start(plan.compiled);
   const std::string version = torch ? torch->version : "";
   // A turn begins with setting the stage and two steps to warm up.
   const double turns = static_cast<double>(chosen.size()) * plan.rounds * (torch ? 2 : 1);
   const double seconds = turns * (plan.seconds + 0.1);
-  fmt::print("{} threads, {}{}; {} round{} of {} s a side, about {:.0f} {} in all\n\n{}", plan.threads,
-             backend::cpu::isa_name(backend::cpu::isa()),
-             torch       ? ", PyTorch " + version
-             : only_ours ? ""
-                         : ", no PyTorch: Python cannot import torch (--help says how to get it)",
+  const std::string gpu = backend::on(Numbers::device).machine();
+  fmt::print("{}{} threads, {}{}; {} round{} of {} s a side, about {:.0f} {} in all\n\n{}",
+             gpu.empty() ? "" : gpu + ", ", plan.threads, backend::cpu::isa_name(backend::cpu::isa()),
+             torch ? ", PyTorch " + version + (plan.compiled ? " (torch.compile)" : "")
+             : only_ours
+                 ? ""
+                 : ", no PyTorch: Python cannot import torch, or not for this device (--help says how to get it)",
              plan.rounds, plan.rounds == 1 ? "" : "s", plan.seconds, std::ceil(seconds < 120 ? seconds : seconds / 60),
              seconds <= 1    ? "second"
              : seconds < 120 ? "seconds"
@@ -91,6 +95,26 @@ static void run(const std::vector<Workload>& chosen, Plan plan, bool only_ours, 
     if (!out.empty()) io::write_file(out, to_json(rows, plan, version).dump(1) + "\n");
   }
   fmt::print("\n{}", summary(rows));
+}
+
+// The device, and how a GPU computes.
+static void choose_device(const std::string& device, const std::string& kernels, const std::string& precision,
+                          const Plan& plan) try {
+  Numbers::device = device == "cuda" ? Device::cuda : device == "simt" ? Device::simt : Device::cpu;
+  backend::on(Numbers::device);
+  backend::GpuOptions& gpu = backend::gpu_options();
+  gpu.library = kernels == "library";
+  gpu.precision = precision == "tf32"   ? backend::Precision::tf32
+                  : precision == "bf16" ? backend::Precision::bf16
+                                        : backend::Precision::fp32;
+  if (Numbers::device != Device::cuda && (gpu.library || gpu.precision != backend::Precision::fp32))
+    throw UsageError("--kernels and --precision go with --device cuda");
+  if (gpu.precision != backend::Precision::fp32 && !gpu.library)
+    throw UsageError("--precision " + precision + ": our own products are fp32; add --kernels library");
+  if (Numbers::device != Device::cpu && plan.memory)
+    throw UsageError("--memory measures the processor's memory; leave it out with --device " + device);
+} catch (const DeviceError& e) {
+  throw UsageError(fmt::format("--device {}: {}", device, e.what()));
 }
 
 // Better to fail now than after the first minute: CHAINRULE_THREADS and CHAINRULE_ISA are read here, and a file can be begun.
@@ -113,7 +137,7 @@ int main(int argc, char** argv) try {
   std::vector<std::string> names, groups{"training", "kernels"};
   Plan plan;
   bool only_ours = false, list = false, help = false;
-  std::string out, readme, memory_of;
+  std::string out, readme, memory_of, device = "cpu", kernel_choice = "own", precision = "fp32";
   CLI::App app;
   app.set_help_flag();  // the page is in usage.txt, where ./run finds it before anything is built
   app.add_flag("-h,--help", help);
@@ -123,6 +147,10 @@ int main(int argc, char** argv) try {
   app.add_option("--seconds", plan.seconds)->check(CLI::Range(0.001, 600.0));
   app.add_option("--threads", plan.threads)->check(CLI::Range(0, 256));
   app.add_flag("--memory", plan.memory);
+  app.add_option("--device", device)->check(CLI::IsMember({"cpu", "simt", "cuda"}));
+  app.add_option("--kernels", kernel_choice)->check(CLI::IsMember({"own", "library"}));
+  app.add_option("--precision", precision)->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+  app.add_flag("--compiled", plan.compiled);
   app.add_flag("--only-ours", only_ours);
   app.add_option("--out", out);
   app.add_option("--readme", readme);
@@ -147,6 +175,7 @@ int main(int argc, char** argv) try {
     if (!names.empty()) throw UsageError("--readme measures nothing, and takes no names (./run bench --help)");
     put_between_markers(kSource + "/README.md", page_of(readme));
   } else {
+    choose_device(device, kernel_choice, precision, plan);
     set_up(plan, app.count("--threads") > 0, out);
     if (!memory_of.empty()) {
       for (const Workload& w : choose(all, {memory_of}, {})) fmt::print("{}\n", measure_memory(w));

@@ -21,7 +21,7 @@ std::function<Step(DType)> kernel(Operation f, const std::vector<Shape>& shapes,
 
 // One multiplication needs a tensor, a node and nothing else to speak of.
 Step tiny_op(DType dtype) {
-  Tensor x = ones({1}, dtype).requires_grad_();
+  Tensor x = ones({1}, dtype, Numbers::device).requires_grad_();
   return [x] {
     for (int i = 0; i < 1000; ++i) Tensor y = x * x;
     return x;

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "backend/backend.hpp"
+#include "backend/gpu_options.hpp"
 #include "book/process.hpp"
 #include "ops/ops.hpp"
 #include "tensor/allocator.hpp"
@@ -33,10 +35,14 @@ double milliseconds(std::chrono::steady_clock::duration d) {
 // Milliseconds of one step each, for `seconds`, after two that warm caches and threads up again.
 std::vector<double> sample(const Step& step, double seconds) {
   using Clock = std::chrono::steady_clock;
+  // A GPU is still at work when a step returns, on both sides.
+  backend::Backend& backend = backend::on(Numbers::device);
   for (int i = 0; i < 2; ++i) step();
+  backend.synchronize();
   std::vector<double> samples;
   for (auto start = Clock::now(), t = start; milliseconds(t - start) < seconds * 1e3 || samples.empty();) {
     step();
+    backend.synchronize();
     auto now = Clock::now();
     samples.push_back(milliseconds(now - t));
     t = now;
@@ -56,7 +62,7 @@ double median(const std::vector<double>& sorted) {
   return n == 0 ? 0 : (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
 }
 
-std::unique_ptr<TorchWorker> TorchWorker::start() {
+std::unique_ptr<TorchWorker> TorchWorker::start(bool compiled) {
   int to[2], from[2];
   if (pipe(to) != 0 || pipe(from) != 0) return nullptr;
   pid_t pid = fork();
@@ -65,7 +71,8 @@ std::unique_ptr<TorchWorker> TorchWorker::start() {
     dup2(from[1], 1);
     for (int fd : {to[0], to[1], from[0], from[1]}) close(fd);
     if (!freopen("/dev/null", "w", stderr)) _exit(127);
-    execlp(python(), python(), CHAINRULE_TORCH_WORKER, nullptr);
+    execlp(python(), python(), CHAINRULE_TORCH_WORKER, name(Numbers::device), compiled ? "compiled" : "eager",
+           backend::gpu_options().precision == backend::Precision::fp32 ? "fp32" : "tf32", nullptr);
     _exit(127);
   }
   close(to[0]);

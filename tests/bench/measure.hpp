@@ -27,8 +27,9 @@ double median(const std::vector<double>& sorted);
 // `torch_worker.py`, running in a process of its own.
 class TorchWorker {
  public:
-  // Null if Python cannot import torch.
-  static std::unique_ptr<TorchWorker> start();
+  // Computes on `Numbers::device`; `compiled`: each step goes through torch.compile. Null if Python cannot import torch, or
+  // PyTorch has no such device.
+  static std::unique_ptr<TorchWorker> start(bool compiled = false);
   TorchWorker(const TorchWorker&) = delete;
   ~TorchWorker();
 
@@ -63,7 +64,7 @@ struct Row {
 struct Plan {
   int rounds = 15, threads = 0;
   double seconds = 0.25;  // of one turn
-  bool memory = false;
+  bool memory = false, compiled = false;
   std::function<void(const Workload&, int round)> progress = {};
 };
 

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "backend/backend.hpp"
 #include "book/chapter_state.hpp"
 #include "io/atomic_file.hpp"
 #include "tensor/error.hpp"
@@ -127,9 +128,11 @@ json to_json(const std::vector<Row>& rows, const Plan& plan, const std::string& 
   json results = {{"date", date},
                   {"processor", book::cpu_model()},
                   {"machine", book::machine()},
+                  {"device", cr::name(Numbers::device)},
+                  {"gpu", backend::on(Numbers::device).machine()},
                   {"threads", plan.threads},
                   {"compiler", book::compiler()},
-                  {"torch", torch_version},
+                  {"torch", torch_version + (plan.compiled ? ", torch.compile" : "")},
                   {"rounds", plan.rounds},
                   {"seconds", plan.seconds},
                   {"rows", json::array()}};

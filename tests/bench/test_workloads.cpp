@@ -6,6 +6,7 @@
 
 #include "catch.hpp"
 #include "compare.hpp"
+#include "ops/far_device.hpp"
 #include "workloads.hpp"
 
 using namespace cr;
@@ -55,6 +56,19 @@ TEST_CASE("gpt_b16_t128 trains as in PyTorch") { trains_as_in_pytorch("gpt_b16_t
 TEST_CASE("vae_b128 trains as in PyTorch") { trains_as_in_pytorch("vae_b128"); }
 TEST_CASE("gan_b32 trains as in PyTorch") { trains_as_in_pytorch("gan_b32"); }
 TEST_CASE("sgns_b512 trains as in PyTorch") { trains_as_in_pytorch("sgns_b512"); }
+
+// What is timed on a GPU has all its tensors there: on memory that the processor cannot touch it computes the same.
+TEST_CASE("every workload runs on another device") {
+  test::FarDevice far;
+  for (const bench::Workload& w : bench::workloads()) {
+    INFO(w.name);
+    bench::Numbers::device = Device::cuda;
+    Tensor there = w.make(DType::float32)();
+    bench::Numbers::device = Device::cpu;
+    CHECK(there.device() == Device::cuda);
+    CHECK(test::difference(there.to(Device::cpu), w.make(DType::float32)(), 64) == "");
+  }
+}
 
 TEST_CASE("PyTorch's losses are there for each of the fourteen training steps, and for nothing else") {
   CHECK(bench::workloads().size() == 14);

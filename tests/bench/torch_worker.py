@@ -1,6 +1,6 @@
 """The PyTorch side of bench.cpp.
 
-torch_worker.py                        writes PyTorch's version, then reads commands from its input and answers each with a line:
+torch_worker.py DEVICE HOW PRECISION   on cpu or cuda, eager or compiled, fp32 or tf32: writes PyTorch's version, then reads commands from its input and answers each with a line:
     make NAME THREADS                  sets the stage of a workload: "made"
     time SECONDS                       times steps for so long: "median min count", in milliseconds
 torch_worker.py --memory NAME THREADS  prints how many bytes a few steps of NAME add to the resident set at its largest
@@ -17,12 +17,15 @@ from torch_workloads import Numbers, make
 
 
 def samples(step, seconds):
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None  # a GPU is still at work when a step returns
     for _ in range(2):
         step()
+    wait()
     result, start = [], time.perf_counter()
     last = start
     while last - start < seconds or not result:
         step()
+        wait()
         now = time.perf_counter()
         result.append((now - last) * 1e3)
         last = now
@@ -39,6 +42,8 @@ def answer_requests():
                 name, Numbers.remembered = arguments[0], {}
             torch.set_num_threads(int(arguments[1]))
             steps = make(name)
+            if compiled:
+                steps = [torch.compile(step) for step in steps]
             print("made", flush=True)
         else:
             results = [samples(step, float(arguments[0]) / len(steps)) for step in steps]
@@ -73,7 +78,15 @@ def measure_memory(name, threads):
     print(min(used))
 
 
+device, compiled = "cpu", False
 if sys.argv[1:2] == ["--memory"]:
     measure_memory(sys.argv[2], int(sys.argv[3]))
 else:
+    device, compiled = sys.argv[1], sys.argv[2] == "compiled"
+    if device == "cuda":
+        torch.ones(1, device=device)  # no GPU ends the process before its first line
+        torch.set_default_device(device)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = sys.argv[3] != "fp32"
+    elif device != "cpu":
+        sys.exit(1)
     answer_requests()

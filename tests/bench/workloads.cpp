@@ -9,7 +9,7 @@ namespace cr::bench {
 
 Tensor Numbers::uniform(double lo, double hi, const Shape& shape) {
   Generator generator(asked_++);
-  return nn::uniform(shape, lo, hi, generator).to(dtype_);
+  return nn::uniform(shape, lo, hi, generator).to(dtype_).to(device);
 }
 
 Tensor Numbers::labels(int64_t classes, const Shape& shape) {
@@ -23,7 +23,7 @@ Tensor Numbers::weight(const Tensor& t) {
 }
 
 Tensor Numbers::as_wanted(const Tensor& t) const {
-  return t.dtype() == DType::int64 ? t.detach().clone() : t.detach().clone().to(dtype_);
+  return t.dtype() == DType::int64 ? t.detach().clone().to(device) : t.detach().clone().to(dtype_).to(device);
 }
 
 // ## Training steps: forward, loss, backward, update
@@ -136,7 +136,7 @@ Step gan(DType dtype) {
   Expert expert = n.initialise(Expert());
   Tensor pictures = n.uniform(-1, 1, {32, 1, 28, 28});
   Tensor noise = n.uniform(-1.7, 1.7, {32, 64});
-  Tensor yes = ones({32, 1}, dtype), no = zeros({32, 1}, dtype);
+  Tensor yes = ones({32, 1}, dtype, Numbers::device), no = zeros({32, 1}, dtype, Numbers::device);
   const optim::AdamOptions options{.lr = 5e-5, .beta1 = 0.5};
   auto forger_optimizer = std::make_shared<optim::Adam>(parameters(forger), options);
   auto expert_optimizer = std::make_shared<optim::Adam>(parameters(expert), options);
@@ -161,7 +161,7 @@ Step skip_gram(DType dtype) {
   SkipGram model = n.initialise(SkipGram(seeds));
   Tensor middle = n.labels(10000, {512});
   Tensor around = n.labels(10000, {512, 6});  // one that was there, five that were not
-  Tensor wanted = zeros({512, 6}, dtype);
+  Tensor wanted = zeros({512, 6}, dtype, Numbers::device);
   wanted.select(1, 0).fill_(1);
   return with_sgd(parameters(model), {.lr = 10},
                   [=] { return binary_cross_entropy_with_logits(model(middle, around), wanted); });

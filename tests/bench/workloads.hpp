@@ -33,6 +33,9 @@ class Numbers {
  public:
   explicit Numbers(DType dtype) : dtype_(dtype) {}
 
+  // Where both sides compute. To be set before any workload is made.
+  static inline Device device = Device::cpu;
+
   Tensor uniform(double lo, double hi, const Shape& shape);
   Tensor labels(int64_t classes, const Shape& shape);
 

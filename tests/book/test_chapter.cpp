@@ -135,8 +135,11 @@ TEST_CASE("wrong options give one line and exit status 2") {
     {{"--report", "/nowhere"}, "/nowhere/README.md is not there"},
     {{"--resume"}, "no checkpoint in"},
 #if !CHAINRULE_CUDA
-    {{"--device", "cuda"}, "use --device cpu"},
+    {{"--device", "cuda"}, "built without CUDA"},
 #endif
+    {{"--sync"}, "--sync goes with --device cuda"},
+    {{"--kernels", "library"}, "--kernels goes with --device cuda"},
+    {{"--precision", "bf16", "--device", "simt"}, "--precision goes with --device cuda"},
   };
   Environment no_data("CHAINRULE_DATA", "");
   for (const Case& c : cases) {

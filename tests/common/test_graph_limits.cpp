@@ -17,13 +17,14 @@ using cr::test::kSanitized;
 
 namespace {
 
-// Runs `f` in a thread with little stack: one level of recursion for each operation would end the program.
+// Runs `f` in a thread with little stack: one level of recursion for each operation would end the program. Half of it goes
+// to what each thread has of its own, the emulator's shared memory.
 void with_small_stack(void (*f)()) {
 #if CHAINRULE_THREADS
   pthread_attr_t attributes;
   pthread_t thread;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, kSanitized ? 1 << 20 : 256 << 10);
+  pthread_attr_setstacksize(&attributes, kSanitized ? 2 << 20 : 1 << 20);
   REQUIRE(pthread_create(
               &thread, &attributes,
               [](void* run) -> void* {

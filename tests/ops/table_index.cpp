@@ -82,7 +82,7 @@ Tensor bracketed(const Tensor& x, const std::vector<AnyIndex>& items) {
 }
 
 Tensor as_tensor(const Operand& o, const Tensor& like) {
-  return o.is_tensor() ? o.tensor() : full({}, o.scalar(), like.dtype());
+  return o.is_tensor() ? o.tensor() : full({}, o.scalar(), like.dtype(), like.device());
 }
 
 EmbeddingOptions options(std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type,
@@ -144,7 +144,13 @@ Table index_ops() {
          else bracketed(y, all) = value.scalar();
          return y;
        }},
-      {"__getitem__", "input indices", [](Tensor x, Items items) { return x.index(items); }},
+      {"__getitem__", "input indices",
+       [](Tensor x, Items items) {
+         for (AnyIndex& i : items) {
+           if (i.tensor.defined()) i.tensor = i.tensor.to(x.device());  // a list of numbers is nowhere yet
+         }
+         return x.index(items);
+       }},
       {"embedding", "input weight padding_idx=null max_norm=null norm_type=2 scale_grad_by_freq=false sparse=false",
        [](Tensor input, Tensor weight, std::optional<int64_t> padding, std::optional<double> max_norm, double norm_type,
           bool by_frequency, bool sparse) {

@@ -47,7 +47,7 @@ auto with_margin(Tensor (*f)(const Tensor&, const Tensor&, const Tensor&, const 
 }
 
 Tensor one_variance(const Tensor& input, const Operand& var) {
-  return var.is_tensor() ? var.tensor() : full(input.shape(), var.scalar(), input.dtype());
+  return var.is_tensor() ? var.tensor() : full(input.shape(), var.scalar(), input.dtype(), input.device());
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ template <class F> auto quantile_of(F f) {
     const char* names[] = {"linear", "lower", "higher", "midpoint", "nearest"};
     for (int i = 0; i < 5; ++i) {
       if (interpolation != names[i]) continue;
-      Tensor places = q.is_tensor() ? q.tensor() : full({}, q.scalar(), x.dtype());
+      Tensor places = q.is_tensor() ? q.tensor() : full({}, q.scalar(), x.dtype(), x.device());
       return f(x, places, d, keepdim, static_cast<Interpolation>(i));
     }
     throw Error("quantile: no interpolation is called " + interpolation);

@@ -121,6 +121,20 @@ try 1 '' test -e "$work/apt-calls"
 try 0 '^installing 1 packages: libfmt-dev$' env PATH="$work/bin:$PATH" "$run" 05
 try 0 'install -y --no-install-recommends libfmt-dev' cat "$work/apt-calls"
 
+# A GPU is asked for where there is none, or no compiler for it. What is there is what PATH says, but for a driver's device.
+if [ ! -e /dev/nvidiactl ] && [ ! -e /dev/dxg ]; then
+  try 2 'needs a GPU of NVIDIA, and no driver' "$run" 05 --device cuda
+  try 2 'needs a GPU of NVIDIA, and no driver' "$run" 05 --quick --device=cuda
+  try 0 '^1$' lines "$run" 05 --device cuda
+  printf '#!/bin/sh\necho 9.0\n' >"$work/user/nvidia-smi"
+  chmod +x "$work/user/nvidia-smi"
+  if [ ! -x /usr/local/cuda/bin/nvcc ] && ! command -v nvcc >/dev/null; then
+    try 2 'needs nvcc, from NVIDIA' env PATH="$work/user:$PATH" "$run" 05 --device cuda
+  fi
+  rm "$work/user/nvidia-smi"
+fi
+try 0 'CUDA Toolkit \(nvcc\) +(none|[0-9.]+)' "$run" doctor
+
 # A chapter gets its options and gives its exit status.
 try 0 '^two is 2$' "$run" 05
 try 0 '^two is 2 \[--quick\] \[a b\]$' "$run" 5 --quick 'a b'

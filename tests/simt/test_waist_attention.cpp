@@ -1,4 +1,7 @@
 // Attention and recurrent layers of odd sizes, on the emulator.
+#include "backend/backend.hpp"
+
+#if CHAINRULE_SIMT
 #include "agree.hpp"
 
 using namespace cr;
@@ -23,10 +26,12 @@ Shape with(Shape lead, int64_t rows, int64_t columns) {
 }
 
 void check(const Heads& c, DType type) {
-  INFO(to_string(with(c.lead, c.queries, c.width)) << " to " << c.keys << " keys, " << c.depth
-                                                   << (c.causal ? ", causal" : "") << (c.biased ? ", biased" : ""));
-  const Tensor q = numbers_of(with(c.lead, c.queries, c.width), type, 1), k = numbers_of(with(c.lead, c.keys, c.width), type, 2);
-  const Tensor v = numbers_of(with(c.lead, c.keys, c.depth), type, 3), dout = numbers_of(with(c.lead, c.queries, c.depth), type, 4);
+  INFO(to_string(with(c.lead, c.queries, c.width))
+       << " to " << c.keys << " keys, " << c.depth << (c.causal ? ", causal" : "") << (c.biased ? ", biased" : ""));
+  const Tensor q = numbers_of(with(c.lead, c.queries, c.width), type, 1),
+               k = numbers_of(with(c.lead, c.keys, c.width), type, 2);
+  const Tensor v = numbers_of(with(c.lead, c.keys, c.depth), type, 3),
+               dout = numbers_of(with(c.lead, c.queries, c.depth), type, 4);
   Tensor bias;
   if (c.biased) {  // one for all heads, in which the first query sees nothing
     bias = numbers_of({c.queries, c.keys}, type, 5);
@@ -52,9 +57,9 @@ void check(const Heads& c, DType type) {
 
 TEST_CASE("simt: attention") {
   const Heads cases[] = {
-      {{1}, 1, 1, 1, 1, false, false},      {{2, 3}, 5, 7, 4, 6, false, true},  {{2}, 33, 31, 33, 65, true, false},
-      {{2}, 31, 33, 8, 3, true, true},      {{1}, 70, 66, 70, 130, false, true}, {{3}, 0, 4, 5, 5, false, false},
-      {{3}, 4, 0, 5, 5, false, false},      {{0}, 4, 4, 5, 5, true, false},      {{}, 9, 9, 5, 5, true, false},
+      {{1}, 1, 1, 1, 1, false, false}, {{2, 3}, 5, 7, 4, 6, false, true},   {{2}, 33, 31, 33, 65, true, false},
+      {{2}, 31, 33, 8, 3, true, true}, {{1}, 70, 66, 70, 130, false, true}, {{3}, 0, 4, 5, 5, false, false},
+      {{3}, 4, 0, 5, 5, false, false}, {{0}, 4, 4, 5, 5, true, false},      {{}, 9, 9, 5, 5, true, false},
   };
   for (DType type : {DType::float32, DType::float64}) {
     for (const Heads& c : cases) check(c, type);
@@ -62,7 +67,7 @@ TEST_CASE("simt: attention") {
 }
 
 TEST_CASE("simt: attention in large tiles") {
-  check({{64}, 70, 67, 3, 5, true, false}, DType::float32);
+  check({{64}, 65, 66, 3, 5, true, false}, DType::float32);
   check({{128}, 33, 34, 2, 66, false, true}, DType::float32);
 }
 
@@ -78,7 +83,8 @@ TEST_CASE("simt: recurrent layers") {
   for (DType type : {DType::float32, DType::float64}) {
     for (Recurrent kind : {Recurrent::tanh, Recurrent::relu, Recurrent::lstm, Recurrent::gru}) {
       for (bool reverse : {false, true}) {
-        for (const auto& [t, b, in, n] : {std::array<int64_t, 4>{1, 1, 1, 1}, {5, 3, 4, 7}, {3, 37, 33, 34}, {2, 0, 3, 4}}) {
+        for (const auto& [t, b, in, n] :
+             {std::array<int64_t, 4>{1, 1, 1, 1}, {5, 3, 4, 7}, {3, 37, 33, 34}, {2, 0, 3, 4}}) {
           const bool lstm = kind == Recurrent::lstm, gru = kind == Recurrent::gru;
           const int64_t wide = (lstm ? 4 : gru ? 3 : 1) * n;
           INFO("kind " << static_cast<int>(kind) << ", " << t << " steps of " << b << " rows, " << in << " to " << n);
@@ -103,3 +109,4 @@ TEST_CASE("simt: recurrent layers") {
     }
   }
 }
+#endif

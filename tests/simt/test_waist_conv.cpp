@@ -1,4 +1,7 @@
 // Convolutions and their adjoints, of odd sizes, on the emulator.
+#include "backend/backend.hpp"
+
+#if CHAINRULE_SIMT
 #include "agree.hpp"
 
 using namespace cr;
@@ -20,13 +23,13 @@ const Case kCases[] = {
     {2, 1, 3, 7, {9, 8}, {3, 3}, {{1, 1}, {1, 1}, {1, 1}}},
     {3, 2, 5, 33, {7, 6}, {3, 2}, {{2, 3}, {1, 0}, {1, 2}}},
     {2, 1, 9, 70, {8, 8}, {3, 3}, {{2, 2}, {1, 1}, {1, 1}}},
-    {2, 7, 1, 1, {9, 9}, {3, 3}, {{2, 2}, {1, 1}, {1, 1}}},   // depthwise
-    {2, 3, 1, 2, {9, 9}, {5, 3}, {{1, 2}, {4, 3}, {2, 2}}},   // padding beyond what is needed
+    {2, 7, 1, 1, {9, 9}, {3, 3}, {{2, 2}, {1, 1}, {1, 1}}},  // depthwise
+    {2, 3, 1, 2, {9, 9}, {5, 3}, {{1, 2}, {4, 3}, {2, 2}}},  // padding beyond what is needed
     {1, 1, 2, 3, {4, 5, 6}, {2, 3, 1}, {{1, 2, 2}, {1, 1, 0}, {2, 1, 1}}},
-    {1, 1, 2, 5, {4, 4}, {1, 1}, {{3, 3}, {0, 0}, {1, 1}}},   // numbers that nobody sees
-    {1, 1, 2, 5, {6}, {3}, {{2}, {0}, {2}}},                  // stride and dilation share a divisor
+    {1, 1, 2, 5, {4, 4}, {1, 1}, {{3, 3}, {0, 0}, {1, 1}}},  // numbers that nobody sees
+    {1, 1, 2, 5, {6}, {3}, {{2}, {0}, {2}}},                 // stride and dilation share a divisor
     {0, 1, 2, 3, {6}, {3}, {{2}, {0}, {2}}},
-    {2, 1, 0, 3, {6}, {3}, {{2}, {0}, {2}}},                  // sums of nothing
+    {2, 1, 0, 3, {6}, {3}, {{2}, {0}, {2}}},  // sums of nothing
 };
 
 struct Tensors {
@@ -58,9 +61,8 @@ template <class F> void for_each_case(F&& f) {
 TEST_CASE("simt: convolutions") {
   for_each_case([](const Case& c, const Tensors& t, double bound) {
     for (const Tensor& bias : {t.of_rows, Tensor()}) {
-      agree({t.y}, {t.x, t.w, bias}, bound, [&](auto& backend, auto& out, auto& in) {
-        backend.conv(out[0], in[0], in[1], in[2], c.window, c.groups);
-      });
+      agree({t.y}, {t.x, t.w, bias}, bound,
+            [&](auto& backend, auto& out, auto& in) { backend.conv(out[0], in[0], in[1], in[2], c.window, c.groups); });
     }
   });
 }
@@ -73,9 +75,8 @@ TEST_CASE("simt: their adjoints") {
       });
     }
     if (t.x.dtype() == DType::int64) return;
-    agree({t.w}, {t.x, t.y}, bound, [&](auto& backend, auto& out, auto& in) {
-      backend.conv_weight(out[0], in[0], in[1], c.window, c.groups);
-    });
+    agree({t.w}, {t.x, t.y}, bound,
+          [&](auto& backend, auto& out, auto& in) { backend.conv_weight(out[0], in[0], in[1], c.window, c.groups); });
   });
 }
 
@@ -84,12 +85,10 @@ TEST_CASE("simt: large tiles and sums in parts of a convolution") {
   const Case long_sum{5, 1, 3, 6, {21, 23}, {3, 3}, {{1, 1}, {1, 1}, {1, 1}}};
   for (const Case& c : {wide, long_sum}) {
     const Tensors t(c, DType::float32);
-    agree({t.y}, {t.x, t.w}, 1e-5, [&](auto& backend, auto& out, auto& in) {
-      backend.conv(out[0], in[0], in[1], {}, c.window, c.groups);
-    });
-    agree({t.w}, {t.x, t.y}, 1e-5, [&](auto& backend, auto& out, auto& in) {
-      backend.conv_weight(out[0], in[0], in[1], c.window, c.groups);
-    });
+    agree({t.y}, {t.x, t.w}, 1e-5,
+          [&](auto& backend, auto& out, auto& in) { backend.conv(out[0], in[0], in[1], {}, c.window, c.groups); });
+    agree({t.w}, {t.x, t.y}, 1e-5,
+          [&](auto& backend, auto& out, auto& in) { backend.conv_weight(out[0], in[0], in[1], c.window, c.groups); });
   }
 }
 
@@ -100,3 +99,4 @@ TEST_CASE("simt: an infinite weight meets the zeros around a picture") {
     backend.conv(out[0], in[0], in[1], {}, {{1}, {1}, {1}}, 1);
   });
 }
+#endif

@@ -1,4 +1,7 @@
 // Pools and norms of odd sizes, on the emulator.
+#include "backend/backend.hpp"
+
+#if CHAINRULE_SIMT
 #include "agree.hpp"
 
 using namespace cr;
@@ -89,7 +92,8 @@ TEST_CASE("simt: layer norm") {
         const Tensor x = numbers_of({rows, n}, type), dy = numbers_of({rows, n}, type, 2);
         const Tensor weight = numbers_of({n}, type, 3), bias = numbers_of({n}, type, 4);
         const Tensor mean = numbers_of({rows}, DType::float64, 5), var = numbers_of({rows}, DType::float64, 6);
-        backend::on(Device::cpu).map(functor::Maps::index_of<functor::Square>(), var, std::vector<backend::Operand>{var});
+        backend::on(Device::cpu)
+            .map(functor::Maps::index_of<functor::Square>(), var, std::vector<backend::Operand>{var});
         for (bool affine : {false, true}) {
           for (bool center : {false, true}) {
             INFO(rows << " rows of " << n << (affine ? ", affine" : "") << (center ? ", centered" : ""));
@@ -115,12 +119,12 @@ TEST_CASE("simt: batch norm") {
       const Tensor x = numbers_of(shape, type), dy = numbers_of(shape, type, 2), of = numbers_of({shape[1]}, type, 3);
       const Tensor mean = numbers_of({shape[1]}, DType::float64, 5), var = numbers_of({shape[1]}, DType::float64, 6);
       if (var.numel() > 0)
-        backend::on(Device::cpu).map(functor::Maps::index_of<functor::Square>(), var, std::vector<backend::Operand>{var});
+        backend::on(Device::cpu)
+            .map(functor::Maps::index_of<functor::Square>(), var, std::vector<backend::Operand>{var});
       for (bool affine : {false, true}) {
         const Tensor w = affine ? of : Tensor();
-        agree({x, mean, var}, {x, w, w}, 3 * bound_of(type), [&](auto& b, auto& out, auto& in) {
-          b.batch_norm(out[0], out[1], out[2], in[0], in[1], in[2], 1e-2);
-        });
+        agree({x, mean, var}, {x, w, w}, 3 * bound_of(type),
+              [&](auto& b, auto& out, auto& in) { b.batch_norm(out[0], out[1], out[2], in[0], in[1], in[2], 1e-2); });
         agree({x, w, w}, {dy, x, w, mean, var}, 3 * bound_of(type), [&](auto& b, auto& out, auto& in) {
           b.batch_norm_backward(out[0], out[1], out[2], in[0], in[1], in[2], in[3], in[4], 1e-2);
         });
@@ -133,7 +137,7 @@ TEST_CASE("simt: numbers far from 0 keep their digits in a norm") {
   Tensor x = numbers_of({3, 200});
   for (int64_t i = 0; i < x.numel(); ++i) static_cast<float*>(x.impl()->storage->data())[i] += 10000;
   const Tensor mean = numbers_of({3}, DType::float64), var = numbers_of({3}, DType::float64);
-  agree({x, mean, var}, {x}, 1e-5, [&](auto& b, auto& out, auto& in) {
-    b.layer_norm(out[0], out[1], out[2], in[0], {}, {}, 1e-5);
-  });
+  agree({x, mean, var}, {x}, 1e-5,
+        [&](auto& b, auto& out, auto& in) { b.layer_norm(out[0], out[1], out[2], in[0], {}, {}, 1e-5); });
 }
+#endif

@@ -1,4 +1,7 @@
 // Matrix products and distances of odd sizes, on the emulator.
+#include "backend/backend.hpp"
+
+#if CHAINRULE_SIMT
 #include "agree.hpp"
 
 using namespace cr;
@@ -54,14 +57,16 @@ TEST_CASE("simt: products of any layout, with all that may follow") {
 TEST_CASE("simt: batches of products, factors that serve several") {
   const Tensor a = numbers_of({3, 4, 5, 6}), b = numbers_of({3, 4, 6, 7}, DType::float32, 2);
   product(numbers_of({3, 4, 5, 7}), a, b);
-  product(numbers_of({3, 4, 5, 7}), window(a, {3, 4, 5, 6}, {0, 30, 6, 1}, 0), window(b, {3, 4, 6, 7}, {42, 0, 7, 1}, 0));
+  product(numbers_of({3, 4, 5, 7}), window(a, {3, 4, 5, 6}, {0, 30, 6, 1}, 0),
+          window(b, {3, 4, 6, 7}, {42, 0, 7, 1}, 0));
   product(numbers_of({0, 5, 7}), numbers_of({0, 5, 6}), numbers_of({0, 6, 7}));
   product(numbers_of({2, 1, 9}), numbers_of({2, 1, 99}), window(numbers_of({99, 9}), {2, 99, 9}, {0, 9, 1}, 0));
   product(numbers_of({100, 70, 66}), numbers_of({100, 70, 3}), numbers_of({100, 3, 66}));  // large tiles
 }
 
 TEST_CASE("simt: a long sum in parts") {
-  product(numbers_of({20, 17}), numbers_of({20, 3001}), numbers_of({3001, 17}, DType::float32, 2), {.accumulate = true});
+  product(numbers_of({20, 17}), numbers_of({20, 3001}), numbers_of({3001, 17}, DType::float32, 2),
+          {.accumulate = true});
   product(numbers_of({3, 17}), numbers_of({3, 3001}), numbers_of({17, 3001}, DType::float32, 2).t());
   product(numbers_of({50, 2}), numbers_of({50, 301}), numbers_of({301, 2}, DType::float32, 2), {.relu = true},
           numbers_of({2}));
@@ -88,3 +93,4 @@ TEST_CASE("simt: distances") {
   agree({numbers_of({0, 5, 3})}, {numbers_of({0, 5, 4}), numbers_of({0, 3, 4})}, 0,
         [&](auto& backend, auto& out, auto& in) { backend.distances(out[0], in[0], in[1], 2); });
 }
+#endif

@@ -46,9 +46,7 @@ template <class T> struct Head {
   __device__ T bias(int64_t i, int64_t j) const {
     return a.at[kBias] ? a.at[kBias][offset[kBias] + i * a.row[kBias] + j * a.bias_step] : T(0);
   }
-  __device__ bool sees(int64_t i, int64_t j) const {
-    return i < a.queries && j < a.keys && (!a.causal || j <= i);
-  }
+  __device__ bool sees(int64_t i, int64_t j) const { return i < a.queries && j < a.keys && (!a.causal || j <= i); }
 };
 
 template <class T> __device__ T never() { return static_cast<T>(-__builtin_huge_val()); }
@@ -220,7 +218,8 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
 }
 
 // ## Launches
-template <class T> Attention<T> make(const Tensor (&x)[kOperands], const Tensor& normalizer, double scale, bool causal) {
+template <class T>
+Attention<T> make(const Tensor (&x)[kOperands], const Tensor& normalizer, double scale, bool causal) {
   Attention<T> a{};
   const Tensor &q = x[kQ], &k = x[kK], &v = x[kV];
   a.queries = q.shape()[q.dim() - 2], a.keys = k.shape()[k.dim() - 2];

@@ -109,8 +109,8 @@ template <class T> __global__ void apply_kernel(Batch b, T* y, const T* x, const
 //
 // `sums`, (parts, 2, channels): Σ dy and Σ dy x̂.
 template <class T>
-__global__ void backward_sums_kernel(Batch b, const T* dy, const T* x, const double* mean, const double* var, double eps,
-                                     double* sums) {
+__global__ void backward_sums_kernel(Batch b, const T* dy, const T* x, const double* mean, const double* var,
+                                     double eps, double* sums) {
   for_each_part(b, [&](int64_t channel, int64_t part) {
     const bool exists = channel < b.channels;
     LongSum<T> plain, times_x;
@@ -185,9 +185,8 @@ void Waist::batch_norm(const Tensor& y, const Tensor& mean, const Tensor& var, c
     const Scratch<double> sums(b.parts * 2 * b.channels, x.device());
     const Scratch<T> own(kChannelSize<T> * b.channels, x.device());
     launch("batch_moments", moments_kernel<T>, grid, b, elements<const T>(x), sums.data());
-    launch("batch_channels", channels_kernel<T>, grid_for(b.channels), b, sums.data(),
-           elements<double>(mean), elements<double>(var), elements<const T>(weight), elements<const T>(bias), eps,
-           channels_in(own));
+    launch("batch_channels", channels_kernel<T>, grid_for(b.channels), b, sums.data(), elements<double>(mean),
+           elements<double>(var), elements<const T>(weight), elements<const T>(bias), eps, channels_in(own));
     if (x.numel() == 0) return;
     launch("batch_norm", apply_kernel<T>, grid_for(x.numel()), b, elements<T>(y), elements<const T>(x),
            channels_in(own));
@@ -206,9 +205,8 @@ void Waist::batch_norm_backward(const Tensor& dx, const Tensor& dweight, const T
     const auto *m = elements<const double>(mean), *v = elements<const double>(var);
     launch("batch_backward_sums", backward_sums_kernel<T>, grid, b, elements<const T>(dy), elements<const T>(x), m, v,
            eps, sums.data());
-    launch("batch_backward_channels", backward_channels_kernel<T>, grid_for(b.channels), b,
-           sums.data(), m, v, elements<const T>(weight), eps, elements<T>(dweight),
-           elements<T>(dbias), channels_in(own));
+    launch("batch_backward_channels", backward_channels_kernel<T>, grid_for(b.channels), b, sums.data(), m, v,
+           elements<const T>(weight), eps, elements<T>(dweight), elements<T>(dbias), channels_in(own));
     if (x.numel() == 0) return;
     launch("batch_norm_backward", backward_kernel<T>, grid_for(x.numel()), b, elements<T>(dx), elements<const T>(dy),
            elements<const T>(x), channels_in(own));

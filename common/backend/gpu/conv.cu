@@ -80,8 +80,8 @@ template <class T, class Tile> struct Pictures : Source {
   __device__ T operator()(int, int64_t p) const {
     const Seen& seen = seen_rows<Tile::kK>()[p % Tile::kK];
     const int64_t z = from[0] + seen.at[0], y = from[1] + seen.at[1], x = from[2] + seen.at[2];
-    const bool inside = exists && z >= 0 && z < own.line[0].size && y >= 0 && y < own.line[1].size && x >= 0 &&
-                        x < own.line[2].size;
+    const bool inside =
+        exists && z >= 0 && z < own.line[0].size && y >= 0 && y < own.line[1].size && x >= 0 && x < own.line[2].size;
     return inside ? at[seen.x + (z * own.line[1].size + y) * own.line[2].size + x] : T(0);
   }
 };
@@ -134,8 +134,10 @@ template <class T> __device__ void direct_class(const Convolution<T>& c, const C
         for (int64_t ty = 0, at_y = y0; ty < ly.taps; ++ty, at_y += ly.tap_step) {
           const bool in_row = at_z >= 0 && at_z < lz.size && at_y >= 0 && at_y < ly.size;
           const T* from = x + (at_z * ly.size + at_y) * lx.size;
-          const T* weights = w + ((lz.tap_first + tz * lz.tap_gap) * c.lines[1].taps + ly.tap_first + ty * ly.tap_gap) *
-                                     c.lines[2].taps + lx.tap_first;
+          const T* weights =
+              w +
+              ((lz.tap_first + tz * lz.tap_gap) * c.lines[1].taps + ly.tap_first + ty * ly.tap_gap) * c.lines[2].taps +
+              lx.tap_first;
           for (int64_t tx = 0, at_x = x0; tx < lx.taps; ++tx, at_x += lx.tap_step) {
             const T seen = in_row && at_x >= 0 && at_x < lx.size ? from[at_x] : T(0);
             sum = multiply_add(weights[tx * lx.tap_gap], seen, sum);

@@ -88,12 +88,14 @@ template <class T, class Tile> struct Pictures : Source {
 };
 
 // Part z / groups of group z % groups goes to `out` (parts, groups, rows, channels, taps).
-template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) weight_kernel(WeightGradient<T> g, int64_t parts, T* out) {
+template <class Tile, class T>
+__global__ void __launch_bounds__(Tile::kThreads) weight_kernel(WeightGradient<T> g, int64_t parts, T* out) {
   const int64_t down = (g.rows + Tile::kM - 1) / Tile::kM, n = g.channels * g.taps, k = g.images * g.y_places;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
   for (int64_t number = blockIdx.z; number < parts * g.groups; number += gridDim.z) {
     const int64_t part = number / g.groups, group = number % g.groups;
-    Rows<T> rows{{}, g.dy + (group * g.rows + row) * g.y_places, g.rows - row, g.y_places, g.groups * g.rows * g.y_places};
+    Rows<T> rows{
+        {}, g.dy + (group * g.rows + row) * g.y_places, g.rows - row, g.y_places, g.groups * g.rows * g.y_places};
     Pictures<T, Tile> pictures(g, group, column);
     T sum[Tile::kRows][Tile::kColumns] = {};
     multiply_tile<Tile>(sum, k * part / parts, k * (part + 1) / parts, rows, pictures, MultiplyAdd{});
@@ -145,12 +147,10 @@ template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Dev
                                             std::max<int64_t>(kEnoughTiles / (tiles * g.groups), 1));
   const Scratch<T> partial(parts > 1 ? parts * size : 0, device);
   launch("conv_weight", weight_kernel<Tile, T>,
-         {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)},
-          .threads = {Tile::kThreads}},
-         g, parts, parts > 1 ? partial.data() : g.dw);
+         {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)}, .threads = {Tile::kThreads}}, g, parts,
+         parts > 1 ? partial.data() : g.dw);
   if (parts == 1) return;
-  launch("conv_weight_meet", meet_kernel<T>, grid_for(size), g.dw,
-         partial.data(), size, parts);
+  launch("conv_weight_meet", meet_kernel<T>, grid_for(size), g.dw, partial.data(), size, parts);
 }
 
 }  // namespace
@@ -160,8 +160,8 @@ void Waist::conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, con
   const ConvShape s(x, dw, dy, window, groups);
   dispatch_floating(dw.dtype(), "conv_weight", [&](auto t) {
     using T = decltype(t);
-    WeightGradient<T> g{s.images,   s.groups,   s.channels, s.rows,        {s.lines[0], s.lines[1], s.lines[2]},
-                        s.x_places, s.y_places, s.taps,     elements<T>(x), elements<T>(dy),
+    WeightGradient<T> g{s.images,       s.groups,   s.channels, s.rows,         {s.lines[0], s.lines[1], s.lines[2]},
+                        s.x_places,     s.y_places, s.taps,     elements<T>(x), elements<T>(dy),
                         elements<T>(dw)};
     const int64_t columns = s.channels * s.taps;
     if (s.rows <= 4 && columns <= 32) {

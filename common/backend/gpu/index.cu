@@ -214,11 +214,4 @@ void Waist::add_overlapping(const Tensor& out, const Tensor& x) {
   });
 }
 
-// How many there are is known only when they are found; and then memory must be made for them.
-Tensor Waist::nonzero(const Tensor& x) {
-  Tensor found;
-  on_host({}, {x}, [&](Tensors, Tensors in) { found = on(Device::cpu).nonzero(in[0]); });
-  return found.device() == x.device() ? found : backend::copy(found, DType::int64, x.device());
-}
-
 }  // namespace cr::backend::CR_GPU

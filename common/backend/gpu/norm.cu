@@ -147,9 +147,8 @@ void Waist::layer_norm(const Tensor& y, const Tensor& mean, const Tensor& var, c
                     elements<const T>(weight),
                     elements<const T>(bias),
                     eps};
-    with_team(p.n, [&](auto team) {
-      launch("layer_norm", layer_norm_kernel<team(), T>, grid_for_rows<team()>(p.rows), p);
-    });
+    with_team(p.n,
+              [&](auto team) { launch("layer_norm", layer_norm_kernel<team(), T>, grid_for_rows<team()>(p.rows), p); });
   });
 }
 
@@ -185,8 +184,8 @@ void Waist::layer_norm_backward(const Tensor& dx, const Tensor& dweight, const T
     launch("layer_norm_columns", column_kernel<T>,
            {.blocks = {static_cast<unsigned>(across), 1, deep(parts)}, .threads = {kColumns * kRowsAtOnce}}, p, parts,
            partial.data());
-    launch("layer_norm_meet", meet_kernel<T>, grid_for(n), n, parts, partial.data(),
-           elements<T>(dweight), elements<T>(dbias));
+    launch("layer_norm_meet", meet_kernel<T>, grid_for(n), n, parts, partial.data(), elements<T>(dweight),
+           elements<T>(dbias));
   });
 }
 

@@ -28,10 +28,17 @@ inline unsigned blocks_for(int64_t n, int64_t threads, int64_t most = 1 << 16) {
   return static_cast<unsigned>(blocks < 1 ? 1 : blocks < most ? blocks : most);
 }
 
+// A GPU hides that it waits for memory by having many threads; to the emulator each one is work.
+#ifdef __CUDACC__
+inline constexpr int64_t kMostBlocks = 1 << 16;
+#else
+inline constexpr int64_t kMostBlocks = 16;
+#endif
+
 // One thread for each of n elements: blocks of 256, or a smaller one where that is enough.
 inline Grid grid_for(int64_t n) {
   const int64_t threads = n >= 256 ? 256 : n <= 32 ? 32 : (n + 31) / 32 * 32;
-  return {.blocks = {blocks_for(n, threads)}, .threads = {static_cast<unsigned>(threads)}};
+  return {.blocks = {blocks_for(n, threads, kMostBlocks)}, .threads = {static_cast<unsigned>(threads)}};
 }
 
 // `for (int64_t i = first_element(); i < n; i += all_threads())` is what such a thread does.

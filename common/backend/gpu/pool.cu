@@ -191,9 +191,8 @@ template <class T> __global__ void avg_pool_backward_kernel(Pool p, T* dx, const
   for (int64_t e = first_element(); e < p.planes * p.places; e += all_threads()) {
     const int64_t plane = e / p.places * p.outputs;
     T sum = 0;
-    for_each_window(p, e % p.places, [&](int64_t window, int64_t shares) {
-      sum += dy[plane + window] / static_cast<T>(shares);
-    });
+    for_each_window(p, e % p.places,
+                    [&](int64_t window, int64_t shares) { sum += dy[plane + window] / static_cast<T>(shares); });
     dx[e] = sum;
   }
 }

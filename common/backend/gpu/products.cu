@@ -5,8 +5,8 @@
 // shape alone, so that the same product always gives the same bits.
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/products.hpp"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/tile.cuh"
 
 namespace cr::backend::CR_GPU {
@@ -25,19 +25,41 @@ __device__ inline float rectify(float x) { return functor::Relu{}(x); }
 __device__ inline double rectify(double x) { return functor::Relu{}(x); }
 __device__ inline uint64_t rectify(uint64_t x) { return x >> 63 ? 0 : x; }  // a negative int64
 
-// What becomes of a finished sum.
+// What becomes of a sum, for an element of C that held `before`.
+template <class T> __device__ T finished(const Product<T>& p, int64_t i, int64_t j, T sum, T before) {
+  if (p.accumulate) sum += before;
+  if (p.bias) sum += p.bias[i * p.bias_row + j * p.bias_column];
+  return p.relu ? rectify(sum) : sum;
+}
 template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_t j, T sum) {
   T& c = p.c[i * p.c_row + j * p.c_column];
-  if (p.accumulate) sum += c;
-  if (p.bias) sum += p.bias[i * p.bias_row + j * p.bias_column];
-  c = p.relu ? rectify(sum) : sum;
+  c = finished(p, i, j, sum, p.accumulate ? c : T(0));
+}
+
+// Neighbours in a row of C that fill 16 bytes are stored at once, where `packs` says that they lie so.
+template <class T, int n>
+__device__ void finish_row(const Product<T>& p, bool packs, int64_t i, int64_t j, const T (&sum)[n]) {
+  if (packs && j + n <= p.n) {
+    T* c = p.c + i * p.c_row + j;
+    Pack<T> pack{};
+    if (p.accumulate) pack = load_pack(c);
+#pragma unroll
+    for (int k = 0; k < n; ++k) pack.x[k] = finished(p, i, j + k, sum[k], pack.x[k]);
+    store_pack(c, pack);
+  } else {
+#pragma unroll
+    for (int k = 0; k < n; ++k)
+      if (j + k < p.n) finish(p, i, j + k, sum[k]);
+  }
 }
 
 // ## Tiles
 //
 // One block for each tile of C; along the grid's z one for each product and each part of its sum. A grid has at most 65 535
 // blocks there: then each takes every so-manieth. A sum in `parts` goes to `partial`, (products, parts, m, n), unfinished.
-template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) tile_kernel(Product<T> p, int64_t parts, T* partial) {
+template <class Tile, class T>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    tile_kernel(Product<T> p, int64_t parts, T* partial, bool packs) {
   const int64_t down = (p.m + Tile::kM - 1) / Tile::kM;
   const int64_t row = blockIdx.x % down * Tile::kM, column = blockIdx.x / down * Tile::kN;
   for (int64_t z = blockIdx.z; z < p.batch.numel * parts; z += gridDim.z) {
@@ -46,14 +68,21 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
     MatrixSource<T> a(one.a, row, p.m, p.a_row, p.a_column), b(one.b, column, p.n, p.b_column, p.b_row);
     T sum[Tile::kRows][Tile::kColumns] = {};
     multiply_tile<Tile>(sum, begin, end, a, b, MultiplyAdd{});
+    constexpr int kPack = Pack<T>::kSize;
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
-      for (int s = 0; s < Tile::kColumns; ++s) {
+      for (int s = 0; s < Tile::kColumns; s += kPack) {
         const int64_t i = row + Tile::row(r), j = column + Tile::column(s);
         if (i >= p.m || j >= p.n) continue;
-        if (partial) partial[(z * p.m + i) * p.n + j] = sum[r][s];
-        else finish(one, i, j, sum[r][s]);
+        T four[kPack];
+#pragma unroll
+        for (int k = 0; k < kPack; ++k) four[k] = sum[r][s + k];
+        if (partial) {
+          for (int k = 0; k < kPack && j + k < p.n; ++k) partial[(z * p.m + i) * p.n + j + k] = four[k];
+        } else {
+          finish_row(one, packs, i, j, four);
+        }
       }
     }
   }
@@ -130,13 +159,21 @@ template <class Tile, class T> int64_t tiles(const Product<T>& p) {
 // A long sum for few tiles, as for the gradient of weights, would leave most of a GPU idle: it is cut into parts.
 constexpr int64_t kEnoughTiles = 128, kShortestPart = 512;
 
+// Does every fourth number of C (second, of those of 8 bytes) begin 16 bytes?
+template <class T> bool in_packs(const Product<T>& p) {
+  bool packs = p.c_column == 1 && p.c_row % Pack<T>::kSize == 0 && is_aligned(p.c);
+  for (int d = 0; d < p.batch.dims; ++d) packs = packs && p.batch.stride[0][d] % Pack<T>::kSize == 0;
+  return packs;
+}
+
 template <class Tile, class T> void multiply_tiles(const Product<T>& p, Device device) {
   const int64_t blocks = tiles<Tile>(p) * p.batch.numel;
   const int64_t parts = std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughTiles / blocks, 1));
   const Scratch<T> partial(parts > 1 ? p.batch.numel * parts * p.m * p.n : 0, device);
-  launch("matmul", tile_kernel<Tile, T>,
-         {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
-         p, parts, partial.data());
+  launch(
+      "matmul", tile_kernel<Tile, T>,
+      {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
+      p, parts, partial.data(), in_packs(p));
   if (parts == 1) return;
   launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial.data());
 }

@@ -143,7 +143,8 @@ template <class T> __global__ void gru_backward_kernel(StepBack<T> s) {
 }
 
 // What both biases add to the input's sums: that of m is not among them.
-template <class T> __global__ void add_bias_kernel(T* sum, const T* of_input, const T* of_state, int64_t n, int64_t shared) {
+template <class T>
+__global__ void add_bias_kernel(T* sum, const T* of_input, const T* of_state, int64_t n, int64_t shared) {
   for (int64_t i = first_element(); i < n; i += all_threads())
     sum[i] = (of_input ? of_input[i] : T(0)) + (of_state && i < shared ? of_state[i] : T(0));
 }
@@ -229,9 +230,8 @@ template <class T> void backward(const RecurrentLayer& l, const RecurrentGradien
   if (dw_hh && s.gru) multiply<T>(device, n, n, rows, {d + 3 * n, 1, s.stored}, h0, dw_hh + s.shared * n, n);
   auto bias_gradient = [&](const Tensor& db, int64_t direct) {
     if (!db.defined() || s.wide == 0) return;
-    launch("recurrent_db", bias_gradient_kernel<T>,
-           {.blocks = {blocks_for(s.wide, kColumns)}, .threads = {kThreads}}, elements<T>(db), d, rows, s.wide,
-           s.stored, direct);
+    launch("recurrent_db", bias_gradient_kernel<T>, {.blocks = {blocks_for(s.wide, kColumns)}, .threads = {kThreads}},
+           elements<T>(db), d, rows, s.wide, s.stored, direct);
   };
   bias_gradient(g.db_ih, s.wide);
   bias_gradient(g.db_hh, s.shared);

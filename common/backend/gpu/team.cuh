@@ -6,6 +6,7 @@
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
+#include "backend/gpu/places.cuh"
 
 namespace cr::backend::CR_GPU {
 
@@ -51,7 +52,7 @@ template <int team> Grid grid_for_rows(int64_t rows) {
   const unsigned teams = rows >= kTeams ? kTeams
                          : team > 1     ? static_cast<unsigned>(rows)
                                         : kWarp * blocks_for(rows, kWarp);
-  return {.blocks = {blocks_for(rows, teams)}, .threads = {team, teams}};
+  return {.blocks = {blocks_for(rows, teams, kMostBlocks)}, .threads = {team, teams}};
 }
 __device__ inline int64_t first_row() { return static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; }
 __device__ inline int64_t all_rows() { return static_cast<int64_t>(gridDim.x) * blockDim.y; }

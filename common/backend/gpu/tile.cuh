@@ -17,6 +17,7 @@ namespace cr::backend::CR_GPU {
 template <int m, int n, int k, int rows, int columns> struct Tile {
   static constexpr int kM = m, kN = n, kK = k, kRows = rows, kColumns = columns;
   static constexpr int kAcross = n / columns, kThreads = kAcross * (m / rows);
+  static constexpr int kBlocks = kThreads == 256 ? 2 : 1;  // as many should fit a multiprocessor
   static_assert(columns % 4 == 0 && rows % 4 == 0 && kThreads % k == 0 && kThreads % m == 0 && kThreads % n == 0);
 
   // Which elements of the tile are this thread's. Rows lie next to each other; columns come in fours, since a thread can
@@ -30,9 +31,9 @@ template <int m, int n, int k, int rows, int columns> struct Tile {
 // Where there are enough large tiles to keep a GPU busy they are best. The middle one has the same work for a thread, but
 // two warps only; numbers of 8 bytes take two registers each, so that a thread has half as many. The small one loses little
 // at the edges.
-using LargeTile = Tile<128, 128, 8, 8, 8>;  // 256 threads
+using LargeTile = Tile<128, 128, 8, 8, 8>;                                                               // 256 threads
 template <class T> using MiddleTile = Tile<64, sizeof(T) == 4 ? 64 : 32, 8, 8, sizeof(T) == 4 ? 8 : 4>;  // 64 threads
-using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                // 64 threads
+using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                 // 64 threads
 
 // A GPU multiplies and adds in one instruction, and rounds once. (On the host that would be a call of the C library.)
 __device__ inline float multiply_add(float a, float b, float c) {
@@ -63,28 +64,53 @@ struct Source {
   __device__ void prepare(int64_t) {}
 };
 
-// Takes this thread's share of kK steps from p0 on into registers; and from there to shared memory. Across rows a thread
-// always fetches from the same row, along k always from the same step, so that a source can keep what it knows of it.
+// A matrix in memory as a source: rows of it from `first` on, of which `count` exist. As right side, "rows" are C's columns.
+template <class T> struct MatrixSource : Source {
+  const T* at;
+  int64_t row_step, k_step;
+  int rows;
+  bool along_k;
+  __device__ MatrixSource(const T* matrix, int64_t first, int64_t count, int64_t step, int64_t steps_of_k)
+      : at(matrix + first * step),
+        row_step(step),
+        k_step(steps_of_k),
+        rows(static_cast<int>(count - first < 1024 ? count - first : 1024)),
+        along_k(k_step == 1) {}
+};
+
+// A thread's share of kK steps: from memory to registers, and from there to shared memory. Across rows a thread always
+// fetches from the same row, along k always from the same step, so that a source can keep what it knows of it. Number e is
+// that of row `row` + e · `rows_on` and step `step` + e · `steps_on`.
 template <class T, int width, int kK, int kThreads> struct Share {
   static constexpr int kCount = width * kK / kThreads;
   T number[kCount];
+  int row, rows_on, step, steps_on;
 
-  template <class S> __device__ void fetch(const S& source, int64_t p0, int64_t end) {
+  __device__ explicit Share(bool along_k) {
     const int t = static_cast<int>(threadIdx.x);
+    row = along_k ? t / kK : t % width, rows_on = along_k ? kThreads / kK : 0;
+    step = along_k ? t % kK : t / width, steps_on = along_k ? 0 : kThreads / width;
+  }
+  template <class S> __device__ void fetch(const S& source, int64_t p0, int64_t end) {
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
-      const int i = source.along_k ? (t + e * kThreads) / kK : t % width;
-      const int p = source.along_k ? t % kK : (t + e * kThreads) / width;
-      number[e] = p0 + p < end ? source(i, p0 + p) : T(0);
+      const int64_t p = p0 + step + e * steps_on;
+      number[e] = p < end ? source(row + e * rows_on, p) : T(0);
     }
   }
-  __device__ void store(bool along_k, T (*shared)[width + 4]) const {
-    const int t = static_cast<int>(threadIdx.x);
+  __device__ void fetch(const MatrixSource<T>& matrix, int64_t p0, int64_t end) {
+    const int left = end - p0 < kK ? static_cast<int>(end - p0) : kK;
+    const T* from = matrix.at + row * matrix.row_step + (p0 + step) * matrix.k_step;
+    const int64_t on = rows_on * matrix.row_step + steps_on * matrix.k_step;
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
-      if (along_k) shared[t % kK][(t + e * kThreads) / kK] = number[e];
-      else shared[(t + e * kThreads) / width][t % width] = number[e];
+      const bool exists = row + e * rows_on < matrix.rows && step + e * steps_on < left;
+      number[e] = exists ? from[e * on] : T(0);
     }
+  }
+  __device__ void store(T (*shared)[width + 4]) const {
+#pragma unroll
+    for (int e = 0; e < kCount; ++e) shared[step + e * steps_on][row + e * rows_on] = number[e];
   }
 };
 
@@ -99,8 +125,8 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
                               Term term, F f = {}) {
   alignas(16) __shared__ T a[Tile::kK][Tile::kM + 4];
   alignas(16) __shared__ T b[Tile::kK][Tile::kN + 4];
-  Share<T, Tile::kM, Tile::kK, Tile::kThreads> from_a;
-  Share<T, Tile::kN, Tile::kK, Tile::kThreads> from_b;
+  Share<T, Tile::kM, Tile::kK, Tile::kThreads> from_a(left.along_k);
+  Share<T, Tile::kN, Tile::kK, Tile::kThreads> from_b(right.along_k);
 
   if (begin >= end) return;
   left.prepare(begin);
@@ -110,8 +136,8 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
   from_b.fetch(right, begin, end);
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
   for (int64_t p0 = begin; p0 < end; p0 += Tile::kK) {
-    from_a.store(left.along_k, a);
-    from_b.store(right.along_k, b);
+    from_a.store(a);
+    from_b.store(b);
     left.prepare(p0 + Tile::kK);
     right.prepare(p0 + Tile::kK);
 
@@ -137,15 +163,5 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
     __syncthreads();
   }
 }
-
-// A matrix in memory as a source: rows × columns of it from `at` on. As right side, "rows" are C's columns.
-template <class T> struct MatrixSource : Source {
-  const T* at;
-  int64_t rows, row_step, k_step;  // rows that exist, from the tile's first one on
-  bool along_k;
-  __device__ MatrixSource(const T* matrix, int64_t first, int64_t count, int64_t step, int64_t steps_of_k)
-      : at(matrix + first * step), rows(count - first), row_step(step), k_step(steps_of_k), along_k(k_step == 1) {}
-  __device__ T operator()(int i, int64_t p) const { return i < rows ? at[i * row_step + p * k_step] : T(0); }
-};
 
 }  // namespace cr::backend::CR_GPU

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <string>
 
 #include "backend/simt/launch.hpp"
 
@@ -28,6 +29,7 @@ class Stack {
   Stack() { repair(); }
   void repair();
   bool overflown() const;
+  static std::string too_small() { return " needs more than " + std::to_string(kSize >> 10) + " kB of stack"; }
   char* bottom() const { return reinterpret_cast<char*>(bottom_); }
 
  private:

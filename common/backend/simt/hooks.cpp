@@ -19,11 +19,16 @@ using cr::backend::simt::watching;
 
 namespace {
 
-// `__builtin_return_address` speaks of the function it stands in, so this one must become part of the hook.
+// The line that called the hook. A macro, because it speaks of the function it stands in.
 #define CR_HERE __builtin_return_address(0)
 
+// Nobody watches most of the time, and then a hook should be four instructions: the rest is a function of its own.
+[[gnu::noinline]] void tell_watcher(const void* p, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
+  watching->access(reinterpret_cast<uintptr_t>(p), bytes, alignment, kind, pc);
+}
 inline void tell(const void* p, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
-  if (auto* watcher = watching) watcher->access(reinterpret_cast<uintptr_t>(p), bytes, alignment, kind, pc);
+  if (watching) [[unlikely]]
+    tell_watcher(p, bytes, alignment, kind, pc);
 }
 
 inline void tell_range(const void* p, size_t bytes, Access kind, const void* pc) {

@@ -1,8 +1,10 @@
 #include "backend/simt/launch.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,6 +27,8 @@ std::string hexadecimal(unsigned mask) {
   std::snprintf(text, sizeof text, "0x%08x", mask);
   return text;
 }
+
+thread_local bool watch = kChecked;
 
 // ## A grid
 //
@@ -52,7 +56,8 @@ class Emulator {
     blockDim = threads;
     kernel_ = &kernel;
     shared_.resize(shared_bytes);
-    if (kChecked) watcher_.begin_kernel(kernel, grid, shared_.data());
+    watched_ = kChecked && is_watched(kernel, grid) && watch;
+    if (watched_) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
       uint64_t number = 0;
       dim3 b;
@@ -61,11 +66,12 @@ class Emulator {
           for (b.x = 0; b.x < blocks.x; ++b.x) {
             blockIdx = b;
             std::fill(shared_.begin(), shared_.end(), std::byte{0xff});
-            if (kChecked) watcher_.begin_block(number++);
+            if (watched_) watcher_.begin_block(number++);
             run_block();
           }
-      if (kChecked) watcher_.end_kernel();
+      if (watched_) watcher_.end_kernel();
     } catch (...) {
+      if (kChecked) *launches_of_this_ = 0;  // what was wrong once is looked at again
       unwind();
       throw;
     }
@@ -90,8 +96,7 @@ class Emulator {
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
-                        ", in which its own lane " + std::to_string(lane) + " is missing" +
-                        (kChecked ? " (" + line_of(pc) + ")" : ""));
+                        ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
     return meet(self, word, mask, value, pc);
   }
@@ -102,11 +107,16 @@ class Emulator {
 
   void* shared() { return shared_.data(); }
 
-  // On a fiber, in the middle of anything: gives it up with an error. It cannot be unwound from here, because compilers
-  // expect no exception from a load, so it is left as it stands and never resumed.
-  [[noreturn]] void stop(const std::string& what) {
-    watching = nullptr;
-    current_->error = std::make_exception_ptr(DeviceError(where(*current_) + what));
+  int thread_with_stack(uintptr_t a) const {
+    for (unsigned t = 0; t < n_; ++t) {
+      if (a - reinterpret_cast<uintptr_t>(fibers_[t]->stack.bottom()) < Stack::kSize) return static_cast<int>(t);
+    }
+    return -1;
+  }
+
+  // On a fiber, in the middle of anything: gives it up. It cannot be unwound from here, because compilers expect no
+  // exception from a load, so it is left as it stands and never resumed.
+  [[noreturn]] void stop() {
     current_->abandoned = true;
     current_->pause();
     std::abort();  // nobody resumes it
@@ -153,7 +163,7 @@ class Emulator {
         if (!fiber.done && fiber.waits == Waits::nothing) step(t);
       }
     } while (hold_meetings(first, last));
-    if (kChecked) watcher_.end_warp(last - first);
+    if (watched_) watcher_.end_warp(last - first);
   }
 
   // Runs one thread up to its next pause.
@@ -162,16 +172,19 @@ class Emulator {
     threadIdx = fiber.thread;
     current_ = &fiber;
     current_index_ = t;
-    if (kChecked) {
+    if (watched_) {
       watcher_.begin_step(t, fiber.stack.bottom());
       watching = &watcher_;
     }
     fiber.resume();
     watching = nullptr;
     current_ = nullptr;
-    if (fiber.abandoned) fiber.renew();
+    if (fiber.abandoned) {
+      fiber.renew();
+      throw DeviceError(where(fiber) + watcher_.fault());
+    }
     if (fiber.stack.overflown()) {
-      throw DeviceError(where(fiber) + " needs more than " + std::to_string(Stack::kSize >> 10) + " kB of stack");
+      throw DeviceError(where(fiber) + Stack::too_small());
     }
     if (fiber.error) std::rethrow_exception(std::exchange(fiber.error, nullptr));
   }
@@ -180,7 +193,8 @@ class Emulator {
     unsigned waiting = 0;
     votes_ = 0;
     for (unsigned t = 0; t < n_; ++t) {
-      waiting += !fibers_[t]->done;
+      if (fibers_[t]->done) continue;
+      ++waiting;
       votes_ += static_cast<int>(fibers_[t]->value);
     }
     if (waiting == 0) return false;
@@ -192,9 +206,20 @@ class Emulator {
                         to_string(fibers_[gone]->thread) +
                         " has returned: all threads of a block must reach the same barriers" + at(*fibers_[here]));
     }
-    if (kChecked) check_same_barrier();
+    if (watched_) check_same_barrier();
     for (unsigned t = 0; t < n_; ++t) fibers_[t]->waits = Waits::nothing;
     return true;
+  }
+
+  // The first launches of a kernel with a grid, then one of many, and all of them while somebody counts.
+  bool is_watched(const Kernel& kernel, const Grid& grid) {
+    constexpr unsigned kFirst = 16, kOneOf = 64;
+    const auto& [blocks, threads, shared_bytes] = grid;
+    const auto function = *static_cast<const uintptr_t*>(kernel.parameters);  // see `launch`
+    launches_of_this_ =
+        &launches_[{function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z, shared_bytes}];
+    const unsigned before = (*launches_of_this_)++;
+    return before < kFirst || before % kOneOf == 0 || tallies_of_this_thread() != nullptr;
   }
 
   // Everybody waits, but at the same barrier? A compiler may have made two calls of one line.
@@ -234,7 +259,7 @@ class Emulator {
           fiber.mask = invited;
           fiber.waits = Waits::nothing;
         }
-        if (kChecked) watcher_.meet(first, invited);
+        if (watched_) watcher_.meet(first, invited);
         held = true;
         todo &= ~invited;
       } else {
@@ -277,7 +302,10 @@ class Emulator {
   }
 
   // Where a fiber waits, in the builds that know lines.
-  static std::string at(const Fiber& fiber) { return kChecked ? " (" + line_of(fiber.pc) + ")" : ""; }
+  static std::string at(const Fiber& fiber) { return at(fiber.pc); }
+  static std::string at(const void* pc) {
+    return kChecked && lines_of({pc})[0].line > 0 ? " (" + line_of(pc) + ")" : "";
+  }
 
   std::string where(const Fiber& fiber) const {
     return std::string(kernel_->name) + ": block " + to_string(blockIdx) + ", thread " + to_string(fiber.thread);
@@ -307,7 +335,10 @@ class Emulator {
   int votes_ = 0;
   uint64_t brought_[32] = {};
   std::vector<std::byte> shared_;
+  bool watched_ = false;  // this launch
   Watcher watcher_;
+  std::map<std::array<uint64_t, 8>, unsigned> launches_;  // by kernel and grid
+  unsigned* launches_of_this_ = nullptr;
 };
 
 thread_local Emulator emulator;
@@ -315,8 +346,12 @@ thread_local Emulator emulator;
 }  // namespace
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
+Unwatched::Unwatched() : before_(std::exchange(watch, false)) {}
+Unwatched::~Unwatched() { watch = before_; }
+
 void* dynamic_shared_bytes() { return emulator.shared(); }
-void stop_the_kernel(const std::string& what) { emulator.stop(what); }
+int thread_with_stack(uintptr_t a) { return emulator.thread_with_stack(a); }
+void stop_the_kernel() { emulator.stop(); }
 
 // ## The words that wait
 //

@@ -20,7 +20,8 @@ struct Grid {
   size_t shared_bytes = 0;
 };
 
-// A kernel with its arguments, their types forgotten: `call(parameters)` is one thread's run.
+// A kernel with its arguments, their types forgotten: `call(parameters)` is one thread's run. The parameters begin with the
+// kernel's address.
 struct Kernel {
   const char* name;
   void (*call)(const void* parameters);
@@ -29,6 +30,18 @@ struct Kernel {
 };
 void run(const Kernel& kernel, const Grid& grid);
 
+// While one of these lives, the calling thread's kernels run without the watcher: faster, and mistakes go unnoticed.
+class Unwatched {
+ public:
+  Unwatched();
+  ~Unwatched();
+  Unwatched(const Unwatched&) = delete;
+  Unwatched& operator=(const Unwatched&) = delete;
+
+ private:
+  bool before_;
+};
+
 // Calls `kernel(args…)` once for each thread; every thread has its own copy of the arguments. Returns when all are
 // done.
 //
@@ -36,12 +49,15 @@ void run(const Kernel& kernel, const Grid& grid);
 // barrier (a GPU would hang, or go on with half-written data), when lanes of a warp wait for one that does not come,
 // when a thread needs more than 64 kB of stack, and for a grid beyond the limits. What a thread throws itself arrives
 // here unchanged. After an error the other threads are unwound, and the emulator can be used again.
+//
+// A training run launches the same few kernels thousands of times. Of launches of one kernel with one grid the watcher
+// looks at the first sixteen, and then at every 64th; `count` (`counts.hpp`) has it look at all.
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), const Grid& grid, const A&... args) {
   struct All {
     void (*kernel)(P...);
     std::tuple<P...> arguments;
-  } all{kernel, {args...}};
+  } all{kernel, std::tuple<P...>(args...)};
   run({name,
        [](const void* p) { std::apply(static_cast<const All*>(p)->kernel, static_cast<const All*>(p)->arguments); },
        &all, sizeof all},

@@ -60,7 +60,10 @@ std::string from_root(const std::string& path) {
     if (at == std::string::npos || (at > 0 && normal[at - 1] != '/')) continue;
     if (cut == std::string::npos || at < cut) cut = at;
   }
-  return cut == std::string::npos ? normal : normal.substr(cut);
+  if (cut != std::string::npos) normal.erase(0, cut);
+  // The compiler may name the one-line file that includes a kernel source (common/cmake/gpu.cmake).
+  if (normal.size() > 7 && normal.compare(normal.size() - 7, 7, ".cu.cpp") == 0) normal.erase(normal.size() - 4);
+  return normal;
 }
 
 bool is_ours(const std::string& file) { return file.rfind("common/backend/simt/", 0) == 0; }

@@ -10,6 +10,13 @@
 #include <cstdint>
 #include <type_traits>
 
+// Calls of one word in two branches are two meetings. clang would gladly make them one.
+#if defined(__clang__)
+#define CR_MEETING [[clang::nomerge]]
+#else
+#define CR_MEETING
+#endif
+
 namespace cr::backend::simt {
 
 inline constexpr int warpSize = 32;
@@ -27,19 +34,19 @@ enum class Combine : uint8_t {
   bit_or,
   bit_xor
 };
-uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int lane, int width);
-unsigned warp_combine(Combine kind, unsigned mask, unsigned value);
+CR_MEETING uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int lane, int width);
+CR_MEETING unsigned warp_combine(Combine kind, unsigned mask, unsigned value);
 
 // Orders memory among the lanes: what one wrote before it, the others read after it.
-void __syncwarp(unsigned mask = 0xffffffffu);
+CR_MEETING void __syncwarp(unsigned mask = 0xffffffffu);
 
 // Which lanes of `mask` gave something other than 0; whether all did, whether any did.
-unsigned __ballot_sync(unsigned mask, int predicate);
-int __all_sync(unsigned mask, int predicate);
-int __any_sync(unsigned mask, int predicate);
+CR_MEETING unsigned __ballot_sync(unsigned mask, int predicate);
+CR_MEETING int __all_sync(unsigned mask, int predicate);
+CR_MEETING int __any_sync(unsigned mask, int predicate);
 
 // The lanes that are here together right now.
-unsigned __activemask();
+CR_MEETING unsigned __activemask();
 
 // A number's bits, filled up to 64, and back.
 template <class T> uint64_t to_bits(T value) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backend/simt/fiber.hpp"
 #include "backend/simt/memory_map.hpp"
 
 namespace cr::backend::simt {
@@ -12,6 +13,12 @@ namespace {
 const char* verb(Access kind) {
   constexpr const char* kVerbs[] = {"reads", "writes", "changes"};
   return kVerbs[static_cast<int>(kind)];
+}
+
+// "(3, 0, 0)" for number 3.
+std::string thread_text(unsigned t) {
+  return "(" + std::to_string(t % blockDim.x) + ", " + std::to_string(t / blockDim.x % blockDim.y) + ", " +
+         std::to_string(t / blockDim.x / blockDim.y) + ")";
 }
 
 std::string bytes_text(size_t n) { return std::to_string(n) + (n == 1 ? " byte" : " bytes"); }
@@ -70,7 +77,7 @@ void Watcher::learn_the_program() {
 void Watcher::look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc) {
   auto is = [&](Place place, Range range, Shadow* shadow = nullptr) {
     if (!range.holds(a)) return false;
-    if (bytes > range.high - a) outside(a, bytes, kind, pc);
+    if (bytes > range.high - a) stop({Fault::outside, a, bytes, 1, kind, pc, {}});
     site = {pc, launch_, place, range.low, range.high - range.low, shadow};
     return true;
   };
@@ -84,12 +91,12 @@ void Watcher::look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, cons
     }
     auto after = std::upper_bound(thread_locals_.begin(), thread_locals_.end(), a,
                                   [](uintptr_t x, const ThreadLocal& v) { return x < v.range.low; });
-    if (after == thread_locals_.begin()) outside(a, bytes, kind, pc);
+    if (after == thread_locals_.begin()) stop({Fault::outside, a, bytes, 1, kind, pc, {}});
     const ThreadLocal& variable = *--after;
-    if (is_guard(variable.symbol)) outside(a, bytes, kind, pc);
+    if (is_guard(variable.symbol)) stop({Fault::outside, a, bytes, 1, kind, pc, {}});
     const bool shared = is_shared(variable.symbol);
     if (is(shared ? Place::shared : Place::quiet, variable.range, shared ? &static_shadow_ : nullptr)) return;
-    outside(a, bytes, kind, pc);
+    stop({Fault::outside, a, bytes, 1, kind, pc, {}});
   }
 
   // Global memory.
@@ -104,7 +111,7 @@ void Watcher::look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, cons
     }
     static_data_ = static_data();  // perhaps a library was loaded since
   }
-  outside(a, bytes, kind, pc);
+  stop({Fault::outside, a, bytes, 1, kind, pc, {}});
 }
 
 std::string Watcher::name_of_shared(uintptr_t a) const {
@@ -117,17 +124,36 @@ std::string Watcher::name_of_shared(uintptr_t a) const {
 }
 
 // ## What was wrong
-void Watcher::outside(uintptr_t a, unsigned bytes, Access kind, const void* pc) {
-  const std::string does = std::string(" ") + verb(kind) + " " + bytes_text(bytes) + " ";
-  const std::string at = " at " + line_of(pc);
-  auto past = [&](uintptr_t high, const std::string& what, size_t size) {
-    const std::string place = a >= high ? bytes_text(a - high) + " past the end of " : "across the end of ";
-    stop_the_kernel(does + place + what + " of " + bytes_text(size) + at);
+void Watcher::stop(const Fault& fault) {
+  fault_ = fault;
+  stop_the_kernel();
+}
+
+std::string Watcher::fault() const {
+  const Fault& f = fault_;
+  if (f.kind == Fault::outside) return outside(f);
+  if (f.kind == Fault::conflict) return conflict(f);
+  return std::string(" ") + verb(f.access) + " " + bytes_text(f.bytes) + " at once from an address that is " +
+         bytes_text(f.a % f.alignment) + " past a multiple of " + std::to_string(f.alignment) + " at " + line_of(f.pc);
+}
+
+std::string Watcher::outside(const Fault& f) const {
+  const uintptr_t a = f.a;
+  if (stack_ - a <= Stack::kMargin) return Stack::too_small();
+  const std::string does = std::string(" ") + verb(f.access) + " " + bytes_text(f.bytes) + " ";
+  const std::string at = " at " + line_of(f.pc);
+  auto past = [&](const Range& range, const std::string& what) {
+    const std::string place = a >= range.high ? bytes_text(a - range.high) + " past the end of " : "across the end of ";
+    return does + place + what + " of " + bytes_text(range.high - range.low) + at;
+  };
+  auto ahead_of = [&](const Range& range, const std::string& what) {
+    return does + bytes_text(range.low - a) + " before the beginning of " + what + " of " +
+           bytes_text(range.high - range.low) + at;
   };
 
   // Shared memory's neighbourhood.
-  if (a >= dynamic_.low && a - dynamic_.low < (dynamic_.high - dynamic_.low) + 4096 && dynamic_.high > dynamic_.low)
-    past(dynamic_.high, "dynamic_shared", dynamic_.high - dynamic_.low);
+  if (dynamic_.high > dynamic_.low && a >= dynamic_.low && a < dynamic_.high + 4096)
+    return past(dynamic_, "dynamic_shared");
   if (thread_local_block_.holds(a)) {
     const ThreadLocal *before = nullptr, *after = nullptr;
     for (const ThreadLocal& v : thread_locals_) {
@@ -135,52 +161,40 @@ void Watcher::outside(uintptr_t a, unsigned bytes, Access kind, const void* pc) 
       if (v.range.low <= a) before = &v;
       else if (!after) after = &v;
     }
-    if (before && (!after || a - before->range.high < after->range.low - a)) {
-      past(before->range.high, "__shared__ " + last_name(before->symbol), before->range.high - before->range.low);
-    }
-    if (after) {
-      stop_the_kernel(does + bytes_text(after->range.low - a) + " before the beginning of __shared__ " +
-                      last_name(after->symbol) + " of " + bytes_text(after->range.high - after->range.low) + at);
-    }
+    if (before && (!after || a - before->range.high < after->range.low - a))
+      return past(before->range, "__shared__ " + last_name(before->symbol));
+    if (after) return ahead_of(after->range, "__shared__ " + last_name(after->symbol));
   }
+
+  if (const int owner = thread_with_stack(a); owner >= 0)
+    return does + "of a local variable of thread " + thread_text(static_cast<unsigned>(owner)) + at;
 
   // Global memory's.
-  constexpr size_t kNear = 1 << 20;
+  constexpr size_t kNear = 64 << 10;
+  auto range = [](const MemoryBlock& b) { return Range{b.low, b.low + b.bytes}; };
   const MemoryBlock before = live_block(a), after = live_block_after(a), freed = freed_block(a);
-  if (before.bytes && a - before.low < before.bytes) past(before.low + before.bytes, "a block", before.bytes);
-  if (freed.bytes) {
-    stop_the_kernel(does + "of global memory that has been freed: byte " + std::to_string(a - freed.low) +
-                    " of a block of " + bytes_text(freed.bytes) + at);
+  if (range(before).holds(a)) return past(range(before), "a block");
+  if (range(freed).holds(a)) {
+    return does + "of global memory that has been freed: byte " + std::to_string(a - freed.low) + " of a block of " +
+           bytes_text(freed.bytes) + at;
   }
-  const size_t behind = before.low ? a - (before.low + before.bytes) : SIZE_MAX;
-  const size_t ahead = after.low ? after.low - a : SIZE_MAX;
-  if (behind < kNear && behind <= ahead) past(before.low + before.bytes, "a block", before.bytes);
-  if (ahead < kNear) {
-    stop_the_kernel(does + bytes_text(ahead) + " before the beginning of a block of " + bytes_text(after.bytes) + at);
-  }
+  const size_t behind = before.low ? a - range(before).high : SIZE_MAX, ahead = after.low ? after.low - a : SIZE_MAX;
+  if (behind < kNear && behind <= ahead) return past(range(before), "a block");
+  if (ahead < kNear) return ahead_of(range(after), "a block");
   char address[32];
   std::snprintf(address, sizeof address, "0x%zx", static_cast<size_t>(a));
-  stop_the_kernel(does + "at address " + address + ", which is neither device memory nor its own" + at);
+  return does + "at address " + address + ", which is neither device memory nor its own" + at;
 }
 
-void Watcher::misaligned(uintptr_t a, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
-  stop_the_kernel(std::string(" ") + verb(kind) + " " + bytes_text(bytes) + " at once from an address that is " +
-                  bytes_text(a % alignment) + " past a multiple of " + std::to_string(alignment) + " at " +
-                  line_of(pc));
-}
-
-void Watcher::report(const Conflict& conflict, uintptr_t a, unsigned bytes, Access kind, const void* pc) {
-  const std::string does = std::string(" ") + verb(kind) + " " + name_of_shared(a) + " (" + bytes_text(bytes) + ")";
-  if (conflict.kind == Conflict::uninitialised) {
-    stop_the_kernel(does + ", which nobody in this block has written, at " + line_of(pc));
-  }
-  const Stamp& earlier = conflict.earlier;
-  const unsigned t = earlier.thread();
-  const std::string thread = "(" + std::to_string(t % blockDim.x) + ", " + std::to_string(t / blockDim.x % blockDim.y) +
-                             ", " + std::to_string(t / blockDim.x / blockDim.y) + ")";
-  const std::string from = line_of(reinterpret_cast<const void*>(code_ + earlier.pc));
-  stop_the_kernel(does + " at " + line_of(pc) + " in a race with thread " + thread + ", which " +
-                  (conflict.earlier_wrote ? "wrote" : "read") + " it at " + from + ": no barrier lies between them");
+std::string Watcher::conflict(const Fault& f) const {
+  const std::string does =
+      std::string(" ") + verb(f.access) + " " + name_of_shared(f.a) + " (" + bytes_text(f.bytes) + ")";
+  const Conflict& c = f.conflict_with;
+  if (c.kind == Conflict::uninitialised)
+    return does + ", which nobody in this block has written yet, at " + line_of(f.pc);
+  const std::string from = line_of(reinterpret_cast<const void*>(code_ + c.earlier.pc));
+  return does + " at " + line_of(f.pc) + " in a race with thread " + thread_text(c.earlier.thread()) + ", which " +
+         (c.earlier_wrote ? "wrote" : "read") + " it at " + from + ": no barrier lies between them";
 }
 
 }  // namespace cr::backend::simt

@@ -50,7 +50,7 @@ class Watcher {
     Site& site = sites_[hash(pc)];
     if (site.pc != pc || site.launch != launch_ || a - site.low >= site.bytes || bytes > site.bytes - (a - site.low))
       look_up(site, a, bytes, kind, pc);
-    if (a & (alignment - 1)) misaligned(a, bytes, alignment, kind, pc);
+    if (a & (alignment - 1)) stop({Fault::misaligned, a, bytes, alignment, kind, pc, {}});
     if (site.place == Place::quiet) return;
     if (tallies_) tallies_->access(thread_, site.place == Place::shared, a, bytes, kind, pc);
     if (site.place != Place::shared) return;
@@ -58,8 +58,12 @@ class Watcher {
                     static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - code_)};
     const Conflict conflict = site.shadow->access(clocks_, a, bytes, kind, now);
     if (conflict.kind != Conflict::none) [[unlikely]]
-      report(conflict, a, bytes, kind, pc);
+      stop({Fault::conflict, a, bytes, alignment, kind, pc, conflict});
   }
+
+  // What was wrong, in words that follow "matmul: block (0, 0, 0), thread (3, 0, 0)". On the host's stack: a fiber's may
+  // be too full for it.
+  std::string fault() const;
 
  private:
   static constexpr uintptr_t kStack = 64 << 10;
@@ -78,9 +82,18 @@ class Watcher {
 
   void learn_the_program();
   void look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc);
-  [[noreturn]] void outside(uintptr_t a, unsigned bytes, Access kind, const void* pc);
-  [[noreturn]] void misaligned(uintptr_t a, unsigned bytes, unsigned alignment, Access kind, const void* pc);
-  [[noreturn]] void report(const Conflict& conflict, uintptr_t a, unsigned bytes, Access kind, const void* pc);
+
+  struct Fault {
+    enum Kind : uint8_t { outside, misaligned, conflict } kind = outside;
+    uintptr_t a = 0;
+    unsigned bytes = 0, alignment = 1;
+    Access access = Access::read;
+    const void* pc = nullptr;
+    Conflict conflict_with;
+  };
+  [[noreturn]] void stop(const Fault& fault);
+  std::string outside(const Fault& f) const;
+  std::string conflict(const Fault& f) const;
   std::string name_of_shared(uintptr_t a) const;
 
   std::vector<Site> sites_ = std::vector<Site>(4096);
@@ -91,6 +104,7 @@ class Watcher {
   Range parameters_, dynamic_;
   Shadow dynamic_shadow_, static_shadow_;
   Tallies* tallies_ = nullptr;  // while somebody counts
+  Fault fault_;
 
   bool program_known_ = false;
   uintptr_t code_ = 0;
@@ -103,8 +117,10 @@ class Watcher {
 // hooks do nothing.
 inline constinit thread_local Watcher* watching = nullptr;
 
-// Ends the running thread of the running kernel, and the kernel with it: `launch` throws a DeviceError that names
-// kernel, block and thread and goes on with `what`.
-[[noreturn]] void stop_the_kernel(const std::string& what);
+// Gives up the running thread of the running kernel, and the kernel with it: `launch` throws a DeviceError.
+[[noreturn]] void stop_the_kernel();
+
+// The number of the thread whose stack this address lies in; -1 if it is no thread's.
+int thread_with_stack(uintptr_t a);
 
 }  // namespace cr::backend::simt

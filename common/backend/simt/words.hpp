@@ -25,10 +25,10 @@ inline constinit thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 // Waits until every thread of the block is here. All of them must come, or none: see `launch`. The other three also
 // count for how many threads the argument was not 0, and say how many they are, whether it was all, whether it was any.
-void __syncthreads();
-int __syncthreads_count(int predicate);
-int __syncthreads_and(int predicate);
-int __syncthreads_or(int predicate);
+CR_MEETING void __syncthreads();
+CR_MEETING int __syncthreads_count(int predicate);
+CR_MEETING int __syncthreads_and(int predicate);
+CR_MEETING int __syncthreads_or(int predicate);
 
 // They order a thread's writes for those who look on from other blocks. Here one thread runs at a time, so all is in
 // order.

@@ -1,0 +1,273 @@
+#include "broken.cuh"
+
+#include <memory>
+
+#include "backend/gpu/gpu.cuh"
+#include "backend/simt/memory.hpp"
+
+using namespace cr::backend::CR_GPU;
+
+namespace {
+
+constexpr int kThreads = 64;
+
+// ## Barriers and races
+
+// Every thread reads its neighbour's number. If nobody waits, the neighbour may not have written it.
+template <bool Broken> __global__ void missing_barrier(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  if (!Broken) __syncthreads();
+  y[t] = tile[t > 0 ? t - 1 : 0];  // here: missing_barrier
+}
+
+// Two rounds through the same tile. The second overwrites what others still have to read in the first.
+template <bool Broken> __global__ void missing_second_barrier(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  float sum = 0;
+  for (int round = 0; round < 2; ++round) {
+    tile[t] = x[t] + static_cast<float>(round);  // here: missing_second_barrier
+    __syncthreads();
+    sum += tile[kThreads - 1 - t];
+    if (!Broken) __syncthreads();
+  }
+  y[t] = sum;
+}
+
+// All add to one number, which has to be atomic.
+template <bool Broken> __global__ void lost_updates(const float*, float* y) {
+  __shared__ int sum;
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) sum = 0;
+  __syncthreads();
+  if (Broken) sum += t;  // here: lost_updates
+  else atomicAdd(&sum, t);
+  __syncthreads();
+  y[t] = static_cast<float>(sum);
+}
+
+// Bytes that share a word are no race; the same byte is.
+template <bool Broken> __global__ void racing_bytes(const float*, float* y) {
+  __shared__ bool seen[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  seen[Broken ? t / 2 : t] = true;  // here: racing_bytes
+  if (Broken) seen[kThreads / 2 + t / 2] = true;
+  __syncthreads();
+  y[t] = seen[t];
+}
+
+// A warp's last steps of a sum: lanes run one by one, so the warp has to meet between the steps.
+template <bool Broken> __global__ void missing_syncwarp(const float* x, float* y) {
+  __shared__ float sum[32];
+  const unsigned t = threadIdx.x;
+  if (t >= 32) return;
+  sum[t] = x[t];
+  __syncwarp();
+  for (unsigned half = 16; half > 0; half /= 2) {
+    float other = t < half ? sum[t + half] : 0.0f;  // here: missing_syncwarp
+    if (!Broken) __syncwarp();
+    if (t < half) sum[t] += other;
+    if (!Broken) __syncwarp();
+  }
+  if (t == 0) y[0] = sum[0];
+}
+
+// The two halves of a warp meet each for itself, and read from each other.
+template <bool Broken> __global__ void half_a_warp_meets(const float* x, float* y) {
+  __shared__ float tile[32];
+  const unsigned t = threadIdx.x;
+  if (t >= 32) return;
+  tile[t] = x[t];
+  if (Broken) __syncwarp(t < 16 ? 0x0000ffffu : 0xffff0000u);
+  else __syncwarp();
+  y[t] = tile[31 - t];  // here: half_a_warp_meets
+}
+
+// A struct of 16 bytes is copied in one piece, or in two: that must be seen too.
+struct Best {
+  double value;
+  int64_t index;
+};
+template <bool Broken> __global__ void racing_structs(const float* x, float* y) {
+  __shared__ Best best[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  Best mine{x[t], t};
+  best[t] = mine;
+  if (!Broken) __syncthreads();
+  Best next = best[t > 0 ? t - 1 : 0];  // here: racing_structs
+  y[t] = static_cast<float>(next.value) + static_cast<float>(next.index);
+}
+
+template <bool Broken> __global__ void divergent_barrier(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (Broken && t >= 48) return;
+  y[t] = x[t];
+  __syncthreads();  // here: divergent_barrier
+  y[t] += 1;
+}
+
+template <bool Broken> __global__ void two_barriers(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (Broken && t >= 32) {
+    y[t] = 1;
+    __syncthreads();
+    return;
+  }
+  y[t] = x[t];
+  __syncthreads();  // here: two_barriers
+}
+
+// ## Addresses
+
+template <bool Broken> __global__ void reads_past_the_end(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  float sum = 0;
+  for (int i = t; Broken ? i <= kThreads : i < kThreads; i += kThreads) sum += x[i];  // here: reads_past_the_end
+  y[t] = sum;
+}
+
+template <bool Broken> __global__ void writes_past_the_end(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  y[Broken ? t + 1 : t] = x[t];  // here: writes_past_the_end
+}
+
+template <bool Broken> __global__ void reads_before_the_beginning(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  float left = Broken || t > 0 ? x[t - 1] : 0.0f;  // here: reads_before_the_beginning
+  y[t] = x[t] - left;
+}
+
+template <bool Broken> __global__ void past_a_shared_array(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  __shared__ float other[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = other[t] = x[t];
+  __syncthreads();
+  const int next = Broken ? t + 1 : (t + 1) % kThreads;
+  y[t] = tile[next] + other[t];  // here: past_a_shared_array
+}
+
+template <bool Broken> __global__ void past_dynamic_shared(const float* x, float* y) {
+  auto* tile = dynamic_shared<float>();
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  __syncthreads();
+  y[t] = tile[Broken ? t + 1 : t];  // here: past_dynamic_shared
+}
+
+template <bool Broken> __global__ void misaligned(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (t >= 8) return;
+  float4 v = *reinterpret_cast<const float4*>(x + 4 * t + (Broken ? 1 : 0));  // here: misaligned
+  y[t] = v.x + v.w;
+}
+
+template <bool Broken> __global__ void unwritten_shared(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  if (!Broken || t % 2 == 0) tile[t] = x[t];
+  __syncthreads();
+  y[t] = tile[t];  // here: unwritten_shared
+}
+
+__global__ void reads_memory(const float* x, float* y) {
+  y[threadIdx.x] = x[threadIdx.x];  // here: freed_memory // here: host_memory
+}
+
+// A pointer to a local variable is good for the thread that owns it.
+template <bool Broken> __global__ void somebody_elses_local(const float* x, float* y) {
+  __shared__ const float* pointer;
+  const int t = static_cast<int>(threadIdx.x);
+  float local[4] = {x[t], 1, 2, 3};
+  if (t == 0) pointer = Broken ? local : x;
+  __syncthreads();
+  const float* p = t == 0 ? local : pointer;
+  y[t] = p[t % 4];  // here: somebody_elses_local
+  __syncthreads();
+  local[t % 3] = y[t];
+  y[t] += local[(t + 1) % 3];
+}
+
+// ## Warps
+
+template <bool Broken> __global__ void own_lane_missing(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  y[t] = __shfl_down_sync(Broken ? 0xfffffffeu : 0xffffffffu, x[t], 1u);  // here: own_lane_missing
+}
+
+template <bool Broken> __global__ void shuffle_in_a_branch(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  float v = x[t];
+  if (t % 32 < 16) v += __shfl_xor_sync(Broken ? 0xffffffffu : 0x0000ffffu, v, 8);  // here: shuffle_in_a_branch
+  __syncthreads();
+  y[t] = v;
+}
+
+// Runs kernel<true> or kernel<false> on 64 numbers.
+using Pair = void (*)(const float*, float*);
+BrokenKernel kernel(const char* name, Pair broken, Pair right, const char* says) {
+  return {name,
+          [=](bool wrong) {
+            std::vector<float> x(kThreads, 1.0f), y(kThreads);
+            Memory x_memory(x), y_memory(y);
+            launch(name, wrong ? broken : right,
+                   {.blocks = {2}, .threads = {kThreads}, .shared_bytes = kThreads * sizeof(float)}, x.data(),
+                   y.data());
+          },
+          says};
+}
+
+void freed_memory(bool broken) {
+  std::vector<float> x(kThreads), y(kThreads);
+  Memory y_memory(y);
+  auto x_memory = std::make_unique<Memory>(x);
+  if (broken) x_memory.reset();
+  launch("freed_memory", reads_memory, {.blocks = {1}, .threads = {kThreads}}, x.data(), y.data());
+}
+
+void host_memory(bool broken) {
+  std::vector<float> x(kThreads), y(kThreads), far(1 << 20);
+  float on_the_host[kThreads] = {};
+  Memory x_memory(x), y_memory(y);
+  launch("host_memory", reads_memory, {.blocks = {1}, .threads = {kThreads}}, broken ? on_the_host : x.data(),
+         y.data());
+}
+
+}  // namespace
+
+std::vector<BrokenKernel> broken_kernels() {
+  return {
+      kernel("missing_barrier", missing_barrier<true>, missing_barrier<false>,
+             "in a race with thread (0, 0, 0), which wrote"),
+      kernel("missing_second_barrier", missing_second_barrier<true>, missing_second_barrier<false>,
+             "in a race with thread (31, 0, 0), which wrote it"),
+      kernel("lost_updates", lost_updates<true>, lost_updates<false>, "of __shared__ sum"),
+      kernel("racing_bytes", racing_bytes<true>, racing_bytes<false>, "writes byte 0 of __shared__ seen (1 byte)"),
+      kernel("missing_syncwarp", missing_syncwarp<true>, missing_syncwarp<false>, "in a race"),
+      kernel("half_a_warp_meets", half_a_warp_meets<true>, half_a_warp_meets<false>, "in a race"),
+      kernel("racing_structs", racing_structs<true>, racing_structs<false>, "in a race"),
+      kernel("divergent_barrier", divergent_barrier<true>, divergent_barrier<false>, "thread (48, 0, 0) has returned"),
+      kernel("two_barriers", two_barriers<true>, two_barriers<false>, "but thread (32, 0, 0) at"),
+      kernel("reads_past_the_end", reads_past_the_end<true>, reads_past_the_end<false>,
+             "reads 4 bytes 0 bytes past the end of a block of 256 bytes"),
+      kernel("writes_past_the_end", writes_past_the_end<true>, writes_past_the_end<false>,
+             "thread (63, 0, 0) writes 4 bytes"),
+      kernel("reads_before_the_beginning", reads_before_the_beginning<true>, reads_before_the_beginning<false>,
+             "4 bytes before the beginning of a block"),
+      kernel("past_a_shared_array", past_a_shared_array<true>, past_a_shared_array<false>,
+             "the end of __shared__ tile"),
+      kernel("past_dynamic_shared", past_dynamic_shared<true>, past_dynamic_shared<false>, "the end of dynamic_shared"),
+      kernel("misaligned", misaligned<true>, misaligned<false>, "reads 16 bytes at once from an address"),
+      kernel("unwritten_shared", unwritten_shared<true>, unwritten_shared<false>,
+             "byte 4 of __shared__ tile (4 bytes), which nobody"),
+      kernel("somebody_elses_local", somebody_elses_local<true>, somebody_elses_local<false>,
+             "of a local variable of thread (0, 0, 0)"),
+      kernel("own_lane_missing", own_lane_missing<true>, own_lane_missing<false>, "its own lane 0 is missing"),
+      kernel("shuffle_in_a_branch", shuffle_in_a_branch<true>, shuffle_in_a_branch<false>,
+             "for thread (16, 0, 0), which waits at __syncthreads"),
+      {"freed_memory", freed_memory, "has been freed"},
+      {"host_memory", host_memory, "reads 4 bytes"},
+  };
+}
