@@ -123,7 +123,7 @@ static void direct(Chapter& chapter, Bed& bed, std::vector<Rung>& ladder) {
 #include "product.cuh"
 #include "rung_2_im2col.cuh"
 
-// ? Our layer has 32 channels of 28 × 28 pixels, and so has its output. How many times as many numbers as the image has the matrix?
+// ? Our image has 32 channels of 28 × 28 pixels, and the window fits at 28 × 28 places. How many times as many numbers as the image has the matrix?
 // - [ ] 3 times: the window is three wide; and three high
 // - [x] 9 times: one row for each place, in it nine numbers for each channel; with stride 1 there are as many places as pixels
 // - [ ] about 6 times: windows overlap, and what they share is stored once; a matrix has no way to share
@@ -189,8 +189,8 @@ static void implicit(Chapter& chapter, Bed& bed, std::vector<Rung>& ladder) {
 }
 
 // Not one bit is different from im2col's result: the same numbers are multiplied,
-// and added in the same order. Only the matrix is gone, and with it half of the
-// traffic.
+// and added in the same order. Only the matrix is gone, and with it nearly half of
+// the traffic.
 //
 // ## Down a column
 //
@@ -223,8 +223,10 @@ static void banks(Chapter& chapter, Bed& bed) {
 
 // One spare word in each row moves the next row over by a bank, and a column walks
 // through all of them. Most accesses are reads while multiplying, and those were
-// good all along; so the whole kernel has {claim:banks} times the wavefronts, and
-// the one line sixteen times.
+// good all along; so with rows of 64 the whole kernel has {claim:banks} times the
+// wavefronts, and the one line sixteen times. (With the spare word it still has
+// two: the second column begins one bank further, and fifteen of its banks are also
+// the first's.)
 //
 // # Back, and every shape
 //
@@ -312,7 +314,9 @@ static void depthwise(Chapter& chapter) {
 //
 // However it is written, there is little to gain from arithmetic here. Nine
 // multiply-adds for a number that is read and one that is written: about a byte for
-// each. That is left of every GPU's ridge, so a depthwise layer is as fast as
+// each. (Ours takes more than twice that: a halo is fetched by two blocks, its rows
+// of 34 pixels begin in the middle of a sector, and 28 places leave room in a tile
+// of 32.) That is left of every GPU's ridge, so a depthwise layer is as fast as
 // memory and no faster. And 1 × 1 layers? They see one pixel at a time, their
 // matrix *is* the image, and there is nothing to map: the implicit product is then
 // a plain one.
@@ -326,9 +330,9 @@ static void depthwise(Chapter& chapter) {
 
 // So a warp that wants to use it has to bring 256 numbers of A, 128 of B and 128
 // sums into this order. That is a strange order to look at, but there is a picture
-// behind it: a group of four threads owns a row of A and of C and a column of B,
-// and each of the four has every fourth pair. When the hardware multiplies, only
-// these four have to talk.
+// behind it: a group of four threads owns two rows of A, the same two of C, and a
+// column of B, and each of the four has every fourth pair. When the hardware
+// multiplies, rows of A stay within their group, and only the columns of B travel.
 //
 // Two things have to change for our convolution. Fragments want two neighbours
 // along the sum in one register, and copies want 16 bytes in a piece. In the layout
