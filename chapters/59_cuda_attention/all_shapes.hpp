@@ -57,8 +57,10 @@ static void all_shapes(Chapter& chapter, const Rungs& rungs) {
               backward);
     worst = std::max(worst, forward), worst_back = std::max(worst_back, backward);
   }
-  chapter.claim("all-shapes", "largest error of the three rungs forward", worst,
+  chapter.claim("all-shapes",
+                "any length, shared heads: largest error of three rungs", worst,
                 at_most(1e-6), identity);
-  chapter.claim("all-shapes-back", "and of the way back", worst_back, at_most(3e-6),
-                identity);
+  chapter.claim("all-shapes-back",
+                "any length, shared heads: largest error of the way back",
+                worst_back, at_most(3e-6), identity);
 }

@@ -127,13 +127,14 @@ static void three_passes(Chapter& chapter, Bed& bed) {
   const Traffic moved = bed.climb("three passes", bed.rungs.three_passes);
   chapter.say("{} queries, {} keys, a head of {}.", bed.layer.queries,
               bed.layer.keys, bed.layer.width);
-  chapter.claim("three-right", "typical error over the typical number",
+  chapter.claim("three-right",
+                "three passes: typical error over the typical number",
                 bed.steps.back().error, at_most(1e-6), identity);
   if (!watched()) return;
   chapter.say("It moves {:.0f} bytes for each query.", moved.bytes_per_query);
   const double n = double(bed.layer.keys), d = double(bed.layer.width);
   chapter.claim("three-bytes",
-                "bytes per query, over N d + 20 N + a row + a sector",
+                "three passes: bytes per query, over N d + 20 N + a row + a sector",
                 moved.bytes_per_query / (n * d + 20 * n + 4 * d + 32),
                 near(1, 1e-6), identity);
 }
@@ -171,7 +172,7 @@ static void three_passes(Chapter& chapter, Bed& bed) {
 static void one_pass(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 2: one pass");
   const Traffic moved = bed.climb("one pass", bed.rungs.one_pass);
-  chapter.claim("one-right", "typical error over the typical number",
+  chapter.claim("one-right", "one pass: typical error over the typical number",
                 bed.steps.back().error, at_most(1e-6), identity);
   if (!watched()) return;
 
@@ -182,10 +183,11 @@ static void one_pass(Chapter& chapter, Bed& bed) {
   chapter.say(
       "It moves {:.0f} bytes for each query, {:.1f} times as many as rung 1.",
       moved.bytes_per_query, moved.bytes_per_query / bed.steps[0].bytes);
-  chapter.claim("one-bytes", "bytes per query, over 2 N rows + 2 rows + a sector",
+  chapter.claim("one-bytes",
+                "one pass: bytes per query, over 2 N rows + 2 rows + a sector",
                 moved.bytes_per_query / (2 * n * row + 2 * row + 32), near(1, 1e-6),
                 identity);
-  chapter.claim("one-more", "so many times the bytes of rung 1",
+  chapter.claim("one-more", "one pass moves so many times the bytes of three",
                 moved.bytes_per_query / bed.steps[0].bytes, at_least(3), found,
                 {.quick = at_least(3)});
 }
@@ -209,7 +211,7 @@ static void one_pass(Chapter& chapter, Bed& bed) {
 static void flash(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 3: tiles");
   const Traffic moved = bed.climb("flash", bed.rungs.flash);
-  chapter.claim("flash-right", "typical error over the typical number",
+  chapter.claim("flash-right", "flash: typical error over the typical number",
                 bed.steps.back().error, at_most(1e-6), identity);
   if (!watched()) return;
   chapter.say("Flash moves {:.0f} bytes for each query.", moved.bytes_per_query);
@@ -218,10 +220,11 @@ static void flash(Chapter& chapter, Bed& bed) {
   // term of rung 2 shrinks 32 times.
   const double n = double(bed.layer.keys), row = 4 * double(bed.layer.width);
   chapter.claim("flash-bytes",
-                "bytes per query, over 2 N rows / 32 + 2 rows + a sector",
+                "flash: bytes per query, over 2 N rows / 32 + 2 rows + a sector",
                 moved.bytes_per_query / (2 * n * row / 32 + 2 * row + 32),
                 near(1, 1e-6), identity);
-  chapter.claim("flash-gain", "so many times fewer bytes than three passes",
+  chapter.claim("flash-gain",
+                "flash moves so many times fewer bytes than three passes",
                 bed.steps[0].bytes / moved.bytes_per_query, at_least(3), found,
                 {.quick = at_least(2)});
 
@@ -239,8 +242,8 @@ static void flash(Chapter& chapter, Bed& bed) {
   chapter.claim("banks",
                 "without padding, wavefronts per request of the worst line",
                 bare.wavefronts, exactly(32), identity);
-  chapter.claim("banks-padded", "with padding", padded.wavefronts, exactly(1),
-                identity);
+  chapter.claim("banks-padded", "with padding, the same", padded.wavefronts,
+                exactly(1), identity);
 }
 
 // The rule is worth keeping. Shared memory has 32 banks, word $w$ lies in bank $w
@@ -352,8 +355,8 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 //
 // Everything needs $P$, and $P$ was never kept. There are two ways out. One is to
 // keep it after all, $N^2$ numbers. The other is to compute it again: from $q_i$,
-// $k_j$ and $L_i$ it takes one dot product and one exponential, $P_{ij} = e^{s_{ij}
-// - L_i}$, without any running maximum, because $L_i$ is known by now.
+// $k_j$ and $L_i$ it takes one dot product and one exponential,
+// $P_{ij} = e^{s_{ij} - L_i}$, without any running maximum, as $L_i$ is known by now.
 // **Recomputation** costs one more product, and on a machine that waits for memory
 // it is the faster way.
 //

@@ -34,7 +34,8 @@ static void the_error(Chapter& chapter, Bed& bed) {
   chapter.claim("error-flash",
                 "bfloat16 on tensor cores: typical error over the typical number",
                 flash, at_most(0.005), identity, {.unit = "%"});
-  chapter.claim("error-usual", "the usual way errs so many times as much",
+  chapter.claim("error-usual",
+                "the usual way in bfloat16 errs so many times as much",
                 usual / flash, at_least(1.05), found, {.quick = at_least(1)});
 
   // Errors of the way back start from a rounded output, and add two roundings more.
@@ -47,7 +48,8 @@ static void the_error(Chapter& chapter, Bed& bed) {
   double back = 0;
   for (size_t t = 0; t < 3; ++t)
     back = std::max(back, relative_error(gradients[t], truth[t]));
-  chapter.claim("error-back", "the way back: the largest of the three", back,
+  chapter.claim("error-back",
+                "bfloat16 on tensor cores, back: the largest of three errors", back,
                 at_most(0.01), identity, {.unit = "%"});
   chapter.figure("error", "typical error over the typical number, against float64")
       .bar({"three passes", "one pass", "flash", "tensor cores", "usual way, bf16"},

@@ -66,10 +66,12 @@ static void three_opinions(Chapter& chapter, const Rungs& rungs) {
 
   // The first two agree to the last digits. Finite differences have an error of
   // their own, of the order of the step's square.
-  chapter.claim("back-right", "float64: largest gap to the library's gradients",
+  chapter.claim("back-right", "gradients in float64: largest gap to the library's",
                 library, at_most(1e-12), identity);
-  chapter.claim("composed", "to the composed rule", composed, at_most(1e-12),
-                identity);
-  chapter.claim("differences", "to finite differences, relative", differences,
-                at_most(1e-6), identity);
+  chapter.claim("composed",
+                "gradients in float64: largest gap to the composed rule", composed,
+                at_most(1e-12), identity);
+  chapter.claim("differences",
+                "gradients in float64: relative gap to finite differences",
+                differences, at_most(1e-6), identity);
 }
