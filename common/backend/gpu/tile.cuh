@@ -85,12 +85,14 @@ template <class T, int width, int kK, int kThreads> struct Share {
   static constexpr int kCount = width * kK / kThreads;
   T number[kCount];
   int row, rows_on, step, steps_on;
+  const T* from = nullptr;  // number 0 of a matrix
 
   __device__ explicit Share(bool along_k) {
     const int t = static_cast<int>(threadIdx.x);
     row = along_k ? t / kK : t % width, rows_on = along_k ? kThreads / kK : 0;
     step = along_k ? t % kK : t / width, steps_on = along_k ? 0 : kThreads / width;
   }
+  template <class S> __device__ void start(const S&, int64_t) {}
   template <class S> __device__ void fetch(const S& source, int64_t p0, int64_t end) {
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
@@ -98,16 +100,22 @@ template <class T, int width, int kK, int kThreads> struct Share {
       number[e] = p < end ? source(row + e * rows_on, p) : T(0);
     }
   }
+
+  // In a matrix the numbers lie equally far apart.
+  __device__ void start(const MatrixSource<T>& matrix, int64_t p0) {
+    from = matrix.at + row * matrix.row_step + (p0 + step) * matrix.k_step;
+  }
   __device__ void fetch(const MatrixSource<T>& matrix, int64_t p0, int64_t end) {
     const int left = end - p0 < kK ? static_cast<int>(end - p0) : kK;
-    const T* from = matrix.at + row * matrix.row_step + (p0 + step) * matrix.k_step;
     const int64_t on = rows_on * matrix.row_step + steps_on * matrix.k_step;
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
       const bool exists = row + e * rows_on < matrix.rows && step + e * steps_on < left;
       number[e] = exists ? from[e * on] : T(0);
     }
+    from += kK * matrix.k_step;
   }
+
   __device__ void store(T (*shared)[width + 4]) const {
 #pragma unroll
     for (int e = 0; e < kCount; ++e) shared[step + e * steps_on][row + e * rows_on] = number[e];
@@ -132,6 +140,8 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
   left.prepare(begin);
   right.prepare(begin);
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
+  from_a.start(left, begin);
+  from_b.start(right, begin);
   from_a.fetch(left, begin, end);
   from_b.fetch(right, begin, end);
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
