@@ -51,7 +51,7 @@ static void by_hand(Chapter& chapter) {
   Table table = chapter.table({"score", "value", "m", "keep", "l", "o"});
   const std::array<double, 3> l_paper = {1, 1.1353, 1.5032},
                               o_paper = {10, 21.3534, 36.0686};
-  std::array<double, 3> l_found, o_found;
+  std::array<double, 3> l_found = {}, o_found = {};
   m = -std::numeric_limits<double>::infinity(), l = 0, o = 0;
   for (size_t j = 0; j < 3; ++j) {
     const double m_new = std::max(m, s[j]), keep = std::exp(m - m_new),
@@ -79,7 +79,7 @@ static void by_hand(Chapter& chapter) {
   out.backward();
   const double row_log = m + std::log(l);
   const std::array<double, 3> paper = {-1.260, -2.657, 3.917};
-  for (size_t j = 0; j < 3; ++j) {
+  for (int j = 0; j < 3; ++j) {
     const double p = std::exp(s[j] - row_log);
     chapter.check("dv = p", p, values.grad()[j].item());
     chapter.check("ds = p (v - o)", p * (v[j] - 23.994264), scores.grad()[j].item(),
