@@ -19,7 +19,7 @@ using cr::backend::simt::watching;
 
 namespace {
 
-// `__builtin_return_address` speaks of the function it stands in, so this one must become part of the hook.
+// The line that called the hook. A macro, because it speaks of the function it stands in.
 #define CR_HERE __builtin_return_address(0)
 
 // Nobody watches most of the time, and then a hook should be four instructions: the rest is a function of its own.

@@ -28,6 +28,8 @@ std::string hexadecimal(unsigned mask) {
   return text;
 }
 
+thread_local bool watch = kChecked;
+
 // ## A grid
 //
 // One emulator for each thread of the system that launches kernels.
@@ -54,7 +56,7 @@ class Emulator {
     blockDim = threads;
     kernel_ = &kernel;
     shared_.resize(shared_bytes);
-    watched_ = kChecked && is_watched(kernel, grid);
+    watched_ = kChecked && is_watched(kernel, grid) && watch;
     if (watched_) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
       uint64_t number = 0;
@@ -191,7 +193,8 @@ class Emulator {
     unsigned waiting = 0;
     votes_ = 0;
     for (unsigned t = 0; t < n_; ++t) {
-      waiting += !fibers_[t]->done;
+      if (fibers_[t]->done) continue;
+      ++waiting;
       votes_ += static_cast<int>(fibers_[t]->value);
     }
     if (waiting == 0) return false;
@@ -343,6 +346,9 @@ thread_local Emulator emulator;
 }  // namespace
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
+Unwatched::Unwatched() : before_(std::exchange(watch, false)) {}
+Unwatched::~Unwatched() { watch = before_; }
+
 void* dynamic_shared_bytes() { return emulator.shared(); }
 int thread_with_stack(uintptr_t a) { return emulator.thread_with_stack(a); }
 void stop_the_kernel() { emulator.stop(); }
