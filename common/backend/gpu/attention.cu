@@ -183,7 +183,8 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
   store_rows<Tile>(own.out(kDq, i0, a.queries, a.width), first, total);
 }
 
-// Here the rows of a tile are keys, and its columns queries.
+// Here the rows of a tile are keys, and its columns queries. Two sums of rows at once fill a thread's 255 registers: where they
+// are 128 wide, or of float64, a handful of numbers has to wait in memory. To compute the scores twice would cost more.
 template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads) attention_dkv_kernel(Attention<T> a) {
   auto& shared = Tile::shared();
   const int64_t across = (a.keys + Tile::kSize - 1) / Tile::kSize, head = blockIdx.x / across;
