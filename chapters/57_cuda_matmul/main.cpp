@@ -384,21 +384,27 @@ static void pipeline(Chapter& chapter, Ladder& ladder) {
 
   // In the figure time runs to the right. Nothing in it is measured: fetching
   // and multiplying a pair of tiles are drawn equally long.
+  std::vector<double> before_it, after_it, first, then, up, low;
+  for (double k = 0; k < 4; ++k)
+    for (double edge : {0.05, 0.95, double(NAN)}) {
+      before_it.push_back(2 * k + edge), after_it.push_back(2 * k + 1 + edge);
+      first.push_back(k + edge), then.push_back(k + 1 + edge);
+      up.push_back(2), low.push_back(1);
+    }
   Figure figure = chapter.figure(
       "pipeline", "what a block does, pair of tiles by pair of tiles");
   figure.panel("rung 8: one after the other")
+      .line(before_it, up, "fetch")
+      .line(after_it, low, "multiply")
       .axes("time", "")
       .ylim(0, 3)
       .xlim(0, 8);
-  for (int k = 0; k < 4; ++k)
-    figure.line({2.0 * k + 0.05, 2.0 * k + 0.95}, {2, 2})
-        .line({2.0 * k + 1.05, 2.0 * k + 1.95}, {1, 1});
-  figure.note(0.2, 2.3, "fetch").note(1.1, 1.3, "multiply");
-  figure.panel("rung 9: at the same time").axes("time", "").ylim(0, 3).xlim(0, 8);
-  for (int k = 0; k < 4; ++k)
-    figure.line({1.0 * k + 0.05, 1.0 * k + 0.95}, {2, 2})
-        .line({1.0 * k + 1.05, 1.0 * k + 1.95}, {1, 1});
-  figure.note(0.2, 2.3, "fetch").note(1.1, 1.3, "multiply");
+  figure.panel("rung 9: at the same time")
+      .line(first, up, "fetch")
+      .line(then, low, "multiply")
+      .axes("time", "")
+      .ylim(0, 3)
+      .xlim(0, 8);
 }
 
 // `cp.async` saves something else, which no count shows. Before, a number
