@@ -3,9 +3,10 @@
 #include <cstdio>
 
 int main() {
-  std::fprintf(stderr,
-               "chapter %s runs GPU kernels on the emulator, which this build is without: build with -DCHAINRULE_SIMT=ON "
-               "(needs libboost-context-dev)\n",
-               CHAPTER);
+  std::fprintf(
+      stderr,
+      "chapter %s runs GPU kernels on the emulator, which this build is without: build with -DCHAINRULE_SIMT=ON "
+      "(needs libboost-context-dev)\n",
+      CHAPTER);
   return SKIPPED ? 77 : 2;
 }

@@ -50,8 +50,8 @@ inline std::vector<Racer> chains_alone_and_together() {
 inline double peak_of_wide_over_narrow() {
 #if CHAINRULE_X86_DISPATCH
   const int64_t steps = 1'000'000;
-  const std::vector<double> times =
-      race({[] { chains_avx2<12>(steps); }, [] { chains_avx512<12>(steps); }}, 9, 0.002);
+  const std::vector<double> times = race(
+      {[] { chains_avx2<12>(steps); }, [] { chains_avx512<12>(steps); }}, 9, 0.002);
   return 2 * times[0] / times[1];
 #else
   return 1;

@@ -23,10 +23,10 @@ enum Code : int {
 
 // The GPU and its driver, as far as they answered. Versions are CUDA's, as in 12040.
 struct Found {
-  int error = kSuccess;  // of looking for devices, or of trying a kernel on the first one
+  int error = kSuccess;   // of looking for devices, or of trying a kernel on the first one
   std::string text = "";  // what the runtime calls it
-  int driver = 0;        // the newest CUDA that the driver knows; 0: no driver
-  int runtime = 0;       // the CUDA that we were built with
+  int driver = 0;         // the newest CUDA that the driver knows; 0: no driver
+  int runtime = 0;        // the CUDA that we were built with
   std::string name = "";  // of the GPU
   int major = 0, minor = 0;
   std::string built_for = "";  // the architectures in this program: "75 80 90a"
