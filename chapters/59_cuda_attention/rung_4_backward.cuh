@@ -87,6 +87,13 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
 // dS_{ij}\, Q_i$. Rows are keys now, and lanes are queries. The heads that share
 // these keys come one after the other, so their gradients are added in the same
 // registers, in the same order every time.
+//
+// Not all of them are registers. Where a thread needs more than 255, the compiler
+// **spills** some to memory. A test reads what it says about each kernel, and wants
+// an explanation:
+//
+// spills dk_dv_kernelIdLi256: two gradients of doubles, 256 wide; doubles are here to be checked against, not to be fast
+// spills dq_kernelIdLi256: likewise
 template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y,

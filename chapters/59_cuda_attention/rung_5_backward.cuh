@@ -131,6 +131,10 @@ __global__ void __launch_bounds__(kBackThreads)
 // Rows are keys, and the tiles that pass by are queries with their dO. Both
 // gradients of a head 256 wide would need more registers than a thread has, so
 // there it runs twice, once for each, and computes the scores twice.
+//
+// spills tensor_core_dk_dv_kernelILi256: up to 236 bytes even so, of 128 sums and what the next tile's addresses take
+// spills tensor_core_dk_dv_kernelILi64: an address of 8 bytes, once for each tile
+// spills tensor_core_dq_kernelILi256: 232 bytes, as above
 template <int kWidth, bool kWantsDk, bool kWantsDv>
 __global__ void __launch_bounds__(kBackThreads)
     tensor_core_dk_dv_kernel(BackwardCall<BFloat16, float> a) {

@@ -19,6 +19,8 @@ template <int kWidth> struct Shape5 {
       (kRows + 2 * kColumns) * kWidth * sizeof(BFloat16);
 };
 
+// spills tensor_core_kernelILi128: 8 to 12 bytes beside 128 sums, an address that is needed once for each tile
+// spills tensor_core_kernelILi256: likewise
 template <int kWidth>
 __global__ void __launch_bounds__(128)
     tensor_core_kernel(ForwardCall<BFloat16, float> a) {
