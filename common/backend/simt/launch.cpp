@@ -37,7 +37,10 @@ class Emulator {
  public:
   void run(const Kernel& kernel, const Grid& grid) {
     auto [blocks, threads, shared_bytes] = grid;
-    if (kernel_) throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
+    if (kernel_) {
+      watching = nullptr;
+      throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
+    }
     const uint64_t n = uint64_t{threads.x} * threads.y * threads.z;
     if (n < 1 || n > 1024 || threads.x > 1024 || threads.y > 1024 || threads.z > 64 || blocks.x - 1 >= 0x7fffffff ||
         blocks.y - 1 >= 65535 || blocks.z - 1 >= 65535) {
@@ -95,6 +98,7 @@ class Emulator {
     Fiber& self = running(word);
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
+      watching = nullptr;
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
                         ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
