@@ -39,10 +39,11 @@ if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
   set(simt_options -fsanitize=thread -ftls-model=initial-exec $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
-                "SHELL:-mllvm -tsan-instrument-read-before-write=1" -gdwarf-4)
+                "SHELL:-mllvm -tsan-instrument-read-before-write=1")
   else()
     list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns -fno-crossjumping
-                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0)
+                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0
+                "$<$<CONFIG:Debug>:-finline-small-functions;-finline-functions>")  # CUDA's words are part of the kernel's line
   endif()
 else()
   set(CHAINRULE_SIMT_CHECKS 0)

@@ -1,6 +1,7 @@
 """The PyTorch side of bench.cpp.
 
-torch_worker.py DEVICE HOW PRECISION   on cpu or cuda, eager or compiled, fp32 or tf32: writes PyTorch's version, then reads commands from its input and answers each with a line:
+torch_worker.py DEVICE HOW PRECISION   on cpu or cuda, eager or compiled, fp32 or tf32: writes PyTorch's version, then reads
+                                       commands from its input and answers each with a line:
     make NAME THREADS                  sets the stage of a workload: "made"
     time SECONDS                       times steps for so long: "median min count", in milliseconds
 torch_worker.py --memory NAME THREADS  prints how many bytes a few steps of NAME add to the resident set at its largest

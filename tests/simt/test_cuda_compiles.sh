@@ -4,7 +4,7 @@
 #   - the chapters' kernels compile for sm_80 and sm_90a, and what stands beneath them for sm_90a
 #   - no kernel spills registers to memory, unless a line "// spills NAME: why" in its chapter says so
 #   - the machine code has the instructions that the chapter is about, where cuobjdump is there (PATH, the toolkit, or
-#     `pip install nvidia-cuda-cuobjdump` into build/python); otherwise that part says "skipped: "
+#     build/python, where ./run setup puts it); otherwise that part says "skipped: "
 #
 # Objects stay in $CHAINRULE_BUILD/cuda_compiles, and only what changed is compiled again.
 set -uo pipefail
@@ -15,6 +15,7 @@ cuobjdump=
 for place in cuobjdump "$(dirname "$nvcc")/cuobjdump" "$root"/build/python/lib/python*/site-packages/nvidia/*/bin/cuobjdump; do
   [ -n "$cuobjdump" ] || cuobjdump=$(command -v "$place") || true
 done
+[ -z "$cuobjdump" ] || PATH=$PATH:$(dirname "$cuobjdump")  # it calls nvdisasm, which lies beside it
 out=${CHAINRULE_BUILD:-$root/build/release}/cuda_compiles
 mkdir -p "$out"
 passed=0 failed=0 skipped=0

@@ -42,7 +42,7 @@ TEST_CASE("what a kernel throws arrives at the launch, and the other threads are
 // An error of the watcher leaves one fiber where it stands; the next launch must have a new one in its place.
 TEST_CASE("a hundred errors leave the emulator as good as new", "[simt]") {
   if (message_of([] { broken_kernels()[0].run(true); }).empty()) {
-    WARN("skipped: this build's emulator has no watcher");
+    cr::test::skip("this build's emulator has no watcher");
     return;
   }
   int alive = 0;
@@ -81,7 +81,7 @@ TEST_CASE("a tensor of more than 2^31 elements", "[simt]") {
   const size_t bytes = (kStride * (kCount - 1) + 1) * sizeof(float);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    WARN("skipped: the system does not lend 24 GB of addresses");
+    cr::test::skip("the system does not lend 24 GB of addresses");
     return;
   }
   auto* x = static_cast<float*>(memory);

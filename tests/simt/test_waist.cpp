@@ -115,7 +115,8 @@ std::set<std::string> primitives() {
   const std::regex declaration(R"(^  virtual \w+ (\w+)\()");
   std::smatch match;
   for (std::string line; std::getline(in, line);) {
-    if (std::regex_search(line, match, declaration)) found.insert(match[1]);
+    const bool computes = line.find('{') == std::string::npos;  // what has a body need not be overridden
+    if (computes && std::regex_search(line, match, declaration)) found.insert(match[1]);
   }
   return found;
 }

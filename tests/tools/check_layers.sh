@@ -29,7 +29,7 @@ rules='
       if (!(from in level)) complain("common/" from " has no place in the order of folders")
       else if (!(to in level)) complain("\"" included "\" is no header of common/")
       else if (level[to] > level[from]) complain(from "/ includes " included ", which lies above it")
-      else if (from != "backend" && included ~ /^backend\/(cpu|simt|cuda)\// && included !~ /cpu_features/) complain(from "/ reaches into a backend: " included)
+      else if (from != "backend" && included ~ /^backend\/(cpu|gpu|simt|cuda)\// && included !~ /cpu_features/) complain(from "/ reaches into a backend: " included)
       else if (from == "ops" && to == "backend" && included !~ /^backend\/(backend|functor|generator)\.hpp$/)
         complain("ops/ sees of backend/ only backend.hpp, functor.hpp and generator.hpp, not " included)
     }'

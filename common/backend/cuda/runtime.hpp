@@ -53,7 +53,6 @@ class Runtime final : public DeviceMemory, private BlockSource {
   Runtime();
   [[noreturn]] void fail(cudaError_t error, const char* where, bool certain);
 
-  Buffer& next_buffer();  // as soon as it is free
   void* take(int64_t bytes) override;
   void give(void* block) noexcept override;
   int64_t free_bytes() override;
@@ -67,6 +66,7 @@ class Runtime final : public DeviceMemory, private BlockSource {
     char* bytes = nullptr;
     cudaEvent_t done = nullptr;
   };
+  Buffer& next_buffer();  // as soon as it is free
 
   cudaDeviceProp properties_{};
   std::vector<cudaStream_t> streams_;

@@ -83,6 +83,7 @@ __device__ void add_rows(T (&total)[Tile::kRows][Tile::kWide], const RowsOf<cons
   const int t = static_cast<int>(threadIdx.x);
 #pragma unroll
   for (int panel = 0; panel < Tile::kWidth / Tile::kPanel; ++panel) {
+    const int64_t left = b.width - first - panel * Tile::kPanel;  // columns, of which a thread has every 16th
     for (int e = t; e < n * Tile::kPanel; e += Tile::kThreads)
       shared.right[e / Tile::kPanel][e % Tile::kPanel] =
           b(e / Tile::kPanel, first + panel * Tile::kPanel + e % Tile::kPanel);
@@ -93,12 +94,14 @@ __device__ void add_rows(T (&total)[Tile::kRows][Tile::kWide], const RowsOf<cons
 #pragma unroll
       for (int r = 0; r < Tile::kRows; ++r) x[r] = shared.scores[Tile::row(r)][j];
 #pragma unroll
-      for (int c = 0; c < kOwn; ++c) y[c] = shared.right[j][Tile::column(c)];
+      for (int c = 0; c < kOwn; ++c) y[c] = c * Tile::kAcross < left ? shared.right[j][Tile::column(c)] : T(0);
 #pragma unroll
-      for (int r = 0; r < Tile::kRows; ++r)
+      for (int c = 0; c < kOwn; ++c) {
+        if (c * Tile::kAcross >= left) continue;
 #pragma unroll
-        for (int c = 0; c < kOwn; ++c)
+        for (int r = 0; r < Tile::kRows; ++r)
           total[r][panel * kOwn + c] = multiply_add(x[r], y[c], total[r][panel * kOwn + c]);
+      }
     }
     __syncthreads();
   }

@@ -175,7 +175,7 @@ template <class T> void convolve(const Convolution<T>& c) {
   if constexpr (!std::is_same_v<T, uint64_t>) {
     if (c.rows > 2) {
       if constexpr (sizeof(T) == 4) {
-        const int64_t tiles = pieces(c.rows, 128) * pieces(columns, 128) * c.groups * classes;
+        const int64_t tiles = pieces(c.rows, LargeTile::kM) * pieces(columns, LargeTile::kN) * c.groups * classes;
         if (c.rows > 64 && tiles >= 128) return launch_tiles<LargeTile>(c, columns);
       }
       if (c.rows > 32) return launch_tiles<MiddleTile<T>>(c, columns);

@@ -202,6 +202,8 @@ template <class T> void multiply(const Product<T>& p, Device device) {
       return multiply_tiles<LargeTile>(p, device);
   }
   if (p.m > 32 && p.n > 32) multiply_tiles<MiddleTile<T>>(p, device);
+  else if (p.n <= 16) multiply_tiles<NarrowTile>(p, device);
+  else if (p.m <= 16) multiply_tiles<NarrowTile>(transposed(p), device);
   else multiply_tiles<SmallTile>(p, device);
 }
 

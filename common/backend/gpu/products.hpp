@@ -18,7 +18,7 @@ template <class T> struct Product {
   int64_t a_row, a_column, b_row, b_column, c_row, c_column = 1;
   int64_t bias_row = 0, bias_column = 1;
   bool accumulate, relu;
-  Places<3> batch{.numel = 1, .dims = 1, .size = {1}};
+  Places<3> batch{.numel = 1, .dims = 1, .size = {1}, .stride = {}};
 };
 
 // T is float, double or uint64_t, which stands for int64 (its sums wrap around). `device` is where all of it lies.

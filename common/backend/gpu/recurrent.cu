@@ -100,7 +100,7 @@ template <class T> __global__ void gru_kernel(Step<T> s) {
 template <class T> struct StepBack {
   int64_t rows, n;
   T *dsums, *dh, *dc;
-  const T *dy, *h, *h0, *c, *c0, *gates;
+  const T *dy, *h = nullptr, *h0 = nullptr, *c = nullptr, *c0 = nullptr, *gates = nullptr;
   __device__ T state(int64_t e) const { return dy ? dh[e] + dy[e] : dh[e]; }
 };
 

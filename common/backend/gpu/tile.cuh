@@ -17,7 +17,7 @@ namespace cr::backend::CR_GPU {
 template <int m, int n, int k, int rows, int columns> struct Tile {
   static constexpr int kM = m, kN = n, kK = k, kRows = rows, kColumns = columns;
   static constexpr int kAcross = n / columns, kThreads = kAcross * (m / rows);
-  static constexpr int kBlocks = kThreads == 256 ? 2 : 1;  // as many should fit a multiprocessor
+  static constexpr int kBlocks = kThreads == 128 ? 3 : 1;  // as many should fit a multiprocessor
   static_assert(columns % 4 == 0 && rows % 4 == 0 && kThreads % k == 0 && kThreads % m == 0 && kThreads % n == 0);
 
   // Which elements of the tile are this thread's. Rows lie next to each other; columns come in fours, since a thread can
@@ -30,10 +30,11 @@ template <int m, int n, int k, int rows, int columns> struct Tile {
 
 // Where there are enough large tiles to keep a GPU busy they are best. The middle one has the same work for a thread, but
 // two warps only; numbers of 8 bytes take two registers each, so that a thread has half as many. The small one loses little
-// at the edges.
-using LargeTile = Tile<128, 128, 8, 8, 8>;                                                               // 256 threads
+// at the edges, and the narrow one is for few columns.
+using LargeTile = Tile<128, 64, 8, 8, 8>;                                                                // 128 threads
 template <class T> using MiddleTile = Tile<64, sizeof(T) == 4 ? 64 : 32, 8, 8, sizeof(T) == 4 ? 8 : 4>;  // 64 threads
 using SmallTile = Tile<32, 32, 8, 4, 4>;                                                                 // 64 threads
+using NarrowTile = Tile<64, 16, 8, 4, 4>;                                                                // 64 threads
 
 // A GPU multiplies and adds in one instruction, and rounds once. (On the host that would be a call of the C library.)
 __device__ inline float multiply_add(float a, float b, float c) {
@@ -85,12 +86,14 @@ template <class T, int width, int kK, int kThreads> struct Share {
   static constexpr int kCount = width * kK / kThreads;
   T number[kCount];
   int row, rows_on, step, steps_on;
+  const T* from = nullptr;  // number 0 of a matrix
 
   __device__ explicit Share(bool along_k) {
     const int t = static_cast<int>(threadIdx.x);
     row = along_k ? t / kK : t % width, rows_on = along_k ? kThreads / kK : 0;
     step = along_k ? t % kK : t / width, steps_on = along_k ? 0 : kThreads / width;
   }
+  template <class S> __device__ void start(const S&, int64_t) {}
   template <class S> __device__ void fetch(const S& source, int64_t p0, int64_t end) {
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
@@ -98,16 +101,22 @@ template <class T, int width, int kK, int kThreads> struct Share {
       number[e] = p < end ? source(row + e * rows_on, p) : T(0);
     }
   }
+
+  // In a matrix the numbers lie equally far apart.
+  __device__ void start(const MatrixSource<T>& matrix, int64_t p0) {
+    from = matrix.at + row * matrix.row_step + (p0 + step) * matrix.k_step;
+  }
   __device__ void fetch(const MatrixSource<T>& matrix, int64_t p0, int64_t end) {
     const int left = end - p0 < kK ? static_cast<int>(end - p0) : kK;
-    const T* from = matrix.at + row * matrix.row_step + (p0 + step) * matrix.k_step;
     const int64_t on = rows_on * matrix.row_step + steps_on * matrix.k_step;
 #pragma unroll
     for (int e = 0; e < kCount; ++e) {
       const bool exists = row + e * rows_on < matrix.rows && step + e * steps_on < left;
       number[e] = exists ? from[e * on] : T(0);
     }
+    from += kK * matrix.k_step;
   }
+
   __device__ void store(T (*shared)[width + 4]) const {
 #pragma unroll
     for (int e = 0; e < kCount; ++e) shared[step + e * steps_on][row + e * rows_on] = number[e];
@@ -132,6 +141,8 @@ __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t beg
   left.prepare(begin);
   right.prepare(begin);
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();
+  from_a.start(left, begin);
+  from_b.start(right, begin);
   from_a.fetch(left, begin, end);
   from_b.fetch(right, begin, end);
   if constexpr (A::kPrepares || B::kPrepares) __syncthreads();

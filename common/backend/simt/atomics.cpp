@@ -13,7 +13,9 @@ namespace {
 
 template <class T, class F> CR_INLINE T change(T* p, F f) {
   if (watching) {
-    watching->access(reinterpret_cast<uintptr_t>(p), sizeof(T), sizeof(T), Access::atomic, __builtin_return_address(0));
+    LookAway from;
+    from.watcher.access(reinterpret_cast<uintptr_t>(p), sizeof(T), sizeof(T), Access::atomic,
+                        __builtin_return_address(0));
   }
   return std::exchange(*p, f(*p));
 }

@@ -15,16 +15,18 @@
 #include "backend/simt/watch.hpp"
 
 using cr::backend::simt::Access;
+using cr::backend::simt::LookAway;
 using cr::backend::simt::watching;
 
 namespace {
 
-// `__builtin_return_address` speaks of the function it stands in, so this one must become part of the hook.
+// The line that called the hook. A macro, because it speaks of the function it stands in.
 #define CR_HERE __builtin_return_address(0)
 
 // Nobody watches most of the time, and then a hook should be four instructions: the rest is a function of its own.
 [[gnu::noinline]] void tell_watcher(const void* p, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
-  watching->access(reinterpret_cast<uintptr_t>(p), bytes, alignment, kind, pc);
+  LookAway from;
+  from.watcher.access(reinterpret_cast<uintptr_t>(p), bytes, alignment, kind, pc);
 }
 inline void tell(const void* p, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
   if (watching) [[unlikely]]
@@ -32,11 +34,11 @@ inline void tell(const void* p, unsigned bytes, unsigned alignment, Access kind,
 }
 
 inline void tell_range(const void* p, size_t bytes, Access kind, const void* pc) {
-  auto* watcher = watching;
-  if (!watcher) return;
-  auto a = reinterpret_cast<uintptr_t>(p);
+  if (!watching) return;
+  LookAway from;
+  const auto a = reinterpret_cast<uintptr_t>(p);
   const unsigned piece = a % 8 == 0 && bytes % 8 == 0 ? 8 : a % 4 == 0 && bytes % 4 == 0 ? 4 : 1;
-  for (size_t i = 0; i < bytes; i += piece) watcher->access(a + i, piece, 1, kind, pc);
+  for (size_t i = 0; i < bytes; i += piece) from.watcher.access(a + i, piece, 1, kind, pc);
 }
 
 }  // namespace

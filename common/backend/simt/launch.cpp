@@ -28,6 +28,8 @@ std::string hexadecimal(unsigned mask) {
   return text;
 }
 
+thread_local bool watch = kChecked;
+
 // ## A grid
 //
 // One emulator for each thread of the system that launches kernels.
@@ -35,7 +37,10 @@ class Emulator {
  public:
   void run(const Kernel& kernel, const Grid& grid) {
     auto [blocks, threads, shared_bytes] = grid;
-    if (kernel_) throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
+    if (kernel_) {
+      watching = nullptr;
+      throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
+    }
     const uint64_t n = uint64_t{threads.x} * threads.y * threads.z;
     if (n < 1 || n > 1024 || threads.x > 1024 || threads.y > 1024 || threads.z > 64 || blocks.x - 1 >= 0x7fffffff ||
         blocks.y - 1 >= 65535 || blocks.z - 1 >= 65535) {
@@ -54,7 +59,7 @@ class Emulator {
     blockDim = threads;
     kernel_ = &kernel;
     shared_.resize(shared_bytes);
-    watched_ = kChecked && is_watched(kernel, grid);
+    watched_ = kChecked && is_watched(kernel, grid) && watch;
     if (watched_) watcher_.begin_kernel(kernel, grid, shared_.data());
     try {
       uint64_t number = 0;
@@ -93,6 +98,7 @@ class Emulator {
     Fiber& self = running(word);
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
+      watching = nullptr;
       throw DeviceError(where(self) + " calls " + word + " with mask " + hexadecimal(mask) +
                         ", in which its own lane " + std::to_string(lane) + " is missing" + at(pc));
     }
@@ -191,7 +197,8 @@ class Emulator {
     unsigned waiting = 0;
     votes_ = 0;
     for (unsigned t = 0; t < n_; ++t) {
-      waiting += !fibers_[t]->done;
+      if (fibers_[t]->done) continue;
+      ++waiting;
       votes_ += static_cast<int>(fibers_[t]->value);
     }
     if (waiting == 0) return false;
@@ -343,6 +350,9 @@ thread_local Emulator emulator;
 }  // namespace
 
 void run(const Kernel& kernel, const Grid& grid) { emulator.run(kernel, grid); }
+Unwatched::Unwatched() : before_(std::exchange(watch, false)) {}
+Unwatched::~Unwatched() { watch = before_; }
+
 void* dynamic_shared_bytes() { return emulator.shared(); }
 int thread_with_stack(uintptr_t a) { return emulator.thread_with_stack(a); }
 void stop_the_kernel() { emulator.stop(); }

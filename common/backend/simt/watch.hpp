@@ -117,6 +117,16 @@ class Watcher {
 // hooks do nothing.
 inline constinit thread_local Watcher* watching = nullptr;
 
+// Nobody watches the watcher: a library's function that it calls may be one that was compiled in a kernel file.
+class LookAway {
+ public:
+  Watcher& watcher = *watching;
+  LookAway() { watching = nullptr; }
+  ~LookAway() { watching = &watcher; }
+  LookAway(const LookAway&) = delete;
+  LookAway& operator=(const LookAway&) = delete;
+};
+
 // Gives up the running thread of the running kernel, and the kernel with it: `launch` throws a DeviceError.
 [[noreturn]] void stop_the_kernel();
 

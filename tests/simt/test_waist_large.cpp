@@ -1,0 +1,147 @@
+// # What only larger tensors do
+//
+// A kernel chooses its way by size: rows for a thread, a warp or a block, sums in pieces, tiles that are transposed, lines
+// that several threads share. The operations' own tests are small; these are large enough for every way.
+#include "backend/backend.hpp"
+
+#if CHAINRULE_SIMT
+#include <functional>
+
+#include "catch.hpp"
+#include "chainrule.hpp"
+#include "compare.hpp"
+
+using namespace cr;
+using namespace cr::test;
+
+namespace {
+
+// f of x on the CPU and of x on the emulator; `ulps` of the result's largest number apart.
+void agree(const Tensor& x, double ulps, const std::function<Tensor(const Tensor&)>& f) {
+  const Tensor want = f(x), got = f(x.to(Device::simt));
+  REQUIRE(got.device() == Device::simt);
+  CHECK(difference(got.to(Device::cpu), want, ulps, ulps > 0) == "");
+}
+
+Tensor numbers(const Shape& shape, DType type = DType::float32) {
+  Generator g(5);
+  return (rand(shape, g) * 10.0 - 3.0).to(type);
+}
+
+Tensor indices(const Shape& shape, int64_t below) {
+  Generator g(6);
+  return randint(0, below, shape, g);
+}
+
+}  // namespace
+
+TEST_CASE("simt: sums and extremes of long rows, tall columns and everything", "[simt]") {
+  for (DType type : {DType::float32, DType::float64, DType::int64, DType::boolean}) {
+    CAPTURE(name(type));
+    for (const Tensor& x : {numbers({3, 700}, type), numbers({2, 40000}, type), numbers({40001, 3}, type),
+                            numbers({300, 70}, type), numbers({5, 33, 65}, type).transpose(0, 2)}) {
+      CAPTURE(to_string(x.shape()));
+      const double ulps = is_floating(type) ? 4 : 0;
+      for (int d = 0; d < x.dim(); ++d) {
+        agree(x, ulps, [&](const Tensor& t) { return t.sum({d}); });
+        agree(x, 0, [&](const Tensor& t) { return amax(t, {d}); });
+        agree(x, 0, [&](const Tensor& t) { return argmax(t, d); });
+        agree(x, 0, [&](const Tensor& t) { return argmin(t, d); });
+      }
+      agree(x, ulps, [](const Tensor& t) { return t.sum(); });
+      agree(x, 0, [](const Tensor& t) { return amin(t); });
+      agree(x, 0, [](const Tensor& t) { return argmax(t); });
+    }
+  }
+}
+
+TEST_CASE("simt: softmax of rows for a thread, a warp and a block", "[simt]") {
+  for (DType type : {DType::float32, DType::float64}) {
+    for (int64_t n : {3, 32, 33, 500, 1500}) {
+      CAPTURE(name(type), n);
+      const Tensor x = numbers({70, n}, type), labels = indices({70}, n);
+      auto gradient = [&](const std::function<Tensor(const Tensor&)>& f) {
+        agree(x, 100, [&](const Tensor& t) {  // what is left of sums that nearly cancel
+          const Tensor leaf = t.detach().requires_grad_();
+          return grad((f(leaf) * t).sum(), leaf);
+        });
+      };
+      agree(x, 4, [](const Tensor& t) { return softmax(t, -1); });
+      agree(x, 4, [](const Tensor& t) { return log_softmax(t, -1); });
+      agree(x, 2, [](const Tensor& t) { return logsumexp(t, {-1}); });
+      gradient([](const Tensor& t) { return softmax(t, -1); });
+      gradient([](const Tensor& t) { return log_softmax(t, -1); });
+      gradient([&](const Tensor& t) { return cross_entropy(t, labels.to(t.device())); });
+    }
+  }
+}
+
+TEST_CASE("simt: copies that transpose, and copies of any type", "[simt]") {
+  for (DType type : {DType::float32, DType::float64, DType::int64, DType::boolean, DType::float16}) {
+    CAPTURE(name(type));
+    agree(numbers({70, 45}, type), 0, [](const Tensor& t) { return t.t().contiguous(); });
+    agree(numbers({3, 40, 50}, type), 0, [](const Tensor& t) { return t.permute({0, 2, 1}).contiguous(); });
+    agree(numbers({33, 4, 50}, type), 0, [](const Tensor& t) { return t.permute({2, 1, 0}).contiguous(); });
+    agree(numbers({5003}, type), 0, [](const Tensor& t) { return t.slice(0, {1, 5003, 1}).clone(); });
+    for (DType to : {DType::float32, DType::float64, DType::int64, DType::boolean, DType::float16, DType::bfloat16})
+      agree(numbers({101}, type), 0, [&](const Tensor& t) { return t.to(to); });
+  }
+}
+
+TEST_CASE("simt: long lines are placed in order, by several threads", "[simt]") {
+  const Tensor rows = indices({3000}, 7), values = numbers({3000, 5});
+  agree(zeros({7, 5}), 0, [&](const Tensor& t) { return index_add(t, 0, rows.to(t.device()), values.to(t.device())); });
+  agree(zeros({50, 9}), 0, [&](const Tensor& t) {
+    return scatter(t, 0, indices({400, 9}, 50).to(t.device()), numbers({400, 9}).to(t.device()));
+  });
+  agree(numbers({9, 41}), 0, [&](const Tensor& t) { return gather(t, 1, indices({9, 3000}, 41).to(t.device())); });
+}
+
+TEST_CASE("simt: gradients of views whose elements share memory", "[simt]") {
+  auto through = [](const Tensor& x, const std::function<Tensor(const Tensor&)>& view) {
+    agree(x, 0, [&](const Tensor& t) {
+      const Tensor leaf = t.detach().requires_grad_(), y = view(leaf);
+      Generator g(2);
+      return grad((y * rand(y.shape(), g).to(t.device())).sum(), leaf);
+    });
+  };
+  through(numbers({4, 90}), [](const Tensor& t) { return t.unfold(1, 7, 3); });
+  through(numbers({90, 4}), [](const Tensor& t) { return t.unfold(0, 7, 2); });
+  through(numbers({60}), [](const Tensor& t) { return t.as_strided({5, 6, 7}, {3, 2, 4}); });
+}
+
+TEST_CASE("simt: random numbers are the CPU's", "[simt]") {
+  auto draw = [](Device device) {
+    Generator g(9);
+    std::vector<Tensor> drawn;
+    for (int64_t n : {1, 7, 5001}) {
+      for (DType type : {DType::float32, DType::float64}) {
+        drawn.push_back(empty({n}, type, device));
+        backend::on(device).random(drawn.back(), backend::Random::uniform, g.reserve(20000), 0, 0);
+        drawn.push_back(empty({n}, type, device));
+        backend::on(device).random(drawn.back(), backend::Random::normal, g.reserve(20000), 0, 0);
+      }
+      drawn.push_back(empty({n}, DType::int64, device));
+      backend::on(device).random(drawn.back(), backend::Random::randint, g.reserve(20000), -5, int64_t{3} << 61);
+    }
+    return drawn;
+  };
+  const std::vector<Tensor> want = draw(Device::cpu), got = draw(Device::simt);
+  for (size_t i = 0; i < want.size(); ++i) CHECK(difference(got[i].to(Device::cpu), want[i], 0) == "");
+}
+
+TEST_CASE("simt: an index out of range names the operation, and nothing is written", "[simt]") {
+  const Tensor x = numbers({5, 3}).to(Device::simt), before = x.clone();
+  auto at = [](int64_t i) { return full({2, 3}, i, DType::int64).to(Device::simt); };
+  REQUIRE_THROWS_WITH(gather(x, 0, at(5)), "gather: index 5 is out of range for a dimension of size 5");
+  const Tensor bad = at(1);
+  bad[{1, 2}] = 17;
+  REQUIRE_THROWS_AS(backend::on(Device::simt).scatter(x, 0, bad, at(1).to(DType::float32), backend::Place::add, "here"),
+                    IndexError);
+  CHECK(difference(x.to(Device::cpu), before.to(Device::cpu), 0) == "");
+  const Tensor labels = at(0).slice(0, {0, 1, 1}).reshape({3}).clone();
+  labels[1] = 9;
+  REQUIRE_THROWS_WITH(cross_entropy(x.t().contiguous(), labels),
+                      "cross_entropy: label 9 in row 1, but there are 5 classes");
+}
+#endif
