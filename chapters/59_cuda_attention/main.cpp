@@ -594,14 +594,14 @@ static void story(Chapter& chapter) {
   if (chapter.broken("no-rescale")) return no_rescale(chapter, rungs);
   if (chapter.broken("no-barrier")) return no_barrier(chapter, rungs);
   if (chapter.broken("looks-ahead")) return looks_ahead(chapter, rungs);
+  by_hand(chapter);
+  merging(chapter);
+  Generator random(chapter.seed());
   const int64_t n = chapter.option("length");
   if (n % 32 != 0)
     throw UsageError(fmt::format(
         "--length {}: the bytes are counted for whole tiles; try --length {}", n,
         (n + 31) / 32 * 32));
-  by_hand(chapter);
-  merging(chapter);
-  Generator random(chapter.seed());
   Bed bed{make_layer({.queries = n, .keys = n, .width = 64}, random)};
   three_passes(chapter, bed);
   one_pass(chapter, bed);
