@@ -518,6 +518,13 @@ static void memory(Chapter& chapter, const Rungs& rungs) {
 // # The ladder
 #include "the_ladder.hpp"
 
+// Read the third column with chapter 56 in mind. A machine that makes hundreds of
+// multiply-adds while a byte arrives keeps its arithmetic busy only far to the right
+// of all of these. Caches help, since all blocks of a head read the same keys at
+// about the same time; longer texts do not, because the ratio does not depend on
+// $N$; and more queries in a block do. That is what the last two rungs have: 128
+// queries, and numbers of two bytes.
+//
 // The number of bytes falls, and with it what one waits for. The speed itself only
 // a GPU can tell.
 //
