@@ -20,8 +20,8 @@ std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs) {
   for (const Tensor& y : ys) results.push_back(y.detach());
   for (const std::string& name : c.grad) wanted.push_back(inputs.at(name));
   ys = differentiable(ys);
-  Generator g(11);
-  for (const Tensor& y : ys) cotangents.push_back((rand(y.shape(), g, y.dtype()) + 0.5).to(y.device()));
+  Generator random(11);
+  for (const Tensor& y : ys) cotangents.push_back((rand(y.shape(), random, y.dtype()) + 0.5).to(y.device()));
   if (wanted.empty() || ys.empty()) return results;
   for (const Tensor& g : grad(ys, wanted, {.grad_outputs = cotangents, .allow_unused = true})) {
     if (g.defined()) results.push_back(g);
