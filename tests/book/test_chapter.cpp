@@ -139,7 +139,9 @@ TEST_CASE("wrong options give one line and exit status 2") {
 #endif
     {{"--sync"}, "--sync goes with --device cuda"},
     {{"--kernels", "library"}, "--kernels goes with --device cuda"},
+#if CHAINRULE_SIMT
     {{"--precision", "bf16", "--device", "simt"}, "--precision goes with --device cuda"},
+#endif
   };
   Environment no_data("CHAINRULE_DATA", "");
   for (const Case& c : cases) {
