@@ -143,4 +143,18 @@ Outputs differentiable(const Outputs& ys) {
   return some;
 }
 
+std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs) {
+  Outputs ys = c.call(inputs), results, wanted, cotangents;
+  for (const Tensor& y : ys) results.push_back(y.defined() ? y.detach() : y);
+  for (const std::string& name : c.grad) wanted.push_back(inputs.at(name));
+  ys = differentiable(ys);
+  Generator random(11);
+  for (const Tensor& y : ys) cotangents.push_back((rand(y.shape(), random, y.dtype()) + 0.5).to(y.device()));
+  if (wanted.empty() || ys.empty()) return results;
+  for (const Tensor& g : grad(ys, wanted, {.grad_outputs = cotangents, .allow_unused = true})) {
+    if (g.defined()) results.push_back(g);
+  }
+  return results;
+}
+
 }  // namespace cr::test

@@ -46,4 +46,8 @@ NamedTensors make_inputs(const OpCase& c, bool layouts = true);
 // Those of the results that have a gradient, in order: cotangent j belongs to the j-th.
 Outputs differentiable(const Outputs& ys);
 
+// The results of a case, followed by its gradients. Cotangents are numbers between ½ and 1½: ones alone would hide a gradient
+// that goes to the wrong place.
+std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs);
+
 }  // namespace cr::test

@@ -16,20 +16,6 @@ using namespace cr::test;
 
 namespace {
 
-// The results of a case, followed by its gradients for a cotangent of ones.
-std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs) {
-  Outputs ys = c.call(inputs), results, wanted, ones;
-  for (const Tensor& y : ys) results.push_back(y.defined() ? y.detach() : y);
-  for (const std::string& name : c.grad) wanted.push_back(inputs.at(name));
-  ys = differentiable(ys);
-  for (const Tensor& y : ys) ones.push_back(ones_like(y));
-  if (wanted.empty() || ys.empty()) return results;
-  for (const Tensor& g : grad(ys, wanted, {.grad_outputs = ones, .allow_unused = true})) {
-    if (g.defined()) results.push_back(g);
-  }
-  return results;
-}
-
 std::string compare(const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
   if (got.size() != want.size()) return "another number of gradients";
   for (size_t k = 0; k < got.size(); ++k) {

@@ -13,22 +13,6 @@ using namespace cr::test;
 
 namespace {
 
-// The results of a case, followed by its gradients. Cotangents are numbers between ½ and 1½: ones alone would
-// hide a gradient that goes to the wrong place.
-std::vector<Tensor> evaluate(const OpCase& c, const NamedTensors& inputs) {
-  Outputs ys = c.call(inputs), results, wanted, cotangents;
-  for (const Tensor& y : ys) results.push_back(y.detach());
-  for (const std::string& name : c.grad) wanted.push_back(inputs.at(name));
-  ys = differentiable(ys);
-  Generator random(11);
-  for (const Tensor& y : ys) cotangents.push_back((rand(y.shape(), random, y.dtype()) + 0.5).to(y.device()));
-  if (wanted.empty() || ys.empty()) return results;
-  for (const Tensor& g : grad(ys, wanted, {.grad_outputs = cotangents, .allow_unused = true})) {
-    if (g.defined()) results.push_back(g);
-  }
-  return results;
-}
-
 // What to compare: the ulps allowed, and whether units of the tensor's largest number count.
 std::string compare(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double ulps) {
   if (got.size() != want.size()) return "another number of gradients";
