@@ -70,14 +70,19 @@ def chapter(site, folder, number, page, sources):
     for k, lines in enumerate(before or [[]]):
         out.append(rows.row(rows.text(site, lines, readme, page, 0), CONTENTS if k == beside else ""))
         page.remember(" ".join(t for _, t in lines))
-    waiting = {s.name.rsplit("/", 1)[-1]: s for s in sources}
+    waiting, read_here = {s.name.rsplit("/", 1)[-1]: s for s in sources}, set()
 
     def woven(short):
-        """A source under its name; a header that main.cpp includes in the middle of the story stands there."""
-        source = waiting.pop(short)
+        """A source under its name; a header that main.cpp includes in the middle of the story, the chapter's or the
+        library's, stands there."""
+        source = waiting.pop(short, None) or site.sources[f"common/{short}"]
         label = f'<p class="file" id="{_file_anchor(page, source)}">{short}</p>'
-        return label + rows.weave(site, source, page, results, lambda name: name in waiting and (
+        return label + rows.weave(site, source, page, results, lambda name: (name in waiting or library(name)) and (
             woven(name) + f'<p class="file">{short}, continued</p>') or "")
+
+    def library(name):
+        """Is it a header of the library that has not stood on this page yet?"""
+        return f"common/{name}" in site.sources and name not in read_here and not read_here.add(name)
 
     for short in list(waiting):
         if short in waiting:

@@ -218,6 +218,14 @@ class Page(Book):
         self.assertEqual(places, sorted(places))
         self.assertEqual(page.count("Two losses</h3>"), 1)
 
+    def test_a_header_of_the_library_included_alone_is_read_there_too(self):
+        self.edit(f"{CHAPTER}/main.cpp", "  // Differentiate both", '  // The layer itself.\n#include "nn/linear.hpp"\n\n  // Differentiate both')
+        page = self.woven()
+        order = ["The layer itself.", ">nn/linear.hpp</p>", "main.cpp, continued", "Differentiate both losses"]
+        places = [page.index(part) for part in order]
+        self.assertEqual(places, sorted(places))
+        self.assertEqual(page.count(">nn/linear.hpp</p>"), 1)
+
     def test_formulas_are_typeset(self):
         page = self.woven()
         self.assertGreaterEqual(page.count('class="katex"'), 9)

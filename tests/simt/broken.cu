@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "backend/gpu/gpu.cuh"
+#include "backend/gpu/async_copy.cuh"
 #include "backend/simt/memory.hpp"
 
 using namespace cr::backend::CR_GPU;
@@ -72,6 +72,57 @@ template <bool Broken> __global__ void missing_syncwarp(const float* x, float* y
     if (!Broken) __syncwarp();
   }
   if (t == 0) y[0] = sum[0];
+}
+
+// ## Copies under way
+
+// Without waiting, nobody knows whether the copy has come.
+template <bool Broken> __global__ void forgets_to_wait(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  copy_async<4>(&tile[t], x + t, true);
+  commit_copies();
+  if (!Broken) wait_for_copies<0>();
+  __syncthreads();
+  y[t] = tile[kThreads - 1 - t];  // here: forgets_to_wait
+}
+
+// Every thread waits for its own copies only: the others' are there behind the barrier.
+template <bool Broken> __global__ void waits_for_itself(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  copy_async<4>(&tile[t], x + t, true);
+  commit_copies();
+  wait_for_copies<0>();
+  if (!Broken) __syncthreads();
+  y[t] = tile[t > 0 ? t - 1 : 0];  // here: waits_for_itself
+}
+
+// The last but one batch has come, but this is the last.
+template <bool Broken> __global__ void waits_for_another(const float* x, float* y) {
+  __shared__ float tile[2][kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  for (int stage = 0; stage < 2; ++stage) {
+    copy_async<4>(&tile[stage][t], x + t, true);
+    commit_copies();
+  }
+  wait_for_copies<Broken ? 1 : 0>();
+  __syncthreads();
+  y[t] = tile[1][kThreads - 1 - t];  // here: waits_for_another
+}
+
+// The copy of the next numbers is ordered while others still read the last ones. It may come at any time from then on.
+template <bool Broken> __global__ void ordered_too_early(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  __syncthreads();
+  const float sum = tile[kThreads - 1 - t];
+  if (!Broken) __syncthreads();
+  copy_async<4>(&tile[t], x + t, true);  // here: ordered_too_early
+  commit_copies();
+  wait_for_copies<0>();
+  y[t] = sum + tile[t];
 }
 
 // The two halves of a warp meet each for itself, and read from each other.
@@ -247,6 +298,11 @@ std::vector<BrokenKernel> broken_kernels() {
       kernel("racing_bytes", racing_bytes<true>, racing_bytes<false>, "writes byte 0 of __shared__ seen (1 byte)"),
       kernel("missing_syncwarp", missing_syncwarp<true>, missing_syncwarp<false>, "in a race"),
       kernel("half_a_warp_meets", half_a_warp_meets<true>, half_a_warp_meets<false>, "in a race"),
+      kernel("forgets_to_wait", forgets_to_wait<true>, forgets_to_wait<false>,
+             "of __shared__ tile (4 bytes), which nobody in this block has written yet"),
+      kernel("waits_for_itself", waits_for_itself<true>, waits_for_itself<false>, "in a race"),
+      kernel("waits_for_another", waits_for_another<true>, waits_for_another<false>, "which nobody"),
+      kernel("ordered_too_early", ordered_too_early<true>, ordered_too_early<false>, "which read it"),
       kernel("racing_structs", racing_structs<true>, racing_structs<false>, "in a race"),
       kernel("divergent_barrier", divergent_barrier<true>, divergent_barrier<false>, "thread (48, 0, 0) has returned"),
       kernel("two_barriers", two_barriers<true>, two_barriers<false>, "but thread (32, 0, 0) at"),

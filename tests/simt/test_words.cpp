@@ -2,6 +2,9 @@
 #include "backend/backend.hpp"
 
 #if CHAINRULE_SIMT
+#include <cmath>
+#include <limits>
+
 #include "catch.hpp"
 #include "words.cuh"
 
@@ -41,5 +44,65 @@ TEST_CASE("four floats at once, and dynamic shared memory", "[simt]") {
   for (size_t r = 0; r < 12; ++r)
     for (size_t c = 0; c < 20; ++c) expected[c * 12 + r] = x[r * 20 + c];
   CHECK(words::transposed(x, 12, 20) == expected);
+}
+
+// Whole numbers of up to 8 binary digits, so that products and sums are exact. Number i of a matrix of so many.
+static std::vector<float> whole_numbers(size_t count, unsigned seed) {
+  std::vector<float> x;
+  for (size_t i = 0; i < count; ++i) x.push_back(static_cast<float>((i * 37 + seed) % 129) - 64);
+  return x;
+}
+
+TEST_CASE("fragments that ldmatrix fetched give the product", "[simt]") {
+  const std::vector<float> a = whole_numbers(256, 5), b = whole_numbers(256, 77);
+  for (bool turned : {false, true}) {
+    std::vector<float> right;
+    for (size_t i = 0; i < 16; ++i) {
+      for (size_t j = 0; j < 16; ++j) {
+        float sum = 0;
+        for (size_t k = 0; k < 16; ++k)
+          sum += (turned ? a[k * 16 + i] : a[i * 16 + k]) * (turned ? b[k * 16 + j] : b[j * 16 + k]);
+        right.push_back(sum);
+      }
+    }
+    CAPTURE(turned);
+    CHECK(words::product_bf16(a, b, turned) == right);
+  }
+}
+
+TEST_CASE("TF32 fragments give the product", "[simt]") {
+  const std::vector<float> a = whole_numbers(128, 5), b = whole_numbers(64, 77);
+  std::vector<float> right;
+  for (size_t i = 0; i < 16; ++i) {
+    for (size_t j = 0; j < 8; ++j) {
+      float sum = 0;
+      for (size_t k = 0; k < 8; ++k) sum += a[i * 8 + k] * b[k * 8 + j];
+      right.push_back(sum);
+    }
+  }
+  CHECK(words::product_tf32(a, b) == right);
+}
+
+TEST_CASE("copies arrive whole, or as zeros", "[simt]") {
+  const std::vector<float> x = whole_numbers(128, 1);
+  std::vector<float> expected = x;
+  for (size_t i = 12; i < 16; ++i) expected[i] = 0;
+  expected.insert(expected.end(), x.begin(), x.begin() + 64);
+  expected[128 + 10] = expected[128 + 11] = 0;
+  expected.resize(288);
+  CHECK(words::copied(x) == expected);
+}
+
+TEST_CASE("bfloat16 and TF32 round to the nearest", "[simt]") {
+  CHECK(words::rounded_bf16(1 + 1.0f / 256) == 1);  // ties to even
+  CHECK(words::rounded_bf16(1 + 3.0f / 256) == 1 + 4.0f / 256);
+  CHECK(std::isinf(words::rounded_bf16(std::numeric_limits<float>::max())));
+  CHECK(words::rounded_tf32(1 + 1.0f / 2048) == 1 + 1.0f / 1024);  // ties away from zero
+  CHECK(words::rounded_tf32(-1 - 1.0f / 2048) == -1 - 1.0f / 1024);
+  CHECK(words::rounded_tf32(1 + 0.9f / 2048) == 1);
+  for (float (*round)(float) : {words::rounded_bf16, words::rounded_tf32}) {
+    CHECK(std::isnan(round(std::numeric_limits<float>::quiet_NaN())));
+    CHECK(round(-std::numeric_limits<float>::infinity()) == -std::numeric_limits<float>::infinity());
+  }
 }
 #endif

@@ -1,10 +1,12 @@
 #include "words.cuh"
 
-#include "backend/gpu/gpu.cuh"
+#include "backend/gpu/async_copy.cuh"
+#include "backend/gpu/tensor_core.cuh"
 #include "backend/simt/memory.hpp"
 
 using namespace cr::backend::CR_GPU;
 namespace cg = cooperative_groups;
+namespace fragment = cr::backend::fragment;
 
 namespace {
 
@@ -67,9 +69,94 @@ __global__ void all_words(unsigned* out, int* counter) {
   if (__syncthreads_or(t == 95) && t == 0) mine[7] = static_cast<unsigned>(counter[0] + counter[1]);
 }
 
+// C (16, 16) = A (16, 16) · B (16, 16) by one warp. Tiles of four chunks to a row, of which two are used. kTurned: A comes
+// with k down its columns and B with k down its columns too; otherwise both have k along their rows.
+template <bool kTurned> __global__ void multiply_bf16(const uint16_t* a, const uint16_t* b, float* c) {
+  __shared__ __align__(16) uint16_t tiles[2][16 * 32];
+  const int lane = static_cast<int>(threadIdx.x);
+  const int row = lane / 2, chunk = lane % 2;
+  copy_async<16>(&tiles[0][8 * fragment::swizzled(row, chunk, 4)], a + 8 * lane, true);
+  copy_async<16>(&tiles[1][8 * fragment::swizzled(row, chunk, 4)], b + 8 * lane, true);
+  commit_copies();
+  wait_for_copies<0>();
+  __syncthreads();
+  const fragment::Chunk for_a = fragment::named_for_a(lane), for_b = fragment::named_for_b(lane);
+  const fragment::Chunk of_a = kTurned ? for_b : for_a, of_b = kTurned ? for_a : for_b;
+  uint32_t left[4], right[4];
+  ldmatrix<kTurned>(left, &tiles[0][8 * fragment::swizzled(of_a.row, of_a.chunk, 4)]);
+  ldmatrix<kTurned>(right, &tiles[1][8 * fragment::swizzled(of_b.row, of_b.chunk, 4)]);
+  for (int half = 0; half < 2; ++half) {
+    float sum[4] = {};
+    mma_bf16(sum, left, right[2 * half], right[2 * half + 1]);
+    for (int r = 0; r < 4; ++r) {
+      const fragment::Place at = fragment::c(lane, r);
+      c[at.row * 16 + at.column + 8 * half] = sum[r];
+    }
+  }
+}
+
+// C (16, 8) = A (16, 8) · B (8, 8).
+__global__ void multiply_tf32(const float* a, const float* b, float* c) {
+  const int lane = static_cast<int>(threadIdx.x);
+  uint32_t left[4], right[2];
+  for (int r = 0; r < 4; ++r)
+    left[r] = round_tf32(a[fragment::tf32_a(lane, r).row * 8 + fragment::tf32_a(lane, r).column]);
+  for (int r = 0; r < 2; ++r)
+    right[r] = round_tf32(b[fragment::tf32_b(lane, r).row * 8 + fragment::tf32_b(lane, r).column]);
+  float sum[4] = {};
+  mma_tf32(sum, left, right[0], right[1]);
+  for (int r = 0; r < 4; ++r) c[fragment::c(lane, r).row * 8 + fragment::c(lane, r).column] = sum[r];
+}
+
+// Copies of 4, 8 and 16 bytes, some of which do not exist; in two batches.
+__global__ void copies(const float* x, float* y) {
+  __shared__ __align__(16) float tile[3][128];
+  const int t = static_cast<int>(threadIdx.x);
+  copy_async<16>(&tile[0][4 * t], x + 4 * t, t != 3);
+  commit_copies();
+  copy_async<8>(&tile[1][2 * t], x + 2 * t, t != 5);
+  copy_async<4>(&tile[2][t], nullptr, false);
+  commit_copies();
+  wait_for_copies<1>();
+  for (int i = 0; i < 4; ++i) y[4 * t + i] = tile[0][4 * t + i];
+  wait_for_copies<0>();
+  for (int i = 0; i < 2; ++i) y[128 + 2 * t + i] = tile[1][2 * t + i];
+  y[256 + t] = tile[2][t];
+}
+
+uint16_t bf16_bits(float x) { return static_cast<uint16_t>(pack_bf16(x, 0)); }
+
 }  // namespace
 
 namespace words {
+
+std::vector<float> product_bf16(const std::vector<float>& a, const std::vector<float>& b, bool turned) {
+  std::vector<uint16_t> left, right;
+  for (float x : a) left.push_back(bf16_bits(x));
+  for (float x : b) right.push_back(bf16_bits(x));
+  std::vector<float> c(256);
+  Memory a_memory(left), b_memory(right), c_memory(c);
+  launch("multiply_bf16", turned ? multiply_bf16<true> : multiply_bf16<false>, {.blocks = {1}, .threads = {32}},
+         left.data(), right.data(), c.data());
+  return c;
+}
+
+std::vector<float> product_tf32(const std::vector<float>& a, const std::vector<float>& b) {
+  std::vector<float> c(128);
+  Memory a_memory(a), b_memory(b), c_memory(c);
+  launch("multiply_tf32", multiply_tf32, {.blocks = {1}, .threads = {32}}, a.data(), b.data(), c.data());
+  return c;
+}
+
+std::vector<float> copied(const std::vector<float>& x) {
+  std::vector<float> y(288);
+  Memory x_memory(x), y_memory(y);
+  launch("copies", copies, {.blocks = {1}, .threads = {32}}, x.data(), y.data());
+  return y;
+}
+
+float rounded_bf16(float x) { return unpack_bf16(pack_bf16(0, x), 1); }
+float rounded_tf32(float x) { return std::bit_cast<float>(round_tf32(x)); }
 
 std::vector<float> block_sums(const std::vector<float>& x) {
   std::vector<float> out(x.size() / 256);

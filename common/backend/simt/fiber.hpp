@@ -5,12 +5,15 @@
 // are made once and serve every block and every launch.
 #pragma once
 
+#include <array>
 #include <boost/context/fiber.hpp>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <string>
 
+#include "backend/simt/copies.hpp"
 #include "backend/simt/launch.hpp"
 
 namespace cr::backend::simt {
@@ -39,6 +42,9 @@ class Stack {
   uint64_t* canary_ = bottom_ - kCanaryWords;
 };
 
+// What a lane brings to a meeting.
+using Brought = std::array<uint64_t, 3>;
+
 // What a paused fiber waits for: nothing (it has returned, or not begun), all threads of its block, some of its warp.
 enum class Waits : uint8_t { nothing, block, warp };
 
@@ -63,12 +69,21 @@ class Fiber {
   bool abandoned = false;  // to be renewed
   std::exception_ptr error;
 
-  // Where it waits, and what it brings: for a meeting of lanes the mask and a number, for a block's vote yes or no.
+  // Where it waits, and what it brings: for a meeting of lanes the mask and up to three numbers, for a block's vote yes or
+  // no.
   Waits waits = Waits::nothing;
   const char* word = "";  // "__syncthreads"
   const void* pc = nullptr;
   unsigned mask = 0;
-  uint64_t value = 0;
+  Brought brings{};
+
+  // Its copies under way, oldest first, each with the number of its batch.
+  struct OnItsWay {
+    AsyncCopy copy;
+    unsigned batch;
+  };
+  std::deque<OnItsWay> copies;
+  unsigned batch = 0;
 
  private:
   using Context = boost::context::fiber;  // code that is paused: its registers and where its stack stands

@@ -84,17 +84,17 @@ class Emulator {
   // On a fiber: wait for all threads of the block; the sum of what they brought.
   int barrier(const char* word, bool predicate, const void* pc) {
     Fiber& self = running(word);
-    self.value = predicate;
+    self.brings[0] = predicate;
     wait(self, Waits::block, word, pc);
     return votes_;
   }
 
   // On a fiber: wait for the lanes of `mask`. What each brought is then in `brought` until this lane waits again.
   struct Meeting {
-    unsigned lane, mask;      // mask: those who came
-    const uint64_t* brought;  // by lane
+    unsigned lane, mask;     // mask: those who came
+    const Brought* brought;  // by lane
   };
-  Meeting meet(const char* word, unsigned mask, uint64_t value, const void* pc) {
+  Meeting meet(const char* word, unsigned mask, const Brought& value, const void* pc) {
     Fiber& self = running(word);
     const unsigned lane = current_index_ % 32;
     if (!(mask >> lane & 1)) {
@@ -106,10 +106,26 @@ class Emulator {
   }
   // Likewise with whoever is at the same line when no other lane of the warp can go on.
   Meeting meet_whoever_is_here(const char* word, const void* pc) {
-    return meet(running(word), word, kWhoeverIsHere, 0, pc);
+    return meet(running(word), word, kWhoeverIsHere, {}, pc);
   }
 
   void* shared() { return shared_.data(); }
+  unsigned lane(const char* word) { return running(word), current_index_ % 32; }
+
+  // On a fiber: copies under way.
+  void begin_copy(const AsyncCopy& copy, const void* pc) {
+    Fiber& self = running("copy_async");
+    if (watching) LookAway().watcher.copy_begins(reinterpret_cast<uintptr_t>(copy.to), copy.bytes, pc);
+    self.copies.push_back({copy, self.batch});
+  }
+  void close_batch() { ++running("commit_copies").batch; }
+  bool next_copy(AsyncCopy& copy, unsigned open) {
+    Fiber& self = running("wait_for_copies");
+    if (self.copies.empty() || self.batch - self.copies.front().batch <= open) return false;
+    copy = self.copies.front().copy;
+    self.copies.pop_front();
+    return true;
+  }
 
   int thread_with_stack(uintptr_t a) const {
     for (unsigned t = 0; t < n_; ++t) {
@@ -130,9 +146,9 @@ class Emulator {
   static constexpr size_t kMostShared = 227 << 10;  // an H100's
   static constexpr unsigned kWhoeverIsHere = 0;     // a mask that nobody else can ask for
 
-  Meeting meet(Fiber& self, const char* word, unsigned mask, uint64_t value, const void* pc) {
+  Meeting meet(Fiber& self, const char* word, unsigned mask, const Brought& value, const void* pc) {
     self.mask = mask;
-    self.value = value;
+    self.brings = value;
     wait(self, Waits::warp, word, pc);
     return {current_index_ % 32, self.mask, brought_};
   }
@@ -154,7 +170,10 @@ class Emulator {
   // of the block wait they have all arrived, and go on to the next one. If none waits the block is done. Anything
   // between is a mistake.
   void run_block() {
-    for (unsigned t = 0; t < n_; ++t) fibers_[t]->done = false;
+    for (unsigned t = 0; t < n_; ++t) {
+      fibers_[t]->done = false;
+      fibers_[t]->copies.clear();
+    }
     do {
       for (unsigned first = 0; first < n_; first += 32) run_warp(first, std::min(n_, first + 32));
     } while (cross_barrier());
@@ -199,7 +218,7 @@ class Emulator {
     for (unsigned t = 0; t < n_; ++t) {
       if (fibers_[t]->done) continue;
       ++waiting;
-      votes_ += static_cast<int>(fibers_[t]->value);
+      votes_ += static_cast<int>(fibers_[t]->brings[0]);
     }
     if (waiting == 0) return false;
     if (waiting < n_) {
@@ -259,7 +278,7 @@ class Emulator {
         for (unsigned rest = invited; rest; rest &= rest - 1) {
           const auto lane = static_cast<unsigned>(__builtin_ctz(rest));
           Fiber& fiber = *fibers_[first + lane];
-          brought_[lane] = fiber.value;
+          brought_[lane] = fiber.brings;
           fiber.mask = invited;
           fiber.waits = Waits::nothing;
         }
@@ -337,7 +356,7 @@ class Emulator {
   unsigned current_index_ = 0;
   bool stop_ = false;
   int votes_ = 0;
-  uint64_t brought_[32] = {};
+  Brought brought_[32] = {};
   std::vector<std::byte> shared_;
   bool watched_ = false;  // this launch
   Watcher watcher_;
@@ -365,29 +384,29 @@ int __syncthreads_count(int p) { return emulator.barrier("__syncthreads_count", 
 int __syncthreads_or(int p) { return emulator.barrier("__syncthreads_or", p != 0, __builtin_return_address(0)) != 0; }
 int __syncthreads_and(int p) { return emulator.barrier("__syncthreads_and", p == 0, __builtin_return_address(0)) == 0; }
 
-void __syncwarp(unsigned mask) { emulator.meet("__syncwarp", mask, 0, __builtin_return_address(0)); }
+void __syncwarp(unsigned mask) { emulator.meet("__syncwarp", mask, {}, __builtin_return_address(0)); }
 unsigned __activemask() { return emulator.meet_whoever_is_here("__activemask", __builtin_return_address(0)).mask; }
 
 static unsigned lanes_with(const Emulator::Meeting& m, bool predicate) {
   unsigned lanes = 0;
   for (unsigned lane = 0; lane < 32; ++lane) {
-    if (m.mask >> lane & 1 && (m.brought[lane] != 0) == predicate) lanes |= 1u << lane;
+    if (m.mask >> lane & 1 && (m.brought[lane][0] != 0) == predicate) lanes |= 1u << lane;
   }
   return lanes;
 }
 unsigned __ballot_sync(unsigned mask, int p) {
-  return lanes_with(emulator.meet("__ballot_sync", mask, p != 0, __builtin_return_address(0)), true);
+  return lanes_with(emulator.meet("__ballot_sync", mask, {p != 0}, __builtin_return_address(0)), true);
 }
 int __any_sync(unsigned mask, int p) {
-  return lanes_with(emulator.meet("__any_sync", mask, p != 0, __builtin_return_address(0)), true) != 0;
+  return lanes_with(emulator.meet("__any_sync", mask, {p != 0}, __builtin_return_address(0)), true) != 0;
 }
 int __all_sync(unsigned mask, int p) {
-  return lanes_with(emulator.meet("__all_sync", mask, p != 0, __builtin_return_address(0)), false) == 0;
+  return lanes_with(emulator.meet("__all_sync", mask, {p != 0}, __builtin_return_address(0)), false) == 0;
 }
 
 uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int source, int width) {
   constexpr const char* kWords[] = {"__shfl_sync", "__shfl_up_sync", "__shfl_down_sync", "__shfl_xor_sync"};
-  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, bits, __builtin_return_address(0));
+  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, {bits}, __builtin_return_address(0));
   const int lane = static_cast<int>(m.lane), first = lane & ~(width - 1);
   int from = lane;
   switch (kind) {
@@ -396,19 +415,19 @@ uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int source, in
     case Shuffle::down: from = lane + source >= first + width ? lane : lane + source; break;
     case Shuffle::exclusive_or: from = (lane ^ source) >= first + width ? lane : lane ^ source; break;
   }
-  return m.mask >> from & 1 ? m.brought[from] : ~uint64_t{0};
+  return m.mask >> from & 1 ? m.brought[from][0] : ~uint64_t{0};
 }
 
 unsigned warp_combine(Combine kind, unsigned mask, unsigned value) {
   constexpr const char* kWords[] = {"__reduce_add_sync", "__reduce_min_sync", "__reduce_max_sync",
                                     "__reduce_add_sync", "__reduce_min_sync", "__reduce_max_sync",
                                     "__reduce_and_sync", "__reduce_or_sync",  "__reduce_xor_sync"};
-  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, value, __builtin_return_address(0));
+  const auto m = emulator.meet(kWords[static_cast<int>(kind)], mask, {value}, __builtin_return_address(0));
   unsigned result = 0;
   bool begun = false;
   for (unsigned lane = 0; lane < 32; ++lane) {
     if (!(m.mask >> lane & 1)) continue;
-    const auto v = static_cast<unsigned>(m.brought[lane]);
+    const auto v = static_cast<unsigned>(m.brought[lane][0]);
     const int signed_v = static_cast<int>(v), signed_result = static_cast<int>(result);
     if (!std::exchange(begun, true)) {
       result = v;
@@ -427,6 +446,49 @@ unsigned warp_combine(Combine kind, unsigned mask, unsigned value) {
     }
   }
   return result;
+}
+
+// ## Copies under way
+void begin_copy(const AsyncCopy& copy) { emulator.begin_copy(copy, __builtin_return_address(0)); }
+void close_batch() { emulator.close_batch(); }
+bool next_copy(AsyncCopy& copy, unsigned open) { return emulator.next_copy(copy, open); }
+
+// ## What stands for a tensor core
+//
+// A lane's four sums lie in two rows of A and two columns of B, and those lie with four lanes each.
+unsigned lane_index() { return emulator.lane("lane_index"); }
+
+void warp_gather(uint64_t mine, uint64_t (&all)[32]) {
+  const auto m = emulator.meet("warp_gather", ~0u, {mine}, __builtin_return_address(0));
+  for (unsigned lane = 0; lane < 32; ++lane) all[lane] = m.brought[lane][0];
+}
+
+// `part(word, p)`: number p of those that a register of 64 bits, two of the lane's, holds: 0 and 1 in the lower, 2 and 3 in
+// the upper half, or 0 and 1 of 32 bits.
+template <unsigned kNumbers, class Part>
+static void multiply_fragments(const char* word, float* c, const uint32_t* a, uint32_t b0, uint32_t b1, const void* pc,
+                               Part part) {
+  const auto pair = [](uint32_t low, uint32_t high) { return low | uint64_t{high} << 32; };
+  const auto m = emulator.meet(word, ~0u, {pair(a[0], a[2]), pair(a[1], a[3]), pair(b0, b1)}, pc);
+  const unsigned row = m.lane / 4 * 4, column = m.lane % 4 * 8;
+  for (unsigned half = 0; half < 2; ++half) {
+    for (unsigned lane = 0; lane < 4; ++lane) {
+      for (unsigned p = half * kNumbers; p < (half + 1) * kNumbers; ++p) {
+        for (unsigned r = 0; r < 4; ++r)
+          c[r] += part(m.brought[row + lane][r / 2], p) * part(m.brought[column + r % 2 * 4 + lane][2], p);
+      }
+    }
+  }
+}
+void warp_mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  multiply_fragments<2>("mma_bf16", c, a, b0, b1, __builtin_return_address(0), [](uint64_t pairs, unsigned p) {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(pairs >> 16 * p) << 16);
+  });
+}
+void warp_mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  multiply_fragments<1>("mma_tf32", c, a, b0, b1, __builtin_return_address(0), [](uint64_t pair, unsigned p) {
+    return __builtin_bit_cast(float, static_cast<uint32_t>(pair >> 32 * p) & 0xffffe000u);
+  });
 }
 
 }  // namespace cr::backend::simt

@@ -134,6 +134,19 @@ class Shadow {
     return {};
   }
 
+  // A thread will have whole words overwritten, some time from now on: as a write it must be in order with all before it,
+  // as a read with the writes behind it, and until it is done there is nothing to read.
+  Conflict empty(const Clocks& clocks, uintptr_t a, unsigned size, const Stamp& now) {
+    if (const Conflict c = access(clocks, a, size, Access::write, now); c.kind != Conflict::none) return c;
+    for (uintptr_t word = a / 4; word < (a + size) / 4; ++word) {
+      Cell& cell = cells_[word - first_word_];
+      const auto clear = [&](Cell& one) { one.write = {}, one.read = now; };
+      clear(cell);
+      if (cell.bytes) std::for_each(split_[cell.bytes - 1].begin(), split_[cell.bytes - 1].end(), clear);
+    }
+    return {};
+  }
+
  private:
   Conflict access_bytes(const Clocks& clocks, const Cell& cell, unsigned from, unsigned to, Access kind,
                         const Stamp& now) {

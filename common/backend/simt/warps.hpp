@@ -86,4 +86,11 @@ inline unsigned __reduce_and_sync(unsigned mask, unsigned v) { return warp_combi
 inline unsigned __reduce_or_sync(unsigned mask, unsigned v) { return warp_combine(Combine::bit_or, mask, v); }
 inline unsigned __reduce_xor_sync(unsigned mask, unsigned v) { return warp_combine(Combine::bit_xor, mask, v); }
 
+// What stands for a tensor core (`gpu/tensor_core.cuh`): a lane gets what every other brought; and the two products of
+// fragments. All 32 lanes must come.
+unsigned lane_index();
+CR_MEETING void warp_gather(uint64_t mine, uint64_t (&all)[32]);
+CR_MEETING void warp_mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+CR_MEETING void warp_mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
 }  // namespace cr::backend::simt

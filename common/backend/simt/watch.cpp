@@ -73,6 +73,16 @@ void Watcher::learn_the_program() {
   static_shadow_.cover(thread_local_block_.low, thread_local_block_.high - thread_local_block_.low);
 }
 
+void Watcher::copy_begins(uintptr_t a, unsigned bytes, const void* pc) {
+  Site site;
+  look_up(site, a, bytes, Access::write, pc);
+  if (a % bytes != 0) stop({Fault::misaligned, a, bytes, bytes, Access::write, pc, {}});
+  if (site.place != Place::shared) return;
+  const Stamp now = stamp(Access::read, pc);
+  const Conflict conflict = site.shadow->empty(clocks_, a, bytes, now);
+  if (conflict.kind != Conflict::none) stop({Fault::conflict, a, bytes, bytes, Access::write, pc, conflict});
+}
+
 // ## Whose memory is this?
 void Watcher::look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc) {
   auto is = [&](Place place, Range range, Shadow* shadow = nullptr) {

@@ -54,12 +54,14 @@ class Watcher {
     if (site.place == Place::quiet) return;
     if (tallies_) tallies_->access(thread_, site.place == Place::shared, a, bytes, kind, pc);
     if (site.place != Place::shared) return;
-    const Stamp now{clocks_.epoch, thread_ << 22 | clocks_.meetings(thread_) << 1 | (kind == Access::atomic),
-                    static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - code_)};
-    const Conflict conflict = site.shadow->access(clocks_, a, bytes, kind, now);
+    const Conflict conflict = site.shadow->access(clocks_, a, bytes, kind, stamp(kind, pc));
     if (conflict.kind != Conflict::none) [[unlikely]]
       stop({Fault::conflict, a, bytes, alignment, kind, pc, conflict});
   }
+
+  // The running thread orders a copy to shared memory: whoever reads or writes there before it has arrived, and is not in
+  // order with this thread, is in a race; and until then nobody has written there.
+  void copy_begins(uintptr_t a, unsigned bytes, const void* pc);
 
   // What was wrong, in words that follow "matmul: block (0, 0, 0), thread (3, 0, 0)". On the host's stack: a fiber's may
   // be too full for it.
@@ -78,6 +80,10 @@ class Watcher {
     size_t bytes = 0;
     Shadow* shadow = nullptr;
   };
+  Stamp stamp(Access kind, const void* pc) const {
+    return {clocks_.epoch, thread_ << 22 | clocks_.meetings(thread_) << 1 | (kind == Access::atomic),
+            static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - code_)};
+  }
   static size_t hash(const void* pc) { return reinterpret_cast<uintptr_t>(pc) * 0x9e3779b97f4a7c15u >> 52; }
 
   void learn_the_program();
