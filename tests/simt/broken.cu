@@ -117,9 +117,9 @@ template <bool Broken> __global__ void ordered_too_early(const float* x, float* 
   const int t = static_cast<int>(threadIdx.x);
   tile[t] = x[t];
   __syncthreads();
-  const float sum = tile[kThreads - 1 - t];
+  const float sum = tile[kThreads - 1 - t];  // here: ordered_too_early
   if (!Broken) __syncthreads();
-  copy_async<4>(&tile[t], x + t, true);  // here: ordered_too_early
+  copy_async<4>(&tile[t], x + t, true);
   commit_copies();
   wait_for_copies<0>();
   y[t] = sum + tile[t];
@@ -302,7 +302,7 @@ std::vector<BrokenKernel> broken_kernels() {
              "of __shared__ tile (4 bytes), which nobody in this block has written yet"),
       kernel("waits_for_itself", waits_for_itself<true>, waits_for_itself<false>, "in a race"),
       kernel("waits_for_another", waits_for_another<true>, waits_for_another<false>, "which nobody"),
-      kernel("ordered_too_early", ordered_too_early<true>, ordered_too_early<false>, "which read it"),
+      kernel("ordered_too_early", ordered_too_early<true>, ordered_too_early<false>, "which wrote it"),
       kernel("racing_structs", racing_structs<true>, racing_structs<false>, "in a race"),
       kernel("divergent_barrier", divergent_barrier<true>, divergent_barrier<false>, "thread (48, 0, 0) has returned"),
       kernel("two_barriers", two_barriers<true>, two_barriers<false>, "but thread (32, 0, 0) at"),

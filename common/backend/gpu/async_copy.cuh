@@ -17,13 +17,16 @@ namespace cr::backend::CR_GPU {
 
 // Orders `kBytes` bytes (4, 8 or 16; both addresses multiples of that), or zeros where there is nothing to copy: `from` is
 // not read then.
-template <int kBytes> __device__ inline void copy_async(void* to, const void* from, bool exists) {
+template <int kBytes> __device__ __forceinline__ void copy_async(void* to, const void* from, bool exists) {
   static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
   // How many bytes move at once: a word, two, four.
   using Words = std::conditional_t<kBytes == 16, uint4, std::conditional_t<kBytes == 8, uint2, unsigned>>;
 #if !defined(__CUDACC__)
   AsyncCopy copy{to, kBytes, make_uint4(0, 0, 0, 0)};
-  if (exists) *reinterpret_cast<Words*>(&copy.value) = *static_cast<const Words*>(from);
+  if (exists) {
+    const Words words = *static_cast<const Words*>(from);
+    __builtin_memcpy(static_cast<void*>(&copy.value), &words, kBytes);
+  }
   begin_copy(copy);
 #elif CR_CAPABILITY < 80
   *static_cast<Words*>(to) = exists ? *static_cast<const Words*>(from) : Words{};
@@ -39,7 +42,7 @@ template <int kBytes> __device__ inline void copy_async(void* to, const void* fr
 }
 
 // Closes the batch of what was ordered since the last one.
-__device__ inline void commit_copies() {
+__device__ __forceinline__ void commit_copies() {
 #if !defined(__CUDACC__)
   close_batch();
 #elif CR_CAPABILITY >= 80
@@ -48,11 +51,11 @@ __device__ inline void commit_copies() {
 }
 
 // Waits until all but the last `kOpen` batches of this thread have arrived.
-template <int kOpen> __device__ inline void wait_for_copies() {
+template <int kOpen> __device__ __forceinline__ void wait_for_copies() {
 #if !defined(__CUDACC__)
   for (AsyncCopy copy; next_copy(copy, kOpen);) {
     if (copy.bytes == 16) *static_cast<uint4*>(copy.to) = copy.value;
-    else if (copy.bytes == 8) *static_cast<uint2*>(copy.to) = *reinterpret_cast<const uint2*>(&copy.value);
+    else if (copy.bytes == 8) *static_cast<uint2*>(copy.to) = make_uint2(copy.value.x, copy.value.y);
     else *static_cast<unsigned*>(copy.to) = copy.value.x;
   }
 #elif CR_CAPABILITY >= 80

@@ -18,7 +18,7 @@ namespace cr::backend::CR_GPU {
 // ## Numbers
 //
 // Two numbers rounded to bfloat16, to the nearest, ties to even; the first in the lower half of the register.
-__device__ inline uint32_t pack_bf16(float low, float high) {
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
   uint32_t both;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
@@ -34,13 +34,13 @@ __device__ inline uint32_t pack_bf16(float low, float high) {
 }
 
 // Half 0 or 1 of a register as float32.
-__device__ inline float unpack_bf16(uint32_t both, int half) {
+__device__ __forceinline__ float unpack_bf16(uint32_t both, int half) {
   const uint32_t bits = half == 0 ? both << 16 : both & 0xffff0000u;
   return std::bit_cast<float>(bits);
 }
 
 // Rounded to the 10 binary digits of TF32, to the nearest, ties away from zero.
-__device__ inline uint32_t round_tf32(float x) {
+__device__ __forceinline__ uint32_t round_tf32(float x) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
   uint32_t bits;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
@@ -54,7 +54,7 @@ __device__ inline uint32_t round_tf32(float x) {
 // ## Products
 //
 // C (16, 8) += A (16, 16) · B (16, 8), bfloat16, sums in float32.
-__device__ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+__device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -68,7 +68,7 @@ __device__ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t 
 }
 
 // C (16, 8) += A (16, 8) · B (8, 8), TF32: float32 of which the last 13 binary digits are not looked at.
-__device__ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+__device__ __forceinline__ void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -86,7 +86,7 @@ __device__ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t 
 // Four matrices of 8 × 8 numbers of 16 bits. Lane $l$ names where row $l \bmod 8$ of matrix $\lfloor l / 8 \rfloor$ begins, a
 // multiple of 16 bytes. Register $i$ then holds two neighbours of row $\lfloor l / 4 \rfloor$ of matrix $i$, or, transposed,
 // of that column.
-template <bool kTransposed = false> __device__ inline void ldmatrix(uint32_t (&to)[4], const void* row) {
+template <bool kTransposed = false> __device__ __forceinline__ void ldmatrix(uint32_t (&to)[4], const void* row) {
 #if defined(__CUDACC__)
   const auto shared = static_cast<unsigned>(__cvta_generic_to_shared(row));
   if constexpr (kTransposed)

@@ -66,7 +66,11 @@ std::string from_root(const std::string& path) {
   return normal;
 }
 
-bool is_ours(const std::string& file) { return file.rfind("common/backend/simt/", 0) == 0; }
+// CUDA's words, and what is said in their place: they belong to the kernel's line that uses them.
+bool is_ours(const std::string& file) {
+  return file.rfind("common/backend/simt/", 0) == 0 || file == "common/backend/gpu/async_copy.cuh" ||
+         file == "common/backend/gpu/tensor_core.cuh";
+}
 
 // What addr2line answers to `-ai`: for each address itself, then "file:line" of the innermost call and, further down,
 // of those it was inlined into.
