@@ -1,7 +1,6 @@
 // # How a GPU computes
 //
-// What `--sync`, `--kernels` and `--precision` set. They are read by the CUDA backend; on the CPU nothing
-// changes.
+// What `--sync`, `--kernels`, `--precision` and `--fast` set. The kernels' backends read them; on the CPU nothing changes.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,8 @@ enum class Precision : uint8_t { fp32, tf32, bf16 };
 
 struct GpuOptions {
   bool sync = false;     // wait after each kernel: an error is reported by the call that made it
-  bool library = false;  // products by cuBLAS instead of our own kernels
+  bool library = false;  // products by cuBLAS and convolutions by cuDNN instead of our own kernels
+  bool fast = false;     // sums in any order, by atomics: faster, and not the same bits every time
   Precision precision = Precision::fp32;
 };
 

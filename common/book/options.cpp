@@ -83,14 +83,22 @@ static Device device(const std::string& word) {
 }
 
 // What is said about a GPU changes nothing elsewhere, and a word without effect is a mistake.
-static void read_gpu_options(const std::string& kernels, const std::string& precision, bool sync, Device device) {
+static void read_gpu_options(const std::string& kernels, const std::string& precision, bool sync, bool fast,
+                             Device device) {
   backend::GpuOptions& gpu = backend::gpu_options();
   auto only_cuda = [&](const char* option) {
     if (device != Device::cuda) throw UsageError(fmt::format("{} goes with --device cuda", option));
   };
+  auto only_kernels = [&](const char* option) {
+    if (device == Device::cpu) throw UsageError(fmt::format("{} goes with --device cuda or simt", option));
+  };
   if (sync) {
     only_cuda("--sync");
     gpu.sync = true;
+  }
+  if (fast) {
+    only_kernels("--fast");
+    gpu.fast = true;
   }
   if (!kernels.empty()) {
     only_cuda("--kernels");
@@ -100,15 +108,13 @@ static void read_gpu_options(const std::string& kernels, const std::string& prec
     gpu.library = kernels == "library";
   }
   if (precision.empty()) return;
-  only_cuda("--precision");
+  only_kernels("--precision");
   const std::vector<std::string> names{"fp32", "tf32", "bf16"};
   const auto found = std::find(names.begin(), names.end(), precision);
   if (found == names.end())
     throw UsageError(
         fmt::format("--precision: \"{}\" is not fp32, tf32 or bf16{}", precision, or_else(precision, names)));
   gpu.precision = static_cast<backend::Precision>(found - names.begin());
-  if (gpu.precision != backend::Precision::fp32 && !gpu.library)
-    throw UsageError(fmt::format("--precision {}: our own products are fp32; add --kernels library", precision));
 }
 
 static std::string broken(const std::string& word, const ChapterInfo& info) {
@@ -173,9 +179,10 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   app.add_flag("--full", full, "The published experiment");
   add("seed", "Where all randomness starts (1)", "N");
   add("device", "cpu, simt or cuda (cpu)", "NAME");
-  bool sync = false;
-  add("kernels", "Matrix products on cuda: own, or library (cuBLAS) (own)", "NAME");
-  add("precision", "What such products multiply in: fp32, tf32 or bf16 (fp32)", "NAME");
+  bool sync = false, fast = false;
+  add("kernels", "On cuda, matrix products and convolutions: own, or library, cuBLAS and cuDNN (own)", "NAME");
+  add("precision", "On cuda and simt, what the factors of products are rounded to: fp32, tf32, bf16 (fp32)", "NAME");
+  app.add_flag("--fast", fast, "On cuda and simt: sums in any order (atomics), so not the same bits every time");
   app.add_flag("--sync", sync, "On cuda: wait for each kernel, so that an error names its own (CHAINRULE_SYNC=1)");
   add("threads", "Threads to compute on; results do not depend on it (all processors)", "N");
   add("data", "Folder with real data (environment: CHAINRULE_DATA; else data/, where ./run data puts it)", "DIR");
@@ -199,7 +206,8 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
     return false;
   } catch (const CLI::ExtrasError&) {
     std::string word = app.remaining().empty() ? "?" : app.remaining().front();
-    std::vector<std::string> known{"--quick", "--full", "--resume", "--tensorboard", "--help", "--version", "--sync"};
+    std::vector<std::string> known{"--quick", "--full",    "--resume", "--tensorboard",
+                                   "--help",  "--version", "--sync",   "--fast"};
     for (const auto& [option, value] : words) known.push_back("--" + option);
     throw UsageError(fmt::format("{} is not an option here{}", word, or_else(word.substr(0, word.find('=')), known)) +
                      " (--help lists them)");
@@ -249,7 +257,7 @@ bool read_options(int argc, char** argv, const ChapterInfo& info, const std::str
   if (full && !info.full_needs.empty()) check_data(info, options);
   if (given("threads")) backend::set_num_threads(static_cast<int>(whole_number("--threads", words["threads"], 1, 256)));
   if (given("device")) options.device = device(words["device"]);
-  read_gpu_options(words["kernels"], words["precision"], sync, options.device);
+  read_gpu_options(words["kernels"], words["precision"], sync, fast, options.device);
 
   options.out = given("out") ? std::filesystem::path(words["out"]) : std::filesystem::path("out") / full_name(info);
   if (options.out.empty()) throw UsageError("--out needs a folder");

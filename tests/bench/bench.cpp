@@ -107,10 +107,9 @@ static void choose_device(const std::string& device, const std::string& kernels,
   gpu.precision = precision == "tf32"   ? backend::Precision::tf32
                   : precision == "bf16" ? backend::Precision::bf16
                                         : backend::Precision::fp32;
-  if (Numbers::device != Device::cuda && (gpu.library || gpu.precision != backend::Precision::fp32))
-    throw UsageError("--kernels and --precision go with --device cuda");
-  if (gpu.precision != backend::Precision::fp32 && !gpu.library)
-    throw UsageError("--precision " + precision + ": our own products are fp32; add --kernels library");
+  if (Numbers::device != Device::cuda && gpu.library) throw UsageError("--kernels library goes with --device cuda");
+  if (Numbers::device == Device::cpu && gpu.precision != backend::Precision::fp32)
+    throw UsageError("--precision goes with --device cuda or simt");
   if (Numbers::device != Device::cpu && plan.memory)
     throw UsageError("--memory measures the processor's memory; leave it out with --device " + device);
 } catch (const DeviceError& e) {

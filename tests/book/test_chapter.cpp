@@ -139,8 +139,10 @@ TEST_CASE("wrong options give one line and exit status 2") {
 #endif
     {{"--sync"}, "--sync goes with --device cuda"},
     {{"--kernels", "library"}, "--kernels goes with --device cuda"},
+    {{"--precision", "bf16"}, "--precision goes with --device cuda or simt"},
+    {{"--fast"}, "--fast goes with --device cuda or simt"},
 #if CHAINRULE_SIMT
-    {{"--precision", "bf16", "--device", "simt"}, "--precision goes with --device cuda"},
+    {{"--precision", "bf15", "--device", "simt"}, "did you mean bf16?"},
 #endif
   };
   Environment no_data("CHAINRULE_DATA", "");

@@ -7,6 +7,8 @@
 #if CHAINRULE_SIMT
 #include <functional>
 
+#include "backend/gpu_options.hpp"
+#include "backend/simt/launch.hpp"
 #include "catch.hpp"
 #include "chainrule.hpp"
 #include "compare.hpp"
@@ -32,6 +34,12 @@ Tensor indices(const Shape& shape, int64_t below) {
   Generator g(6);
   return randint(0, below, shape, g);
 }
+
+// Options changed by a test end with it.
+struct KeepOptions {
+  backend::GpuOptions before = backend::gpu_options();
+  ~KeepOptions() { backend::gpu_options() = before; }
+};
 
 }  // namespace
 
@@ -143,5 +151,58 @@ TEST_CASE("simt: an index out of range names the operation, and nothing is writt
   labels[1] = 9;
   REQUIRE_THROWS_WITH(cross_entropy(x.t().contiguous(), labels),
                       "cross_entropy: label 9 in row 1, but there are 5 classes");
+}
+// Factors rounded to TF32 or bfloat16 are off by a share of themselves, so a product by twice that share of the product of
+// sizes; and the emulator's tensor core, unlike a GPU's, adds in float32 order.
+TEST_CASE("simt: products of rounded factors", "[simt]") {
+  const KeepOptions keep;
+  for (backend::Precision precision : {backend::Precision::tf32, backend::Precision::bf16}) {
+    const double share = precision == backend::Precision::tf32 ? 0x1p-11 : 0x1p-8;
+    for (int64_t m : {32, 129, 200}) {
+      for (int64_t n : {33, 130}) {
+        for (int64_t k : {1, 17, 96, 1100}) {
+          const Tensor a = numbers({m, k}), b = numbers({n, k}).t(), bias = numbers({n});
+          auto multiply = [&](Device device, backend::Precision p) {
+            backend::gpu_options().precision = p;
+            Tensor c = full({m, n}, 1.0, DType::float32, device);
+            const Tensor on_device = bias.to(device);
+            backend::on(device).gemm(c, a.to(device), b.to(device), {.accumulate = true, .bias = &on_device});
+            return c.to(Device::cpu);
+          };
+          const Tensor rounded = multiply(Device::simt, precision),
+                       plain = multiply(Device::simt, backend::Precision::fp32);
+          const Tensor bound = matmul(abs(a), abs(b)) * (2 * share + share * share) + 1e-5;
+          CAPTURE(m, n, k, share);
+          CHECK(amax(abs(rounded - plain) / bound).item() <= 1);
+          if (k > 1) CHECK(amax(abs(rounded - plain)).item() > 0);  // it does round
+        }
+      }
+    }
+  }
+}
+
+// More columns than a grid has blocks for, if each had to have one.
+TEST_CASE("simt: a few columns of very many rows", "[simt]") {
+  const backend::simt::Unwatched unwatched;
+  const Tensor x = numbers({262'200, 64}), w = numbers({64, 1});
+  CHECK(difference(matmul(x.to(Device::simt), w.to(Device::simt)).to(Device::cpu), matmul(x, w), 64, true) == "");
+}
+
+// In any order: whole numbers add up to the same, others nearly.
+TEST_CASE("simt: --fast adds at places by atomics", "[simt]") {
+  const KeepOptions keep;
+  backend::gpu_options().fast = true;
+  for (DType type : {DType::float32, DType::float64, DType::int64}) {
+    CAPTURE(name(type));
+    const Tensor x = numbers({50, 7}, type), from = numbers({400, 7}, type), index = indices({400, 7}, 50);
+    for (int d : {0, 1}) {
+      auto add = [&](Device device) {
+        const auto at = d == 0 ? index : index.t();
+        return scatter_add((d == 0 ? x : x.t()).to(device), d, at.to(device), (d == 0 ? from : from.t()).to(device));
+      };
+      CHECK(difference(add(Device::simt).to(Device::cpu), add(Device::cpu), is_floating(type) ? 16 : 0,
+                       is_floating(type)) == "");
+    }
+  }
 }
 #endif

@@ -29,7 +29,7 @@ constexpr int64_t kSlab = 2 << 20, kSmall = kSlab / 8;
 
 }  // namespace
 
-std::string megabytes(int64_t bytes) {
+std::string size_in_words(int64_t bytes) {
   const auto b = static_cast<double>(bytes);
   char text[32];
   if (b >= 1e9) std::snprintf(text, sizeof text, "%.1f GB", b / 1e9);
@@ -38,25 +38,24 @@ std::string megabytes(int64_t bytes) {
   return text;
 }
 
-void* CachingAllocator::allocate(int64_t bytes, int stream) {
+void* CachingAllocator::allocate(int64_t bytes) {
   std::scoped_lock lock(mutex_);
-  if (bytes > int64_t{1} << 46) throw OutOfMemory("out of memory on the GPU: " + megabytes(bytes) + " asked for");
+  if (bytes > int64_t{1} << 46) throw OutOfMemory("out of memory on the GPU: " + size_in_words(bytes) + " asked for");
   const int c = class_of(bytes);
-  const auto i = static_cast<size_t>(c);
-  FreeLists& lists = free_[stream];
+  std::vector<void*>& waiting = free_[static_cast<size_t>(c)];
   void* block = nullptr;
-  if (!lists[i].empty()) {
-    block = lists[i].back();
-    lists[i].pop_back();
+  if (!waiting.empty()) {
+    block = waiting.back();
+    waiting.pop_back();
   } else {
-    block = class_bytes(c) <= kSmall ? small_block(c, lists) : from_driver(class_bytes(c));
+    block = class_bytes(c) <= kSmall ? small_block(c) : from_driver(class_bytes(c));
   }
   if (!block) {
-    throw OutOfMemory("out of memory on the GPU: " + megabytes(bytes) + " asked for, tensors hold " +
-                      megabytes(stats_.used) + ", and of its " + megabytes(source_.total_bytes()) + " " +
-                      megabytes(source_.free_bytes()) + " are free; a smaller batch needs less");
+    throw OutOfMemory("out of memory on the GPU: " + size_in_words(bytes) + " asked for, tensors hold " +
+                      size_in_words(stats_.used) + ", and of its " + size_in_words(source_.total_bytes()) + " " +
+                      size_in_words(source_.free_bytes()) + " are free; a smaller batch needs less");
   }
-  live_.emplace(block, Live{c, stream});
+  live_.emplace(block, c);
   stats_.used += class_bytes(c);
   stats_.most_used = std::max(stats_.most_used, stats_.used);
   return block;
@@ -66,10 +65,10 @@ void CachingAllocator::free(void* block) noexcept {
   std::scoped_lock lock(mutex_);
   auto found = live_.find(block);
   if (found == live_.end()) return;
-  const Live was = found->second;
+  const int size_class = found->second;
   live_.erase(found);
-  stats_.used -= class_bytes(was.size_class);
-  free_[was.stream][static_cast<size_t>(was.size_class)].push_back(block);
+  stats_.used -= class_bytes(size_class);
+  free_[static_cast<size_t>(size_class)].push_back(block);
 }
 
 void* CachingAllocator::from_driver(int64_t bytes) {
@@ -86,26 +85,24 @@ void* CachingAllocator::from_driver(int64_t bytes) {
 }
 
 // Cuts a slab, returns its first block and keeps the others.
-void* CachingAllocator::small_block(int size_class, FreeLists& lists) {
+void* CachingAllocator::small_block(int size_class) {
   auto* slab = static_cast<char*>(from_driver(kSlab));
   if (!slab) return nullptr;
   slabs_.emplace(slab, size_class);
   const int64_t size = class_bytes(size_class);
-  for (int64_t at = kSlab / size - 1; at > 0; --at) lists[static_cast<size_t>(size_class)].push_back(slab + at * size);
+  for (int64_t at = kSlab / size - 1; at > 0; --at) free_[static_cast<size_t>(size_class)].push_back(slab + at * size);
   return slab;
 }
 
 // Large blocks go back one by one, a slab when all its blocks are free.
 void CachingAllocator::release() noexcept {
-  for (auto& [stream, lists] : free_) {
-    for (int c = 0; c < kClasses; ++c) {
-      if (class_bytes(c) <= kSmall) continue;
-      for (void* block : lists[static_cast<size_t>(c)]) {
-        source_.give(block);
-        stats_.reserved -= class_bytes(c);
-      }
-      lists[static_cast<size_t>(c)].clear();
+  for (int c = 0; c < kClasses; ++c) {
+    if (class_bytes(c) <= kSmall) continue;
+    for (void* block : free_[static_cast<size_t>(c)]) {
+      source_.give(block);
+      stats_.reserved -= class_bytes(c);
     }
+    free_[static_cast<size_t>(c)].clear();
   }
   for (auto slab = slabs_.begin(); slab != slabs_.end();) {
     char* base = slab->first;
@@ -114,7 +111,7 @@ void CachingAllocator::release() noexcept {
       ++slab;
       continue;
     }
-    for (auto& [stream, lists] : free_) std::erase_if(lists[static_cast<size_t>(slab->second)], inside);
+    std::erase_if(free_[static_cast<size_t>(slab->second)], inside);
     source_.give(base);
     stats_.reserved -= kSlab;
     slab = slabs_.erase(slab);

@@ -4,8 +4,8 @@
 // blocks are kept, as on the host (`tensor/allocator.hpp`), and handed out again.
 //
 // A GPU works behind the program's back: when a tensor dies, the kernel that reads it may not even have begun. Its block
-// can be handed out again all the same, to work in the same **stream**: what is queued there later runs later. That is
-// what *stream-ordered* means, and why a block stays with the stream that it was made for.
+// can be handed out again all the same: all work is queued in one **stream**, and what is queued later runs later. That is
+// what *stream-ordered* means.
 #pragma once
 
 #include <array>
@@ -32,11 +32,11 @@ class CachingAllocator {
  public:
   explicit CachingAllocator(BlockSource& source) : source_(source) {}
 
-  // A block of at least `bytes` bytes for work in `stream`. Where the driver has no room, all cached blocks go back to it
+  // A block of at least `bytes` bytes. Where the driver has no room, all cached blocks go back to it
   // and it is asked once more; then throws OutOfMemory, which says how much was asked for, used and there.
-  void* allocate(int64_t bytes, int stream = 0);
+  void* allocate(int64_t bytes);
 
-  // Takes a block back. Any thread, while work in the block's stream may still use it.
+  // Takes a block back. Any thread, while work that is queued may still use it.
   void free(void* block) noexcept;
 
   // Returns to the driver what no tensor uses.
@@ -51,24 +51,19 @@ class CachingAllocator {
 
  private:
   static constexpr int kClasses = 4 * 40;
-  struct Live {
-    int size_class, stream;
-  };
-  using FreeLists = std::array<std::vector<void*>, kClasses>;
-
   void* from_driver(int64_t bytes);
-  void* small_block(int size_class, FreeLists& lists);
+  void* small_block(int size_class);
   void release() noexcept;
 
   BlockSource& source_;
   mutable std::mutex mutex_;
-  std::map<int, FreeLists> free_;         // by stream
-  std::unordered_map<void*, Live> live_;  // what tensors use
-  std::map<char*, int> slabs_;            // each slab and the class it was cut for
+  std::array<std::vector<void*>, kClasses> free_;
+  std::unordered_map<void*, int> live_;  // what tensors use, and its class
+  std::map<char*, int> slabs_;           // each slab and the class it was cut for
   Stats stats_{};
 };
 
 // "1.5 GB", for messages.
-std::string megabytes(int64_t bytes);
+std::string size_in_words(int64_t bytes);
 
 }  // namespace cr::backend::cuda

@@ -1,12 +1,13 @@
 // # The GPU as a backend
 //
-// The kernels of `gpu/` are the waist; what is left is to wait for them, and to hand products to NVIDIA's library where
-// `--kernels library` asks for it.
+// The kernels of `gpu/` are the waist; what is left is to wait for them, and to hand products and convolutions to NVIDIA's
+// libraries where `--kernels library` asks for it.
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/waist.hpp"
 
 #include "backend/cuda/host.hpp"
 #include "backend/cuda/library.hpp"
+#include "backend/functor.hpp"
 #include "backend/gpu_options.hpp"
 
 namespace cr::backend::cuda {
@@ -31,6 +32,31 @@ class Cuda final : public Waist {
   void gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmOptions& options) override {
     if (gpu_options().library && library_gemm(c, a, b, options)) return;
     Waist::gemm(c, a, b, options);
+  }
+
+  void conv(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Window& window,
+            int64_t groups) override {
+    if (gpu_options().library && library_conv(Computes::y, x, w, y, window, groups)) return add_bias(y, bias);
+    Waist::conv(y, x, w, bias, window, groups);
+  }
+  void conv_input(const Tensor& dx, const Tensor& dy, const Tensor& w, const Tensor& bias, const Window& window,
+                  int64_t groups) override {
+    if (gpu_options().library && library_conv(Computes::x, dx, w, dy, window, groups)) return add_bias(dx, bias);
+    Waist::conv_input(dx, dy, w, bias, window, groups);
+  }
+  void conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, const Window& window, int64_t groups) override {
+    if (gpu_options().library && library_conv(Computes::w, x, dw, dy, window, groups)) return;
+    Waist::conv_weight(dw, x, dy, window, groups);
+  }
+
+ private:
+  // One number for each channel, (channels): as a view, one for each place.
+  void add_bias(const Tensor& y, const Tensor& bias) {
+    if (!bias.defined()) return;
+    Strides strides(y.dim(), 0);
+    strides[1] = bias.strides()[0];
+    const Operand both[] = {y, window(bias, y.shape(), strides, bias.impl()->offset)};
+    map(functor::Maps::index_of<functor::Add>(), y, both);
   }
 };
 

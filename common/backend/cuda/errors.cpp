@@ -21,10 +21,10 @@ std::string why_not(const Found& f) {
   return "the GPU does not answer: " + f.text;
 }
 
-// Illegal instruction, access or address, a stack or hardware error, a kernel stopped by its clock or by an assertion, an
-// uncorrectable bit, a failed launch.
+// An uncorrectable bit or link, a fault that was contained, illegal instruction, access or address, a stack or hardware error, a
+// kernel stopped by its clock or by an assertion, a context that is gone, a failed launch.
 bool is_sticky(int error) {
-  static constexpr int kSticky[] = {214, 700, 702, 710, 714, 715, 716, 717, 718, 719, 720, 721, 999};
+  static constexpr int kSticky[] = {214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 999};
   return std::find(std::begin(kSticky), std::end(kSticky), error) != std::end(kSticky);
 }
 
@@ -39,7 +39,7 @@ std::string message(const char* where, int error, const std::string& text, bool 
   std::string line = std::string(where) + ": " + text;
   const std::string recent = log.recent();
   if (!certain && is_sticky(error) && !recent.empty())
-    line += ", in a kernel that was begun before, one of the last: " + recent + "; --sync tells which";
+    line += ", in a kernel that was begun before; the last were " + recent + "; --sync tells which it was";
   return is_sticky(error) ? line + "; the GPU is lost to this process, which has to be started again" : line;
 }
 

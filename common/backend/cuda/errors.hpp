@@ -29,7 +29,7 @@ struct Found {
   int runtime = 0;        // the CUDA that we were built with
   std::string name = "";  // of the GPU
   int major = 0, minor = 0;
-  std::string built_for = "";  // the architectures in this program: "75 80 90a"
+  std::string built_for = "";  // the architectures in this program: "75-real, 80-real"
 };
 
 // Why there is no GPU to compute on, in one line without a full stop; empty if there is one.
@@ -41,7 +41,7 @@ bool is_sticky(int error);
 // ## Which kernel was it?
 //
 // A kernel runs after the call that started it has returned, and its fault comes to light at some later call. The last
-// few names are what can be said without `--sync`.
+// few names are what can be said without `--sync`: a hint, since more may be queued.
 class LaunchLog {
  public:
   void add(const char* kernel) { names_[count_++ % names_.size()] = kernel; }

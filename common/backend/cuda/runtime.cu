@@ -12,8 +12,6 @@ namespace {
 // A kernel that does nothing: whether it can be loaded tells whether this program has code for the GPU.
 __global__ void probe() {}
 
-thread_local int current = 0;
-
 std::string why_no_gpu() {
   Found found;
   cudaDriverGetVersion(&found.driver);
@@ -21,6 +19,7 @@ std::string why_no_gpu() {
   int count = 0;
   cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count == 0) error = cudaErrorNoDevice;
+  if (error == cudaSuccess) error = cudaSetDevice(0);
   cudaDeviceProp properties{};
   if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, 0);
   if (error == cudaSuccess) {
@@ -47,25 +46,20 @@ Runtime& Runtime::get() {
 
 Runtime::Runtime() : allocator_(static_cast<BlockSource&>(*this)) {
   check(cudaGetDeviceProperties(&properties_, 0), "start");
-  new_stream();
-  for (Buffer& buffer : buffers_) {
-    check(cudaHostAlloc(reinterpret_cast<void**>(&buffer.bytes), kBuffer, cudaHostAllocDefault), "start");
-    check(cudaEventCreateWithFlags(&buffer.done, cudaEventDisableTiming), "start");
-  }
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "start");
+  open(up_, 32);
+  open(down_, 8);
 }
 
-// ## Streams
-int Runtime::new_stream() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "new_stream");
-  streams_.push_back(stream);
-  return static_cast<int>(streams_.size()) - 1;
-}
-cudaStream_t Runtime::stream() { return streams_[static_cast<size_t>(current)]; }
 void Runtime::synchronize() { check(cudaDeviceSynchronize(), "synchronize"); }
 
-StreamScope::StreamScope(int stream) : before_(std::exchange(current, stream)) {}
-StreamScope::~StreamScope() { current = before_; }
+void Runtime::require(int capability, const char* who) const {
+  const int here = properties_.major * 10 + properties_.minor;
+  if (capability == 90 ? here == 90 : here >= capability) return;
+  auto text = [](int c) { return std::to_string(c / 10) + "." + std::to_string(c % 10); };
+  throw DeviceError(std::string(who) + ": needs a GPU of compute capability " + text(capability) +
+                    (capability == 90 ? ", and no other" : " or more") + "; this one has " + text(here));
+}
 
 // ## Errors
 void Runtime::check(cudaError_t error, const char* where) {
@@ -93,7 +87,7 @@ void Runtime::fail(cudaError_t error, const char* where, bool certain) {
 }
 
 // ## Memory
-void* Runtime::allocate(int64_t bytes) { return allocator_.allocate(bytes, current); }
+void* Runtime::allocate(int64_t bytes) { return allocator_.allocate(bytes); }
 void Runtime::free(void* block, int64_t) noexcept { allocator_.free(block); }
 
 void* Runtime::take(int64_t bytes) {
@@ -114,17 +108,25 @@ int64_t Runtime::free_bytes() {
 int64_t Runtime::total_bytes() { return static_cast<int64_t>(properties_.totalGlobalMem); }
 
 // ## There and back
-Runtime::Buffer& Runtime::next_buffer() {
-  Buffer& buffer = buffers_[next_++ % buffers_.size()];
+void Runtime::open(Way& way, size_t buffers) {
+  way.buffers.resize(buffers);
+  for (Buffer& buffer : way.buffers) {
+    check(cudaHostAlloc(reinterpret_cast<void**>(&buffer.bytes), kBuffer, cudaHostAllocDefault), "start");
+    check(cudaEventCreateWithFlags(&buffer.done, cudaEventDisableTiming), "start");
+  }
+}
+
+Runtime::Buffer& Runtime::next_buffer(Way& way) {
+  Buffer& buffer = way.buffers[way.next++ % way.buffers.size()];
   check(cudaEventSynchronize(buffer.done), "transfer");
   return buffer;
 }
 
 void Runtime::to_device(void* block, const void* host, int64_t bytes) {
-  std::scoped_lock lock(transfer_);
+  std::scoped_lock lock(up_.mutex);
   for (int64_t at = 0; at < bytes; at += kBuffer) {
     const auto piece = static_cast<size_t>(std::min(kBuffer, bytes - at));
-    Buffer& buffer = next_buffer();
+    Buffer& buffer = next_buffer(up_);
     std::memcpy(buffer.bytes, static_cast<const char*>(host) + at, piece);
     check(cudaMemcpyAsync(static_cast<char*>(block) + at, buffer.bytes, piece, cudaMemcpyHostToDevice, stream()),
           "to_device");
@@ -134,13 +136,13 @@ void Runtime::to_device(void* block, const void* host, int64_t bytes) {
 
 // While one piece is copied out of its buffer, the next ones are on their way.
 void Runtime::to_host(void* host, const void* block, int64_t bytes) {
-  std::scoped_lock lock(transfer_);
-  const auto ahead = static_cast<int64_t>(buffers_.size()) / 2, pieces = (bytes + kBuffer - 1) / kBuffer;
+  std::scoped_lock lock(down_.mutex);
+  const auto ahead = static_cast<int64_t>(down_.buffers.size()) / 2, pieces = (bytes + kBuffer - 1) / kBuffer;
   auto size = [&](int64_t k) { return static_cast<size_t>(std::min(kBuffer, bytes - k * kBuffer)); };
-  std::array<Buffer*, 8> sent{};
+  std::vector<Buffer*> sent(down_.buffers.size());
   for (int64_t k = 0; k < pieces + ahead; ++k) {
     if (k < pieces) {
-      Buffer& buffer = next_buffer();
+      Buffer& buffer = next_buffer(down_);
       check(cudaMemcpyAsync(buffer.bytes, static_cast<const char*>(block) + k * kBuffer, size(k),
                             cudaMemcpyDeviceToHost, stream()),
             "to_host");

@@ -1,6 +1,6 @@
 // # The CUDA runtime
 //
-// What the kernels stand on: the GPU and whether it can be used, the streams that work is queued in, its memory, the way
+// What the kernels stand on: the GPU and whether it can be used, the stream that work is queued in, its memory, the way
 // there and back, and its errors. One object, made when the first tensor goes to the GPU, and never destroyed: tensors
 // in static variables may outlive any order of destruction.
 //
@@ -9,7 +9,6 @@
 
 #include <cuda_runtime.h>
 
-#include <array>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -25,12 +24,14 @@ class Runtime final : public DeviceMemory, private BlockSource {
   // Throws DeviceError, one line, if there is no GPU that this program can compute on.
   static Runtime& get();
 
-  // ## Streams
+  // ## The stream
   //
-  // Where this thread's work is queued: the first stream, unless a `StreamScope` (below) says otherwise.
-  cudaStream_t stream();
-  int new_stream();
+  // Where all work is queued, in order, from whichever thread.
+  cudaStream_t stream() const { return stream_; }
   void synchronize();
+
+  // Throws DeviceError, naming `who`, if the GPU has not the compute capability, times ten, that it needs (see `Grid`).
+  void require(int capability, const char* who) const;
 
   // ## Errors
   //
@@ -44,12 +45,11 @@ class Runtime final : public DeviceMemory, private BlockSource {
   void free(void* block, int64_t bytes) noexcept override;
   void to_device(void* block, const void* host, int64_t bytes) override;
   void to_host(void* host, const void* block, int64_t bytes) override;
-  CachingAllocator& memory() { return allocator_; }
+  void release_cached() noexcept { allocator_.release_cached(); }
 
   const cudaDeviceProp& properties() const { return properties_; }
 
  private:
-  friend class StreamScope;
   Runtime();
   [[noreturn]] void fail(cudaError_t error, const char* where, bool certain);
 
@@ -58,37 +58,29 @@ class Runtime final : public DeviceMemory, private BlockSource {
   int64_t free_bytes() override;
   int64_t total_bytes() override;
 
-  // Pages that the system may not move: only those can the GPU fetch by itself. Numbers go through eight such buffers in
-  // turn, so that one is filled while others are on their way; and the next batch need not wait until the GPU has come to
-  // fetch this one.
+  // Pages that the system may not move: only those can the GPU fetch by itself. Numbers go through such buffers in turn, so
+  // that one is filled while others are on their way; and the next batch, if it has room in them, need not wait until the
+  // GPU has come to fetch this one. Each direction has its own, so that who waits for a result keeps no data back.
   static constexpr int64_t kBuffer = 1 << 20;
   struct Buffer {
     char* bytes = nullptr;
     cudaEvent_t done = nullptr;
   };
-  Buffer& next_buffer();  // as soon as it is free
+  struct Way {
+    std::mutex mutex;
+    std::vector<Buffer> buffers;
+    size_t next = 0;
+  };
+  void open(Way& way, size_t buffers);
+  Buffer& next_buffer(Way& way);  // as soon as it is free
 
   cudaDeviceProp properties_{};
-  std::vector<cudaStream_t> streams_;
+  cudaStream_t stream_ = nullptr;
   CachingAllocator allocator_;
-  std::mutex transfer_, error_;
-  std::array<Buffer, 8> buffers_;
-  size_t next_ = 0;
+  Way up_, down_;
+  std::mutex error_;
   LaunchLog log_;
   std::string lost_;  // the first sticky error
-};
-
-// While it lives, this thread's tensors are made, and its kernels queued, in another stream. What is to be read in the first
-// stream afterwards must wait for it: `Runtime::synchronize`.
-class StreamScope {
- public:
-  explicit StreamScope(int stream);
-  ~StreamScope();
-  StreamScope(const StreamScope&) = delete;
-  StreamScope& operator=(const StreamScope&) = delete;
-
- private:
-  int before_;
 };
 
 }  // namespace cr::backend::cuda

@@ -1,7 +1,6 @@
 // # Batch norm
 //
-// A channel of x (n, channels, places) is n runs of `places` numbers. A block adds up one channel of some images, its
-// **part**; where there is one place, as in x (n, channels), the numbers of a channel lie far apart, so a block takes 32
+// A channel of x (n, channels, places) is n runs of `places` numbers. A block adds up some of them, a **part**; where there is one place, as in x (n, channels), the numbers of a channel lie far apart, so a block takes 32
 // channels side by side. Then the parts of a channel meet, in order, and one more pass over x does the rest.
 #include "backend/gpu/block.cuh"
 #include "backend/gpu/gpu.cuh"
@@ -23,7 +22,7 @@ template <class T> struct Channel {
 struct Batch {
   int64_t images, channels, places, parts;
   int lanes;  // channels side by side
-  __host__ __device__ int64_t first(int64_t part) const { return images * part / parts; }
+  __host__ __device__ int64_t first(int64_t part) const { return images * places * part / parts; }
 
   // The channel of number i.
   __device__ int64_t channel_of(int64_t i) const {
@@ -31,13 +30,15 @@ struct Batch {
     return static_cast<uint32_t>(i) / static_cast<uint32_t>(places) % static_cast<uint32_t>(channels);
   }
 
-  // Calls f(i) for this thread's share of a channel's numbers in a part of the images: without dividing at every step.
+  // Calls f(i) for this thread's share of a part of a channel's numbers: without dividing at every step, and with the loads
+  // of several steps under way at once.
   template <class F> __device__ void for_each_number(int64_t channel, int64_t part, const F& f) const {
     if (places == 0) return;
-    const int64_t member = static_cast<int>(threadIdx.x) / lanes, step = kThreads / lanes, end = first(part + 1);
+    const int64_t step = kThreads / lanes, begin = first(part) + static_cast<int>(threadIdx.x) / lanes;
     const int64_t images_on = step / places, places_on = step % places;
-    int64_t image = first(part) + member / places, place = member % places;
-    while (image < end) {
+    int64_t image = begin / places, place = begin % places;
+#pragma unroll 4
+    for (int64_t number = begin; number < first(part + 1); number += step) {
       f((image * channels + channel) * places + place);
       image += images_on, place += places_on;
       if (place >= places) place -= places, ++image;
@@ -58,7 +59,7 @@ template <class F> __device__ void for_each_part(const Batch& b, const F& f) {
 template <class T> __global__ void moments_kernel(Batch b, const T* x, double* sums) {
   for_each_part(b, [&](int64_t channel, int64_t part) {
     const bool exists = channel < b.channels;
-    const double count = static_cast<double>((b.first(part + 1) - b.first(part)) * b.places);
+    const double count = static_cast<double>(b.first(part + 1) - b.first(part));
     LongSum<T> sum, around, squares;
     if (exists) b.for_each_number(channel, part, [&](int64_t i) { sum.add(x[i]); });
     const T near = static_cast<T>(block_sum<kThreads>(sum.value(), b.lanes) / count);
@@ -88,7 +89,7 @@ __global__ void channels_kernel(Batch b, const double* sums, double* mean, doubl
       const double before = static_cast<double>(b.first(part)), all = static_cast<double>(b.first(part + 1));
       const double step = sums[2 * part * b.channels + c] - m, share = step * ((all - before) / all);
       m += share;
-      squares += sums[(2 * part + 1) * b.channels + c] + step * (share * before * static_cast<double>(b.places));
+      squares += sums[(2 * part + 1) * b.channels + c] + step * share * before;
     }
     mean[c] = m;
     var[c] = squares / static_cast<double>(b.images * b.places);
@@ -161,10 +162,9 @@ struct Plan {
   Batch b;
   Grid grid;
   explicit Plan(const Tensor& x) : b{x.shape()[0], x.shape()[1], x.shape()[2], 1, x.shape()[2] == 1 ? 32 : 1} {
-    constexpr int64_t kEnoughBlocks = 256, kFewest = 1024;
-    const int64_t across = pieces(b.channels, b.lanes), each = std::max<int64_t>(b.places * b.lanes, 1);
-    const int64_t most = std::min(std::max<int64_t>(b.images, 1), pieces(kEnoughBlocks, across));
-    b.parts = std::clamp<int64_t>(b.images * each / kFewest, 1, most);
+    constexpr int64_t kFewest = 1024;
+    const int64_t across = pieces(b.channels, b.lanes);
+    b.parts = std::clamp<int64_t>(b.images * b.places * b.lanes / kFewest, 1, pieces(kEnoughBlocks, across));
     grid = {.blocks = {static_cast<unsigned>(across), 1, deep(b.parts)}, .threads = {kThreads}};
   }
 };

@@ -140,11 +140,11 @@ template <class T> __global__ void single_kernel(WeightGradient<T> g) {
 }
 
 template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Device device) {
-  constexpr int64_t kEnoughTiles = 128, kShortestPart = 512;
+  constexpr int64_t kShortestPart = 512;
   const int64_t tiles = pieces(g.rows, Tile::kM) * pieces(g.channels * g.taps, Tile::kN);
   const int64_t size = g.groups * g.rows * g.channels * g.taps;
   const int64_t parts = std::clamp<int64_t>(g.images * g.y_places / kShortestPart, 1,
-                                            std::max<int64_t>(kEnoughTiles / (tiles * g.groups), 1));
+                                            std::max<int64_t>(kEnoughBlocks / (tiles * g.groups), 1));
   const Scratch<T> partial(parts > 1 ? parts * size : 0, device);
   launch("conv_weight", weight_kernel<Tile, T>,
          {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)}, .threads = {Tile::kThreads}}, g, parts,
@@ -165,7 +165,8 @@ void Waist::conv_weight(const Tensor& dw, const Tensor& x, const Tensor& dy, con
                         elements<T>(dw)};
     const int64_t columns = s.channels * s.taps;
     if (s.rows <= 4 && columns <= 32) {
-      launch("conv_weight_single", single_kernel<T>, {.blocks = {blocks_for(dw.numel(), 1)}, .threads = {kThreads}}, g);
+      launch("conv_weight_single", single_kernel<T>,
+             {.blocks = {blocks_for(dw.numel(), 1, kGridBlocks)}, .threads = {kThreads}}, g);
     } else if (s.rows > 32 && columns > 32) {
       launch_tiles<MiddleTile<T>>(g, dw.device());
     } else {

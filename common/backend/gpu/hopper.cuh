@@ -2,7 +2,7 @@
 //
 // Barriers that count, copies of whole tiles, products of four warps: each wrapped in a function. They exist from compute
 // capability 9.0 on (WGMMA on 9.0a only), so the emulator does without them; what can be tested of them elsewhere is their
-// arithmetic, `hopper.hpp`. In code for another GPU they stop the kernel with an error.
+// arithmetic, `hopper.hpp`. Say `.needs = 90` where such a kernel is launched.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -26,7 +26,8 @@ __device__ inline uint32_t shared_address(const void* p) { return static_cast<ui
 // `__syncthreads()` knows one question: are all threads of the block here? An **mbarrier** is an object in shared memory, and
 // a block may have many. Each counts arrivals and bytes: its **phase** ends when as many threads have arrived as it was made
 // for and all announced bytes have come. Threads may arrive without waiting, and wait without arriving; and the copy engine,
-// which is no thread, reports its bytes.
+// which is no thread, reports its bytes. (They order what copies and products do with shared memory. With a wider scope in the
+// instruction they would flush caches for numbers that ordinary instructions have written, and here there are none.)
 //
 // One thread makes them, then `show_barriers`, then a barrier for everybody.
 __device__ inline void barrier_init(uint64_t* barrier, int arrivals) {
@@ -48,7 +49,7 @@ __device__ inline void barrier_arrive(uint64_t* barrier, int rank) {
       "{\n"
       ".reg .b32 remote;\n"
       "mapa.shared::cluster.u32 remote, %0, %1;\n"
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
       "}" ::"r"(shared_address(barrier)),
       "r"(rank)
       : "memory");
@@ -59,7 +60,7 @@ __device__ inline void barrier_wait(uint64_t* barrier, int parity) {
       "{\n"
       ".reg .pred over;\n"
       "again:\n"
-      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 over, [%0], %1;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 over, [%0], %1;\n"
       "@!over bra again;\n"
       "}" ::"r"(shared_address(barrier)),
       "r"(parity)

@@ -139,6 +139,29 @@ void launch_scatter(const Tensor& out, int d, const Tensor& index, const Tensor&
          elements<const T>(x), elements<const int64_t>(index));
 }
 
+// With `--fast` a thread takes one element, and those that meet at a place add up in whatever order they arrive: thousands
+// of threads for a long line, but not the same bits every time.
+__device__ inline void add_at_once(float& place, float x) { atomicAdd(&place, x); }
+__device__ inline void add_at_once(double& place, double x) { atomicAdd(&place, x); }
+__device__ inline void add_at_once(int64_t& place, int64_t x) {
+  atomicAdd(reinterpret_cast<unsigned long long*>(&place), static_cast<unsigned long long>(x));
+}
+template <class T>
+__global__ void scatter_add_kernel(Places<3> p, T* out, const T* x, const int64_t* index, int64_t step) {
+  for (int64_t i = first_element(); i < p.numel; i += all_threads()) {
+    int64_t at[3];
+    p.find(i, at);
+    add_at_once(out[at[0] + index[at[2]] * step], x[at[1]]);
+  }
+}
+template <class T>
+void launch_scatter_add(const Tensor& out, int d, const Tensor& index, const Tensor& x, const char* op) {
+  const Tensor still = standing_still(out, d, index), from = window(x, index.shape(), x.strides(), x.impl()->offset);
+  const Places<3> p = places<3>(op, index.shape(), {&still, &from, &index});
+  launch("scatter_add", scatter_add_kernel<T>, grid_for(p.numel), p, elements<T>(out), elements<const T>(x),
+         elements<const int64_t>(index), out.strides()[d]);
+}
+
 }  // namespace
 
 void Waist::scatter(const Tensor& out, int d, const Tensor& index, const Tensor& x, Place how, const char* op) {
@@ -152,6 +175,9 @@ void Waist::scatter(const Tensor& out, int d, const Tensor& index, const Tensor&
     return with_size(x.dtype(), [&](auto t) { launch_scatter<PlaceSet, decltype(t)>(out, d, index, x, op); });
   }
   if (is_storage(x.dtype())) refuse_storage(x.dtype(), op);
+  if (how == Place::add && gpu_options().fast && x.dtype() != DType::boolean) {
+    return dispatch_numbers(x.dtype(), op, [&](auto t) { launch_scatter_add<decltype(t)>(out, d, index, x, op); });
+  }
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);
     switch (how) {

@@ -75,7 +75,7 @@ Tensor Waist::nonzero(const Tensor& x) {
   for (int d = 0; d < x.dim(); ++d) sizes.size[d] = x.shape()[d];
   const Tensor counts = empty({pieces_of_x}, DType::int64, x.device()),
                ends = empty({pieces_of_x}, DType::int64, x.device());
-  const Grid grid{.blocks = {blocks_for(pieces_of_x, 1)}, .threads = {kThreads}};
+  const Grid grid{.blocks = {blocks_for(pieces_of_x, 1, kGridBlocks)}, .threads = {kThreads}};
   Tensor found;
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);

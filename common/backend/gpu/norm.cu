@@ -177,7 +177,7 @@ void Waist::layer_norm_backward(const Tensor& dx, const Tensor& dweight, const T
       });
     }
     if (!sums) return;
-    constexpr int64_t kEnoughBlocks = 256, kFewestRows = 64;
+    constexpr int64_t kFewestRows = 64;
     const int64_t across = pieces(n, kColumns);
     const int64_t parts = std::clamp<int64_t>(rows / kFewestRows, 1, std::max<int64_t>(kEnoughBlocks / across, 1));
     const Scratch<double> partial(parts * 2 * n, x.device());

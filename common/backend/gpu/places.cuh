@@ -21,16 +21,24 @@ template <class T> T* elements(const Tensor& x) {
   return x.defined() ? static_cast<T*>(x.impl()->storage->data()) + x.impl()->offset : nullptr;
 }
 
-// How many blocks of `threads` serve n threads, and no more than there is room for: each thread of a grid that is too
-// small takes every so-manieth element (a **grid-stride loop**).
-inline unsigned blocks_for(int64_t n, int64_t threads, int64_t most = 1 << 16) {
+// How many blocks of `threads` serve n threads, and no more than `most`: each thread of a grid that is too small takes every
+// so-manieth element (a **grid-stride loop**).
+inline unsigned blocks_for(int64_t n, int64_t threads, int64_t most) {
   int64_t blocks = (n + threads - 1) / threads;
   return static_cast<unsigned>(blocks < 1 ? 1 : blocks < most ? blocks : most);
 }
 
-// A GPU hides that it waits for memory by having many threads; to the emulator each one is work.
+// A GPU has over a hundred multiprocessors, and each wants several blocks to switch between while one waits for memory. So
+// long sums are cut into parts until there are about so many blocks: a fixed number, so that the same sum is cut, and
+// rounded, the same way on every GPU.
+inline constexpr int64_t kEnoughBlocks = 1024;
+
+// And no grid needs more, if its threads can take more than one element.
+inline constexpr int64_t kGridBlocks = 1 << 16;
+
+// To the emulator each thread is work.
 #ifdef __CUDACC__
-inline constexpr int64_t kMostBlocks = 1 << 16;
+inline constexpr int64_t kMostBlocks = kGridBlocks;
 #else
 inline constexpr int64_t kMostBlocks = 16;
 #endif

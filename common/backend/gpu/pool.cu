@@ -237,8 +237,9 @@ void Waist::avg_pool(const Tensor& y, const Tensor& x, std::span<const PoolSpan>
   dispatch_numbers(x.dtype(), "avg_pool", [&](auto t) {
     using T = decltype(t);
     if (is_whole(held.pool, spans)) {
-      launch("avg_plane", avg_plane_kernel<T>, {.blocks = {blocks_for(y.numel(), 1)}, .threads = {kThreads}}, held.pool,
-             elements<T>(y), elements<const T>(x));
+      launch("avg_plane", avg_plane_kernel<T>,
+             {.blocks = {blocks_for(y.numel(), 1, kGridBlocks)}, .threads = {kThreads}}, held.pool, elements<T>(y),
+             elements<const T>(x));
     } else {
       launch("avg_pool", avg_pool_kernel<T>, grid_for(y.numel()), held.pool, elements<T>(y), elements<const T>(x));
     }

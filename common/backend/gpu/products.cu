@@ -2,56 +2,15 @@
 //
 // Three kernels: tiles, the usual case; few rows (or columns), where every number of the large matrix is used so rarely that
 // all there is to do is to fetch it fast; and what puts the parts of a long sum together. Which one serves follows from the
-// shape alone, so that the same product always gives the same bits.
-#include "backend/functor.hpp"
+// shape alone, so that the same product always gives the same bits. (`rounded_products.cu` has a fourth, for whoever allows
+// factors to be rounded.)
 #include "backend/gpu/gpu.cuh"
-#include "backend/gpu/products.hpp"
-#include "backend/gpu/scratch.cuh"
+#include "backend/gpu/products.cuh"
 #include "backend/gpu/tile.cuh"
+#include "backend/gpu_options.hpp"
 
 namespace cr::backend::CR_GPU {
 namespace {
-
-// C, A and B of product `number`.
-template <class T> __device__ Product<T> one_of(const Product<T>& p, int64_t number) {
-  int64_t at[3];
-  p.batch.find(number, at);
-  Product<T> one = p;
-  one.c += at[0], one.a += at[1], one.b += at[2];
-  return one;
-}
-
-__device__ inline float rectify(float x) { return functor::Relu{}(x); }
-__device__ inline double rectify(double x) { return functor::Relu{}(x); }
-__device__ inline uint64_t rectify(uint64_t x) { return x >> 63 ? 0 : x; }  // a negative int64
-
-// What becomes of a sum, for an element of C that held `before`.
-template <class T> __device__ T finished(const Product<T>& p, int64_t i, int64_t j, T sum, T before) {
-  if (p.accumulate) sum += before;
-  if (p.bias) sum += p.bias[i * p.bias_row + j * p.bias_column];
-  return p.relu ? rectify(sum) : sum;
-}
-template <class T> __device__ void finish(const Product<T>& p, int64_t i, int64_t j, T sum) {
-  T& c = p.c[i * p.c_row + j * p.c_column];
-  c = finished(p, i, j, sum, p.accumulate ? c : T(0));
-}
-
-// Neighbours in a row of C that fill 16 bytes are stored at once, where `packs` says that they lie so.
-template <class T, int n>
-__device__ void finish_row(const Product<T>& p, bool packs, int64_t i, int64_t j, const T (&sum)[n]) {
-  if (packs && j + n <= p.n) {
-    T* c = p.c + i * p.c_row + j;
-    Pack<T> pack{};
-    if (p.accumulate) pack = load_pack(c);
-#pragma unroll
-    for (int k = 0; k < n; ++k) pack.x[k] = finished(p, i, j + k, sum[k], pack.x[k]);
-    store_pack(c, pack);
-  } else {
-#pragma unroll
-    for (int k = 0; k < n; ++k)
-      if (j + k < p.n) finish(p, i, j + k, sum[k]);
-  }
-}
 
 // ## Tiles
 //
@@ -146,7 +105,8 @@ template <int kRows, class T> __global__ void rows_kernel(Product<T> p) {
 // ## Which one
 template <class T> void multiply_rows(const Product<T>& p) {
   const int64_t columns = p.b_row == 1 && p.b_column != 1 ? 4 : 32;
-  const Grid grid{.blocks = {blocks_for(p.n, columns), 1, deep(p.batch.numel)}, .threads = {kRowThreads}};
+  const Grid grid{.blocks = {static_cast<unsigned>(pieces(p.n, columns)), 1, deep(p.batch.numel)},
+                  .threads = {kRowThreads}};
   if (p.m == 1) launch("matmul_rows", rows_kernel<1, T>, grid, p);
   else if (p.m <= 4) launch("matmul_rows", rows_kernel<4, T>, grid, p);
   else launch("matmul_rows", rows_kernel<8, T>, grid, p);
@@ -156,9 +116,6 @@ template <class Tile, class T> int64_t tiles(const Product<T>& p) {
   return pieces(p.m, Tile::kM) * pieces(p.n, Tile::kN);
 }
 
-// A long sum for few tiles, as for the gradient of weights, would leave most of a GPU idle: it is cut into parts.
-constexpr int64_t kEnoughTiles = 128, kShortestPart = 512;
-
 // Does every fourth number of C (second, of those of 8 bytes) begin 16 bytes?
 template <class T> bool in_packs(const Product<T>& p) {
   bool packs = p.c_column == 1 && p.c_row % Pack<T>::kSize == 0 && is_aligned(p.c);
@@ -167,15 +124,13 @@ template <class T> bool in_packs(const Product<T>& p) {
 }
 
 template <class Tile, class T> void multiply_tiles(const Product<T>& p, Device device) {
-  const int64_t blocks = tiles<Tile>(p) * p.batch.numel;
-  const int64_t parts = std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughTiles / blocks, 1));
+  const int64_t parts = parts_of(p, tiles<Tile>(p));
   const Scratch<T> partial(parts > 1 ? p.batch.numel * parts * p.m * p.n : 0, device);
   launch(
       "matmul", tile_kernel<Tile, T>,
       {.blocks = {static_cast<unsigned>(tiles<Tile>(p)), 1, deep(p.batch.numel * parts)}, .threads = {Tile::kThreads}},
       p, parts, partial.data(), in_packs(p));
-  if (parts == 1) return;
-  launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial.data());
+  if (parts > 1) add_parts(p, parts, partial.data());
 }
 
 // C columns by rows: the transposed product $C^\top = B^\top A^\top$.
@@ -192,13 +147,18 @@ template <class T> Product<T> transposed(const Product<T>& p) {
 
 }  // namespace
 
+template <class T> void add_parts(const Product<T>& p, int64_t parts, const T* partial) {
+  launch("matmul_meet", meet_kernel<T>, grid_for(p.batch.numel * p.m * p.n), p, parts, partial);
+}
+
 template <class T> void multiply(const Product<T>& p, Device device) {
-  constexpr int64_t kFewRows = 8, kLong = 64;
+  constexpr int64_t kFewRows = 8, kLong = 64, kManyTiles = 128;
   if (p.m == 0 || p.n == 0 || p.batch.numel == 0) return;
   if (p.k >= kLong && p.m <= kFewRows) return multiply_rows(p);
   if (p.k >= kLong && p.n <= kFewRows) return multiply_rows(transposed(p));
   if constexpr (sizeof(T) == 4) {
-    if (tiles<LargeTile>(p) * p.batch.numel >= kEnoughTiles && p.m > 64 && p.n > 64)
+    if (gpu_options().precision != Precision::fp32 && p.m >= 32 && p.n >= 32) return multiply_rounded(p, device);
+    if (tiles<LargeTile>(p) * p.batch.numel >= kManyTiles && p.m > 64 && p.n > 64)
       return multiply_tiles<LargeTile>(p, device);
   }
   if (p.m > 32 && p.n > 32) multiply_tiles<MiddleTile<T>>(p, device);

@@ -230,8 +230,9 @@ template <class T> void backward(const RecurrentLayer& l, const RecurrentGradien
   if (dw_hh && s.gru) multiply<T>(device, n, n, rows, {d + 3 * n, 1, s.stored}, h0, dw_hh + s.shared * n, n);
   auto bias_gradient = [&](const Tensor& db, int64_t direct) {
     if (!db.defined() || s.wide == 0) return;
-    launch("recurrent_db", bias_gradient_kernel<T>, {.blocks = {blocks_for(s.wide, kColumns)}, .threads = {kThreads}},
-           elements<T>(db), d, rows, s.wide, s.stored, direct);
+    launch("recurrent_db", bias_gradient_kernel<T>,
+           {.blocks = {static_cast<unsigned>(pieces(s.wide, kColumns))}, .threads = {kThreads}}, elements<T>(db), d,
+           rows, s.wide, s.stored, direct);
   };
   bias_gradient(g.db_ih, s.wide);
   bias_gradient(g.db_hh, s.shared);

@@ -2,50 +2,55 @@
 //
 // Sums, products and extremes over any dimensions. The dimensions of x fall into those that stay, one result each, and
 // those that go. A result is the work of a team (`team.cuh`): its members take the elements in turn, and their totals meet
-// in a fixed order. Totals of floating-point numbers are float64, all others int64.
+// in a fixed order. Sums and products of floating-point numbers are float64 on the way, extremes what they are, and
+// all others int64.
 //
 // Which threads work together follows from memory, where neighbours should read neighbours: along a row that goes, a team
 // shares the row; where rows go and columns stay, neighbouring threads take neighbouring columns.
+#include <algorithm>
+
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/team.cuh"
 #include "backend/gpu/waist.hpp"
 
 namespace cr::backend::CR_GPU {
 namespace {
 
-template <class T> using Total = std::conditional_t<std::is_floating_point_v<T>, double, int64_t>;
+template <class F> constexpr bool kExtreme = std::is_same_v<F, functor::Max> || std::is_same_v<F, functor::Min>;
+template <class F, class T>
+using Total = std::conditional_t<!std::is_floating_point_v<T>, int64_t, std::conditional_t<kExtreme<F>, T, double>>;
 
 // What the first number is combined with; of bools the extremes are 0 and 1.
-template <class F, class T> __device__ constexpr Total<T> identity() {
-  constexpr bool least = std::is_same_v<F, functor::Max>, most = std::is_same_v<F, functor::Min>;
-  if constexpr (std::is_floating_point_v<T> || !(least || most)) return static_cast<Total<T>>(F::identity);
+template <class F, class T> __device__ constexpr Total<F, T> identity() {
+  constexpr bool most = std::is_same_v<F, functor::Min>;
+  if constexpr (std::is_floating_point_v<T> || !kExtreme<F>) return static_cast<Total<F, T>>(F::identity);
   else if constexpr (std::is_same_v<T, bool>) return most;
   else return most ? INT64_MAX : INT64_MIN;
 }
 
 // `stay` has the places of the results in out and of their first elements in x, `go` those of a result's elements. With
-// more than one piece, result r's piece k, kPiece elements from k · kPiece on, writes out[r · pieces + k].
-constexpr int64_t kPiece = 16384;
+// more than one piece, result r's piece k, `length` elements from k · length on, writes out[r · pieces + k].
 struct Reduction {
   Places<2> stay;
   Places<1> go;
-  int64_t pieces;
-  __device__ int64_t end(int64_t piece) const { return piece + 1 < pieces ? (piece + 1) * kPiece : go.numel; }
+  int64_t pieces, length;
+  __device__ int64_t end(int64_t piece) const { return piece + 1 < pieces ? (piece + 1) * length : go.numel; }
 };
 
 // Elements begin, begin + step, … of those that go, beginning at x.
 template <class F, class T>
-__device__ Total<T> collect(const Places<1>& go, const T* x, int64_t begin, int64_t step, int64_t end) {
-  Total<T> total = identity<F, T>();
+__device__ Total<F, T> collect(const Places<1>& go, const T* x, int64_t begin, int64_t step, int64_t end) {
+  Total<F, T> total = identity<F, T>();
   if (go.dims == 1) {
-    for (int64_t j = begin; j < end; j += step) total = F{}(total, static_cast<Total<T>>(x[j * go.stride[0][0]]));
+    for (int64_t j = begin; j < end; j += step) total = F{}(total, static_cast<Total<F, T>>(x[j * go.stride[0][0]]));
   } else {
     for (int64_t j = begin; j < end; j += step) {
       int64_t at[1];
       go.find(j, at);
-      total = F{}(total, static_cast<Total<T>>(x[at[0]]));
+      total = F{}(total, static_cast<Total<F, T>>(x[at[0]]));
     }
   }
   return total;
@@ -56,7 +61,7 @@ template <class F, int team, class T, class R> __global__ void reduce_rows_kerne
     const int64_t result = i / p.pieces, piece = i - result * p.pieces;
     int64_t at[2];
     p.stay.find(result, at);
-    Total<T> total = collect<F>(p.go, x + at[1], piece * kPiece + threadIdx.x, team, p.end(piece));
+    Total<F, T> total = collect<F>(p.go, x + at[1], piece * p.length + threadIdx.x, team, p.end(piece));
     total = team_total<F, team>(total);
     if (threadIdx.x == 0) out[p.pieces > 1 ? i : at[0]] = static_cast<R>(total);
   }
@@ -65,7 +70,7 @@ template <class F, int team, class T, class R> __global__ void reduce_rows_kerne
 // A warp has 32 columns, and the block's eight warps take every eighth row.
 template <class F, class T, class R> __global__ void reduce_columns_kernel(Reduction p, R* out, const T* x) {
   constexpr int kRows = kBlock / kWarp;
-  __shared__ Total<T> totals[kRows][kWarp];
+  __shared__ Total<F, T> totals[kRows][kWarp];
   const int across = static_cast<int>(threadIdx.x), down = static_cast<int>(threadIdx.y);
   const int64_t columns = (p.stay.numel + kWarp - 1) / kWarp;  // in units of a warp
   for (int64_t i = blockIdx.x; i < columns * p.pieces; i += gridDim.x) {
@@ -73,11 +78,11 @@ template <class F, class T, class R> __global__ void reduce_columns_kernel(Reduc
     int64_t at[2] = {0, 0};
     if (result < p.stay.numel) {
       p.stay.find(result, at);
-      totals[down][across] = collect<F>(p.go, x + at[1], piece * kPiece + down, kRows, p.end(piece));
+      totals[down][across] = collect<F>(p.go, x + at[1], piece * p.length + down, kRows, p.end(piece));
     }
     __syncthreads();
     if (down == 0 && result < p.stay.numel) {
-      Total<T> total = totals[0][across];
+      Total<F, T> total = totals[0][across];
       for (int row = 1; row < kRows; ++row) total = F{}(total, totals[row][across]);
       out[p.pieces > 1 ? result * p.pieces + piece : at[0]] = static_cast<R>(total);
     }
@@ -88,11 +93,11 @@ template <class F, class T, class R> __global__ void reduce_columns_kernel(Reduc
 template <class F, class T, class R> void launch_reduce(const Reduction& p, bool columns, R* out, const T* x) {
   const int64_t results = p.stay.numel * p.pieces;
   if (columns) {
-    const Grid grid{.blocks = {blocks_for((p.stay.numel + kWarp - 1) / kWarp * p.pieces, 1)},
+    const Grid grid{.blocks = {blocks_for(pieces(p.stay.numel, kWarp) * p.pieces, 1, kGridBlocks)},
                     .threads = {kWarp, kBlock / kWarp}};
     return launch(F::kName, reduce_columns_kernel<F, T, R>, grid, p, out, x);
   }
-  with_team(std::min(p.go.numel, kPiece), [&](auto team) {
+  with_team(p.length, [&](auto team) {
     launch(F::kName, reduce_rows_kernel<F, team(), T, R>, grid_for_rows<team()>(results), p, out, x);
   });
 }
@@ -118,22 +123,25 @@ Parts split(const Tensor& out, const Tensor& x, const Dims& dims) {
 // totals are rows to be reduced in turn.
 template <class F, class T, class R> void reduce_parts(const Parts& parts) {
   Reduction p{places<2>(F::kName, parts.stay_x.shape(), {&parts.stay_out, &parts.stay_x}),
-              places<1>(F::kName, parts.go.shape(), {&parts.go}), 1};
+              places<1>(F::kName, parts.go.shape(), {&parts.go}), 1, 0};
   if (p.stay.numel == 0) return;
   const T* x = elements<const T>(parts.stay_x);
   const int last = p.stay.dims - 1;
   const bool columns = p.stay.stride[1][last] == 1 && p.stay.size[last] > 1 && p.go.stride[0][p.go.dims - 1] != 1;
-  constexpr int64_t kEnough = 1 << 16;  // threads that keep a large GPU busy
-  const int64_t threads = p.stay.numel * (columns ? kBlock / kWarp : kBlock);
-  if (p.go.numel > 2 * kPiece && threads < kEnough) p.pieces = (p.go.numel + kPiece - 1) / kPiece;
+  constexpr int64_t kShortest = 1024;
+  const int64_t blocks = columns ? pieces(p.stay.numel, kWarp) : p.stay.numel;
+  if (p.go.numel >= 8 * kShortest)
+    p.length = pieces(p.go.numel, std::clamp<int64_t>(kEnoughBlocks / blocks, 1, p.go.numel / kShortest));
+  else p.length = std::max<int64_t>(p.go.numel, 1);
+  p.pieces = std::max<int64_t>(pieces(p.go.numel, p.length), 1);
   if (p.pieces == 1) return launch_reduce<F>(p, columns, elements<R>(parts.stay_out), x);
 
-  const DType type = std::is_floating_point_v<T> ? DType::float64 : DType::int64;
+  const DType type = dtype_of<Total<F, T>>;
   Tensor totals = empty({p.stay.numel, p.pieces}, type, parts.go.device());
-  launch_reduce<F>(p, columns, elements<Total<T>>(totals), x);
+  launch_reduce<F>(p, columns, elements<Total<F, T>>(totals), x);
   Strides steps = contiguous_strides(parts.stay_out.shape());
   for (int64_t& step : steps) step *= p.pieces;
-  reduce_parts<F, Total<T>, R>(
+  reduce_parts<F, Total<F, T>, R>(
       {parts.stay_out, window(totals, parts.stay_out.shape(), steps, 0), window(totals, {p.pieces}, {1}, 0)});
 }
 

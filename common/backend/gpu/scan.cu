@@ -182,15 +182,16 @@ template <class F> __global__ void scan_totals_kernel(int64_t lines, F f, int64_
 }
 
 template <class F> void scan_all(const Lines& lines, F f, Device device) {
-  constexpr int64_t kShort = 64, kManyLines = 4096, kShortestPart = 4096, kEnoughBlocks = 256;
+  constexpr int64_t kShort = 64, kManyLines = 4096, kShortestPart = 4096;
   if (lines.count() * lines.n == 0) return;
   if (lines.n < kShort || (lines.inner > 1 && lines.count() >= kManyLines)) {
     return launch("scan_lines", scan_lines_kernel<F>, grid_for(lines.count()), lines, f);
   }
   using S = typename F::S;
   const int64_t parts = std::clamp<int64_t>(lines.n / kShortestPart, 1, pieces(kEnoughBlocks, lines.count()));
-  const Grid grid{.blocks = {blocks_for(lines.count() * parts, 1)}, .threads = {kThreads}};
-  const Scratch<double> memory(parts > 1 ? lines.count() * parts * static_cast<int64_t>(sizeof(S) / 8 + 1) : 0, device);
+  const Grid grid{.blocks = {blocks_for(lines.count() * parts, 1, kGridBlocks)}, .threads = {kThreads}};
+  const Scratch<double> memory(parts > 1 ? lines.count() * parts * static_cast<int64_t>((sizeof(S) + 7) / 8) : 0,
+                               device);
   S* totals = reinterpret_cast<S*>(memory.data());
   if (parts > 1) {
     launch("scan_part_totals", scan_parts_kernel<false, F>, grid, lines, f, parts, totals);

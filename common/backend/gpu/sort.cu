@@ -160,8 +160,8 @@ template <class T> class Sorted {
     while (threads < kThreads && threads * 2 < all * size) threads *= 2;
     const int64_t each = std::max<int64_t>(2 * threads / size, 1);
     launch("sort_pieces", sort_pieces_kernel<T>,
-           {.blocks = {blocks_for(all, each)}, .threads = {static_cast<unsigned>(threads)}}, lines, elements<T>(x),
-           descending, size, entries);
+           {.blocks = {blocks_for(all, each, kGridBlocks)}, .threads = {static_cast<unsigned>(threads)}}, lines,
+           elements<T>(x), descending, size, entries);
     for (int64_t merged = size; merged < n; merged *= 2) {
       launch("sort_merge", merge_kernel<K>, grid_for(total), lines.places.numel, n, merged, entries, spare);
       std::swap(entries, spare);

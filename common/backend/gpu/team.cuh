@@ -13,7 +13,7 @@ namespace cr::backend::CR_GPU {
 inline constexpr int kWarp = 32, kBlock = 256;
 
 // In five steps every thread of a warp has all 32 numbers: from the thread 16 further, 8 further … (the numbers of both are
-// the same then, since x + y = y + x to the bit).
+// the same then, since x + y = y + x to the bit; an extreme of 0 and −0 may be either).
 template <class F, class A> __device__ A warp_total(A x) {
   for (int step = kWarp / 2; step > 0; step /= 2) x = F{}(x, __shfl_xor_sync(~0u, x, step));
   return x;
@@ -51,7 +51,7 @@ template <int team> Grid grid_for_rows(int64_t rows) {
   constexpr unsigned kTeams = kBlock / team;
   const unsigned teams = rows >= kTeams ? kTeams
                          : team > 1     ? static_cast<unsigned>(rows)
-                                        : kWarp * blocks_for(rows, kWarp);
+                                        : kWarp * blocks_for(rows, kWarp, kMostBlocks);
   return {.blocks = {blocks_for(rows, teams, kMostBlocks)}, .threads = {team, teams}};
 }
 __device__ inline int64_t first_row() { return static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; }

@@ -4,8 +4,8 @@
 // C++. The emulator has no tensor core: there the lanes tell each other what they hold, and each adds up its own sums, by
 // the pictures of `fragments.hpp`. So every index of a kernel made of them is put to the test on any machine.
 //
-// All 32 lanes must call them together. A GPU must have compute capability 8.0 (`ldmatrix`: 7.5); on one of less a kernel that
-// calls them stops with an error.
+// All 32 lanes must call them together. A GPU must have compute capability 8.0 (`ldmatrix`: 7.5): say
+// `.needs = 80` where such a kernel is launched.
 #pragma once
 
 #include <bit>
@@ -56,7 +56,8 @@ __device__ __forceinline__ uint32_t round_tf32(float x) {
 // C (16, 8) += A (16, 16) · B (16, 8), bfloat16, sums in float32.
 __device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
@@ -70,7 +71,8 @@ __device__ __forceinline__ void mma_bf16(float (&c)[4], const uint32_t (&a)[4], 
 // C (16, 8) += A (16, 8) · B (8, 8), TF32: float32 of which the last 13 binary digits are not looked at.
 __device__ __forceinline__ void mma_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDACC__) && CR_CAPABILITY >= 80
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

@@ -20,7 +20,7 @@
 
 namespace cr::backend::CR_GPU {
 
-// Some things a GPU does badly: factorising a matrix, finding what is not zero. `on_host` hands the tensors to `work` in
+// Some things a GPU does badly: factorising a matrix. `on_host` hands the tensors to `work` in
 // memory that the CPU backend can read, and sees to it that afterwards `outputs` hold on the device what was written to
 // them there. What an output held before is there too; undefined tensors stay undefined.
 //

@@ -36,7 +36,7 @@ thread_local bool watch = kChecked;
 class Emulator {
  public:
   void run(const Kernel& kernel, const Grid& grid) {
-    auto [blocks, threads, shared_bytes] = grid;
+    const auto [blocks, threads, shared_bytes, needs] = grid;
     if (kernel_) {
       watching = nullptr;
       throw DeviceError(std::string(kernel.name) + ": a kernel cannot launch a kernel");
@@ -237,7 +237,7 @@ class Emulator {
   // The first launches of a kernel with a grid, then one of many, and all of them while somebody counts.
   bool is_watched(const Kernel& kernel, const Grid& grid) {
     constexpr unsigned kFirst = 16, kOneOf = 64;
-    const auto& [blocks, threads, shared_bytes] = grid;
+    const auto& [blocks, threads, shared_bytes, needs] = grid;
     const auto function = *static_cast<const uintptr_t*>(kernel.parameters);  // see `launch`
     launches_of_this_ =
         &launches_[{function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z, shared_bytes}];

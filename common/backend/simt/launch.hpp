@@ -18,6 +18,7 @@ namespace cr::backend::simt {
 struct Grid {
   dim3 blocks, threads;
   size_t shared_bytes = 0;
+  int needs = 0;  // a GPU's compute capability, times ten; the emulator has them all
 };
 
 // A kernel with its arguments, their types forgotten: `call(parameters)` is one thread's run. The parameters begin with the
