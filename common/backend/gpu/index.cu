@@ -5,12 +5,15 @@
 //
 // A kernel cannot throw. It raises a flag instead, which the host looks at; only if it is up, the host looks for the index
 // that was wrong.
+#include <algorithm>
 #include <numeric>
 
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/waist.hpp"
+#include "backend/gpu_options.hpp"
 
 namespace cr::backend::CR_GPU {
 namespace {
