@@ -1,14 +1,38 @@
 #!/usr/bin/env bash
 # Do the kernels compile for a GPU, and to what they were written for? No GPU is needed, only nvcc (else: skipped, 77).
 #
-#   - the chapters' kernels compile for sm_80 and sm_90a, and what stands beneath them for sm_90a
-#   - no kernel spills registers to memory, unless a line "// spills NAME: why" in its chapter says so
+#   - the chapters' kernels compile for sm_75, sm_80 and sm_90a, and what stands beneath them for sm_90a
+#   - no kernel spills registers to memory, unless a line "// spills NAME: why" beside it says so
 #   - the machine code has the instructions that the chapter is about, where cuobjdump is there (PATH, the toolkit, or
 #     build/python, where ./run setup puts it); otherwise that part says "skipped: "
 #
 # Objects stay in $CHAINRULE_BUILD/cuda_compiles, and only what changed is compiled again.
+#
+# With --spills LOG FOLDER it only looks at what ptxas said in LOG (-Xptxas=-v), and names kernels that spill although no such
+# line in FOLDER explains it.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
+
+# "name bytes" of each kernel that spills: ptxas writes the kernel's name a line or two before its bytes.
+spills() {
+  awk '/Compiling entry function|Function properties for/ { for (i = 1; i <= NF; ++i) if ($i ~ /_Z/) { name = $i; gsub(/\x27/, "", name) } }
+       /bytes spill stores/ { for (i = 1; i <= NF; ++i) if ($i == "spill" && $(i + 1) ~ /^stores/ && $(i - 2) > 0) print name, $(i - 2) }' "$1" | sort -u
+}
+# Of those in this log the ones that no line in this folder explains.
+unexplained() {
+  local kernel bytes known explained
+  spills "$1" | while read -r kernel bytes; do
+    explained=no
+    while read -r known; do [[ $kernel != *"$known"* ]] || explained=yes; done < <(sed -n 's|^ *// spills \([A-Za-z0-9_]*\):.*|\1|p' "$2"/*.cu* 2>/dev/null)
+    [ $explained = yes ] || printf ' %s (%s bytes)' "$kernel" "$bytes"
+  done
+}
+if [ "${1:-}" = --spills ]; then
+  found=$(unexplained "$2" "$3")
+  [ -z "$found" ] || { echo "spills without a reason:$found"; exit 1; }
+  exit
+fi
+
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
 [ -n "$nvcc" ] || { echo "skipped: no nvcc here"; exit 77; }
 cuobjdump=
@@ -37,9 +61,9 @@ expected() {
 jobs_list=()
 for source in "$root"/chapters/5[789]_*/*.cu; do
   [ -f "$source" ] || continue
-  for arch in 80 90a; do jobs_list+=("$source $arch"); done
+  for arch in 75 80 90a; do jobs_list+=("$source $arch"); done
 done
-for source in "$root"/common/backend/cuda/{runtime,cuda}.cu; do jobs_list+=("$source 90a"); done
+for source in "$root"/common/backend/cuda/*.cu; do jobs_list+=("$source 90a"); done
 name_of() { local folder=${1%/*}; echo "${folder##*/}-$(basename "${1%.cu}")-sm_$2"; }
 
 compile() {
@@ -57,12 +81,6 @@ export -f compile name_of
 export root out nvcc
 printf '%s\n' "${jobs_list[@]}" | xargs -P 2 -L 1 bash -c 'compile "$@" || true' compile
 
-# "name bytes" of each kernel that spills: ptxas writes the kernel's name a line or two before its bytes.
-spills() {
-  awk '/Compiling entry function|Function properties for/ { for (i = 1; i <= NF; ++i) if ($i ~ /_Z/) { name = $i; gsub(/\x27/, "", name) } }
-       /bytes spill stores/ { for (i = 1; i <= NF; ++i) if ($i == "spill" && $(i + 1) ~ /^stores/ && $(i - 2) > 0) print name, $(i - 2) }' "$1" | sort -u
-}
-
 for job in "${jobs_list[@]}"; do
   source=${job% *} arch=${job##* } folder=${source%/*}
   name=$(name_of "$source" "$arch")
@@ -72,14 +90,8 @@ for job in "${jobs_list[@]}"; do
     continue
   fi
   pass
-  unexplained=
-  while read -r kernel bytes; do
-    [ -n "$kernel" ] || continue
-    explained=no
-    while read -r known; do [[ $kernel != *"$known"* ]] || explained=yes; done < <(sed -n 's|^ *// spills \([A-Za-z0-9_]*\):.*|\1|p' "$folder"/*.cu* 2>/dev/null)
-    [ $explained = yes ] || unexplained+=" $kernel ($bytes bytes)"
-  done < <(spills "$out/$name.log")
-  if [ -n "$unexplained" ]; then complain "$name spills:$unexplained"; else pass; fi
+  found=$(unexplained "$out/$name.log" "$folder")
+  if [ -n "$found" ]; then complain "$name spills:$found"; else pass; fi
 
   wanted=$(expected "$(basename "$folder")" "$arch")
   [ -n "$wanted" ] || continue
