@@ -205,4 +205,31 @@ TEST_CASE("simt: --fast adds at places by atomics", "[simt]") {
     }
   }
 }
+// Windows that overlap a little or a lot, rows that repeat, both; and steps so small that no phases help.
+TEST_CASE("simt: where windows overlap, all is added", "[simt]") {
+  struct Case {
+    Shape shape;
+    Strides strides;
+  };
+  for (const Case& c : {Case{{400, 7}, {3, 1}},
+                        {{7, 400}, {1, 3}},
+                        {{5, 300, 9}, {1000, 2, 1}},
+                        {{30, 40}, {0, 1}},
+                        {{50, 60}, {0, 0}},
+                        {{6, 200, 4}, {0, 2, 1}},
+                        {{100, 90, 3}, {1, 1, 1}},
+                        {{20, 30, 4}, {1, 7, 2}}}) {
+    for (DType type : {DType::float32, DType::float64, DType::int64}) {
+      CAPTURE(to_string(c.shape), to_string(c.strides), name(type));
+      int64_t extent = 1;
+      for (int d = 0; d < c.shape.size(); ++d) extent += (c.shape[d] - 1) * c.strides[d];
+      auto add = [&](Device device) {
+        const Tensor base = numbers({extent}, type).to(device);
+        backend::on(device).add_overlapping(window(base, c.shape, c.strides, 0), numbers(c.shape, type).to(device));
+        return base.to(Device::cpu);
+      };
+      CHECK(difference(add(Device::simt), add(Device::cpu), is_floating(type) ? 256 : 0, is_floating(type)) == "");
+    }
+  }
+}
 #endif

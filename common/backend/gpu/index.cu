@@ -198,6 +198,9 @@ void Waist::scatter(const Tensor& out, int d, const Tensor& index, const Tensor&
 // at once. But some dimensions keep their elements apart: dimension k does if all the smaller steps together do not reach as
 // far as its own, and all the larger ones jump over everything it and they can reach. A thread takes one index of each such
 // dimension, and walks the others in order.
+//
+// The widest of those others would leave few threads to walk far. Windows that overlap only their next three do not overlap
+// every fourth: so it is taken in **phases**, one launch each.
 namespace {
 
 bool keeps_apart(const Tensor& out, int k) {
@@ -225,10 +228,24 @@ template <class T> __global__ void add_overlapping_kernel(Places<2> apart, Place
   }
 }
 
-}  // namespace
+// Every `phases`-th index of dimension d, from `first` on.
+Tensor phase(const Tensor& x, int d, int64_t first, int64_t phases) {
+  Shape shape = x.shape();
+  Strides strides = x.strides();
+  shape[d] = (shape[d] - first + phases - 1) / phases;
+  strides[d] *= phases;
+  return window(x, shape, strides, x.impl()->offset + first * x.strides()[d]);
+}
+// How many phases keep dimension d apart; 1 if there is no reasonable number.
+int64_t phases_of(const Tensor& out, int d) {
+  constexpr int64_t kMost = 64;
+  for (int64_t phases = 2; phases <= std::min(kMost, out.shape()[d] - 1); ++phases) {
+    if (keeps_apart(phase(out, d, 0, phases), d)) return phases;
+  }
+  return 1;
+}
 
-void Waist::add_overlapping(const Tensor& out, const Tensor& x) {
-  if (out.numel() == 0) return;
+void add_in_order(const Tensor& out, const Tensor& x) {
   Shape apart = out.shape(), together = out.shape();
   for (int d = 0; d < out.dim(); ++d) (keeps_apart(out, d) ? together : apart)[d] = 1;
   auto among = [&](const Shape& shape) {
@@ -241,6 +258,31 @@ void Waist::add_overlapping(const Tensor& out, const Tensor& x) {
     launch("add overlapping", add_overlapping_kernel<T>, grid_for(threads.numel), threads, steps, elements<T>(out),
            elements<const T>(x));
   });
+}
+
+}  // namespace
+
+void Waist::add_overlapping(const Tensor& out, const Tensor& x) {
+  if (out.numel() == 0) return;
+  // Along a stride of 0 all meet at one place: that is a sum.
+  Shape met = out.shape();
+  Dims repeats;
+  int widest = -1;
+  for (int d = 0; d < out.dim(); ++d) {
+    if (out.shape()[d] == 1 || keeps_apart(out, d)) continue;
+    if (out.strides()[d] == 0) repeats.push_back(d), met[d] = 1;
+    else if (widest < 0 || out.shape()[d] > out.shape()[widest]) widest = d;
+  }
+  if (!repeats.empty() && x.dtype() != DType::boolean) {
+    const Tensor sums = empty(met, x.dtype(), x.device());
+    reduce(functor::Reductions::index_of<functor::Sum>(), sums, x, repeats);
+    return add_overlapping(window(out, met, out.strides(), out.impl()->offset), sums);
+  }
+  const int64_t phases = widest < 0 ? 1 : phases_of(out, widest);
+  for (int64_t p = 0; p < phases; ++p) {
+    if (phases == 1) add_in_order(out, x);
+    else add_in_order(phase(out, widest, p, phases), phase(x, widest, p, phases));
+  }
 }
 
 }  // namespace cr::backend::CR_GPU
