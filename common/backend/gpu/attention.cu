@@ -8,6 +8,13 @@
 // of threads has some queries and takes one tile of keys after another: their scores live in shared memory, are turned into
 // $e^{s - m}$ with $m$ the row's largest score so far, and meet their values at once. When a later tile brings a larger score
 // $m'$, what was summed is multiplied by $e^{m - m'}$ (the online softmax of Milakov and Gimelshein 2018).
+//
+// The sums of a tile fill a thread's registers. What does not fit goes to memory between the products, never within one:
+//
+// spills attention_kernel: addresses and a row's maximum
+// spills attention_dq_kernel: addresses
+// spills attention_dkv_kernel: addresses, and scores on their way from one product to the other
+#include "backend/functor.hpp"
 #include "backend/gpu/attention.cuh"
 
 #include "backend/gpu/block.cuh"
@@ -132,16 +139,13 @@ template <class Tile, class T> __global__ void __launch_bounds__(Tile::kThreads)
 // order. So there are two, each of which computes the scores: a block of the first has some queries, one of the second some
 // keys.
 template <class T> __global__ void attention_dots_kernel(Attention<T> a) {
-  struct Plus {
-    __device__ double operator()(double x, double y) const { return x + y; }
-  };
   for (int64_t row = first_row(); row < a.heads * a.queries; row += all_rows()) {
     int64_t offset[kOperands];
     a.places.find(row / a.queries, offset);
     const T* x = a.at[kDout] + offset[kDout] + row % a.queries * a.row[kDout];
     const T* y = a.at[kOut] + offset[kOut] + row % a.queries * a.row[kOut];
     const double own = sum_of<T>(threadIdx.x, a.depth, kWarp, [&](int64_t i) { return x[i] * y[i]; });
-    const double dot = team_total<Plus, kWarp>(own);
+    const double dot = team_total<functor::Sum, kWarp>(own);
     if (threadIdx.x == 0) a.d[row] = static_cast<T>(dot);
   }
 }

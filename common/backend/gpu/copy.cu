@@ -6,6 +6,7 @@
 #include "backend/functor_convert.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"
+#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/waist.hpp"
 
 namespace cr::backend::CR_GPU {
@@ -107,15 +108,6 @@ template <class F> void with_type(DType t, F&& f) {
   if (t == DType::bfloat16) return f(BFloat16{});
   dispatch(t, f);
 }
-template <class F> void with_size(DType t, F&& f) {
-  switch (size_of(t)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
-  }
-}
-
 template <class T> void copy_same(const Tensor& out, const Tensor& x) {
   T* to = elements<T>(out);
   const T* from = elements<T>(x);

@@ -45,16 +45,6 @@ Tensor standing_still(const Tensor& x, int d, const Tensor& index) {
   return window(x, index.shape(), strides, x.impl()->offset);
 }
 
-// Numbers that are moved, not computed with, need no type but a size.
-template <class F> void with_size(DType t, F&& f) {
-  switch (size_of(t)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
-  }
-}
-
 // Operands: out, x standing still, index.
 template <class T>
 __global__ void gather_kernel(Places<3> p, T* out, const T* x, const int64_t* index, int64_t size, int64_t step,

@@ -1,8 +1,9 @@
 // # Elementwise operations
 //
-// Thread $i$ computes element $i$ of the result: the maths is one functor, the same that the CPU's loops compile, so the
-// numbers are the same to the bit. There are two kernels. If all operands lie in a row, each thread takes 16 bytes of each;
-// otherwise it finds the places of its element by the strides.
+// Thread $i$ computes element $i$ of the result: the maths is one functor, the same that the CPU's loops compile, so float32
+// numbers are the same to the bit, but for the few functions that the toolkit's own float64 maths stands behind
+// (docs/semantics.md). There are two kernels. If all operands lie in a row, each thread takes 16 bytes of each; otherwise
+// it finds the places of its element by the strides.
 #include "backend/functor.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"

@@ -12,10 +12,6 @@
 namespace cr::backend::CR_GPU {
 namespace {
 
-struct Plus {
-  __device__ double operator()(double x, double y) const { return x + y; }
-};
-
 // weight and bias may be null; without `mean` rows are not centered.
 template <class T> struct Rows {
   int64_t rows, n;
@@ -36,7 +32,7 @@ template <int team, class T> __global__ void layer_norm_kernel(Rows<T> p) {
     const T* x = p.x + row * p.n;
     double mean = 0, var = 0;
     if (p.mean) {
-      const double sum = team_total<Plus, team>(sum_of<T>(t, p.n, team, [&](int64_t i) { return x[i]; }));
+      const double sum = team_total<functor::Sum, team>(sum_of<T>(t, p.n, team, [&](int64_t i) { return x[i]; }));
       const T near = static_cast<T>(sum / count);
       LongSum<T> around, squares;
       for (int64_t i = t; i < p.n; i += team) {
@@ -44,12 +40,12 @@ template <int team, class T> __global__ void layer_norm_kernel(Rows<T> p) {
         around.add(d);
         squares.add(d * d);
       }
-      const double rest_sum = team_total<Plus, team>(around.value()), rest = rest_sum / count;
-      const double square = team_total<Plus, team>(squares.value()) - rest * rest_sum;
+      const double rest_sum = team_total<functor::Sum, team>(around.value()), rest = rest_sum / count;
+      const double square = team_total<functor::Sum, team>(squares.value()) - rest * rest_sum;
       mean = static_cast<double>(near) + rest;
       var = (square < 0 ? 0 : square) / count;
     } else {
-      var = team_total<Plus, team>(sum_of<T>(t, p.n, team, [&](int64_t i) { return x[i] * x[i]; })) / count;
+      var = team_total<functor::Sum, team>(sum_of<T>(t, p.n, team, [&](int64_t i) { return x[i] * x[i]; })) / count;
     }
     if (t == 0) {
       if (p.mean) p.mean[row] = mean;
@@ -90,7 +86,8 @@ template <int team, class T> __global__ void layer_norm_backward_kernel(RowGradi
       plain.add(g(i));
       times_x.add(g(i) * centered(x[i]));
     }
-    const double sum = team_total<Plus, team>(plain.value()), sum_x = team_total<Plus, team>(times_x.value());
+    const double sum = team_total<functor::Sum, team>(plain.value()),
+                 sum_x = team_total<functor::Sum, team>(times_x.value());
     const T level = p.mean ? static_cast<T>(sum / count) : T(0), slope = static_cast<T>(sum_x / count);
     for (int64_t i = t; i < p.n; i += team)
       p.dx[row * p.n + i] = centered.scale * (g(i) - level - centered(x[i]) * slope);

@@ -16,6 +16,8 @@ namespace {
 //
 // One block for each tile of C; along the grid's z one for each product and each part of its sum. A grid has at most 65 535
 // blocks there: then each takes every so-manieth. A sum in `parts` goes to `partial`, (products, parts, m, n), unfinished.
+//
+// spills tile_kernel: three blocks to a multiprocessor leave 168 registers; four words of addresses wait outside of the loop.
 template <class Tile, class T>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tile_kernel(Product<T> p, int64_t parts, T* partial, bool packs) {

@@ -22,34 +22,36 @@ using Words = uint32_t[kSide][kDepth + 4];
 // One side of the tile: rows of A, or columns of B, from `first` on.
 template <Precision kPrecision> struct Side {
   static constexpr int kSteps = kPrecision == Precision::bf16 ? 2 : 1;  // of k, in a word
-  const float* at;
-  int64_t row_step, k_step;
+  static constexpr int kOn = kDepth * kSteps;                           // of k, in a tile
+  const float* from;                                                    // this thread's first number of the next tile
+  int64_t k_step, on;
   int rows, row, rows_on, word, words_on;
   uint32_t on_its_way[kSide * kDepth / kThreads];
 
-  // Neighbouring threads fetch what lies together, along k or across rows.
-  __device__ Side(const float* matrix, int64_t first, int64_t count, int64_t step, int64_t step_of_k)
-      : at(matrix + first * step),
-        row_step(step),
-        k_step(step_of_k),
-        rows(static_cast<int>(count - first < kSide ? count - first : kSide)) {
+  // Beginning with step `begin` of k. Neighbouring threads fetch what lies together, along k or across rows.
+  __device__ Side(const float* matrix, int64_t first, int64_t count, int64_t row_step, int64_t step_of_k, int64_t begin)
+      : k_step(step_of_k), rows(static_cast<int>(count - first < kSide ? count - first : kSide)) {
     const int t = static_cast<int>(threadIdx.x);
     const bool along_k = k_step == 1;
     row = along_k ? t / kDepth : t % kSide, rows_on = along_k ? kThreads / kDepth : 0;
     word = along_k ? t % kDepth : t / kSide, words_on = along_k ? 0 : kThreads / kSide;
+    from = matrix + (first + row) * row_step + (begin + word * kSteps) * k_step;
+    on = rows_on * row_step + words_on * kSteps * k_step;
   }
 
-  __device__ float number(int i, int64_t p, int64_t end) const {
-    return i < rows && p < end ? at[i * row_step + p * k_step] : 0.0f;
-  }
-  __device__ void fetch(int64_t p0, int64_t end) {
+  // The next tile, of whose steps `steps_left` exist.
+  __device__ void fetch(int64_t steps_left) {
+    const int left = steps_left < kOn ? static_cast<int>(steps_left) : kOn;
 #pragma unroll
     for (int e = 0; e < kSide * kDepth / kThreads; ++e) {
-      const int i = row + e * rows_on;
-      const int64_t p = p0 + (word + e * words_on) * kSteps;
-      if constexpr (kPrecision == Precision::bf16) on_its_way[e] = pack_bf16(number(i, p, end), number(i, p + 1, end));
-      else on_its_way[e] = round_tf32(number(i, p, end));
+      auto number = [&](int s) {
+        const bool exists = row + e * rows_on < rows && (word + e * words_on) * kSteps + s < left;
+        return exists ? from[e * on + s * k_step] : 0.0f;
+      };
+      if constexpr (kPrecision == Precision::bf16) on_its_way[e] = pack_bf16(number(0), number(1));
+      else on_its_way[e] = round_tf32(number(0));
     }
+    from += kOn * k_step;
   }
   __device__ void store(Words& words) const {
 #pragma unroll
@@ -68,18 +70,19 @@ __global__ void __launch_bounds__(kThreads) rounded_kernel(Product<float> p, int
   for (int64_t z = blockIdx.z; z < p.batch.numel * parts; z += gridDim.z) {
     const Product<float> one = one_of(p, z / parts);
     const int64_t part = z % parts, begin = p.k * part / parts, end = p.k * (part + 1) / parts;
-    Side<kPrecision> left(one.a, row, p.m, p.a_row, p.a_column), right(one.b, column, p.n, p.b_column, p.b_row);
+    Side<kPrecision> left(one.a, row, p.m, p.a_row, p.a_column, begin),
+        right(one.b, column, p.n, p.b_column, p.b_row, begin);
     float sum[4][4][4] = {};
-    left.fetch(begin, end);
-    right.fetch(begin, end);
-    constexpr int kOn = kDepth * Side<kPrecision>::kSteps;
+    left.fetch(end - begin);
+    right.fetch(end - begin);
+    constexpr int kOn = Side<kPrecision>::kOn;
     for (int64_t p0 = begin; p0 < end; p0 += kOn) {
       left.store(a);
       right.store(b);
       __syncthreads();
       if (p0 + kOn < end) {  // while these are multiplied, the next are on their way
-        left.fetch(p0 + kOn, end);
-        right.fetch(p0 + kOn, end);
+        left.fetch(end - p0 - kOn);
+        right.fetch(end - p0 - kOn);
       }
 #pragma unroll
       for (int w = 0; w < kDepth; w += 8) {

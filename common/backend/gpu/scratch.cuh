@@ -21,6 +21,16 @@ template <class F> void dispatch_numbers(DType type, const char* op, F&& f) {
   else dispatch_floating(type, op, f);
 }
 
+// Numbers that are moved, not computed with, need no type but a size.
+template <class F> void with_size(DType t, F&& f) {
+  switch (size_of(t)) {
+    case 1: return f(uint8_t{});
+    case 2: return f(uint16_t{});
+    case 4: return f(uint32_t{});
+    default: return f(uint64_t{});
+  }
+}
+
 // `count` numbers on a device, or none. The memory is given back in the order of the stream, so this may go before the
 // kernels are done.
 template <class T> struct Scratch {
