@@ -11,9 +11,9 @@
 //
 // The sums of a tile fill a thread's registers. What does not fit goes to memory between the products, never within one:
 //
-// spills attention_kernel: addresses and a row's maximum
-// spills attention_dq_kernel: addresses
-// spills attention_dkv_kernel: addresses, and scores on their way from one product to the other
+// spills attention_kernel: a few words between the products
+// spills attention_dq_kernel: with numbers of 8 bytes, as many again
+// spills attention_dkv_kernel: it has two sums to keep
 #include "backend/functor.hpp"
 #include "backend/gpu/attention.cuh"
 
