@@ -1,23 +1,25 @@
 #pragma once
 
-#include "workbench.hpp"
+#include "bench.hpp"
+#include "book/chapter.hpp"
+#include "traffic.hpp"
+
+using namespace cr;
 
 // To see it we give the kernel an image with something behind it, so that the last
 // read does not fall off.
 static void beyond_edge(Chapter& chapter) {
   chapter.section("Broken: beyond the edge");
   Generator random(chapter.seed());
-  const Truth t(
-      make_layer({.n = 1, .c = 4, .h = 12, .w = 12, .o = 8, .pad = 1}, random));
-  const Rungs& r = backend::simt::rungs();
-  Bench bench(t.l, Device::simt, r);
+  Bench bench =
+      emulated({.n = 1, .c = 4, .h = 12, .w = 12, .o = 8, .pad = 1}, random);
   Bench with_room = bench;
-  with_room.x = cat({t.l.x.reshape({-1}), zeros({64})}).to(Device::simt);
-  const Tensor wrong = with_room.forward(r.beyond_edge);
+  with_room.x = cat({bench.layer.x.reshape({-1}), zeros({64})}).to(Device::simt);
+  const Tensor wrong = with_room.forward(bench.r.beyond_edge);
 
   // Where are the errors?
-  const Tensor units = abs(wrong.to(DType::float64) - t.l.y64) /
-                       (t.y_room + 1e-300);  // (1, 8, 12, 12)
+  const Tensor units = abs(wrong.to(DType::float64) - bench.layer.y64) /
+                       (bench.layer.y_room + 1e-300);  // (1, 8, 12, 12)
   const Tensor where = (amax(units, {0, 1}) > 1).to(DType::float64);  // (12, 12)
   chapter.figure("beyond-edge", "places whose result is wrong (dark), of 12 x 12")
       .size(420, 400)
@@ -38,7 +40,7 @@ static void beyond_edge(Chapter& chapter) {
   if (!watched()) return;
   std::string what = "nothing";
   try {
-    bench.forward(r.beyond_edge);
+    bench.forward(bench.r.beyond_edge);
   } catch (const DeviceError& error) {
     what = error.what();
   }
@@ -50,45 +52,50 @@ static void beyond_edge(Chapter& chapter) {
 
 // What helps against it? To ask the question in one place only, as our map does,
 // and to try that place with every row, column and tap, as the test does. An image
-// of random numbers and a truth to compare with find the rest: here every number in
-// the right column is off, and not by a little.
+// of random numbers and a truth to compare with find the rest: here every place in
+// the right column is off in some channel, and not by a little.
 //
-// **One barrier.** The product waits twice in each round: before it multiplies, and
-// before it fetches the next tiles. The second looks superfluous, and the kernel
-// runs without it.
+// **Weights in the wrong order.** Tensor cores sum over $(r, s, c)$, so weights have
+// to be (o, kh, kw, c). Here they go in as they came, as (o, c, kh, kw): the same
+// number of bytes, every copy inside its tensor.
 //
-// ? A GPU runs the kernel without its second barrier. What comes out?
-// - [ ] nonsense: then somebody would have noticed
-// - [x] the right numbers, most of the time: warps run about equally fast, and only one that is late reads a tile that was overwritten
-// - [ ] it hangs: a barrier that some threads do not reach would do that; this one nobody reaches
-static void one_barrier(Chapter& chapter) {
-  chapter.section("Broken: one barrier");
+// ? We test with random numbers, on all layers of ResNet-50. Where does the mistake show?
+// - [ ] nowhere but in the training: the sum has the same terms in another order; but each weight meets another pixel
+// - [ ] in every layer: in one of 1 × 1 there is only one tap, and the two orders are the same
+// - [x] in the 3 × 3 layers and the 7 × 7 layer: half of the network is right to the last bit
+static void weight_order(Chapter& chapter) {
+  chapter.section("Broken: weights in the wrong order");
   Generator random(chapter.seed());
-  const Truth t(
-      make_layer({.n = 1, .c = 8, .h = 12, .w = 12, .o = 8, .pad = 1}, random));
-  const Rungs& r = backend::simt::rungs();
-  Bench bench(t.l, Device::simt, r);
-  if (!watched())
-    return chapter.say("This build's emulator does not watch for races.");
-  std::string what = "nothing";
-  try {
-    bench.forward(r.one_barrier);
-  } catch (const DeviceError& error) {
-    what = error.what();
-  }
-  chapter.say("The emulator says: {}", what);
-  chapter.claim("race-caught", "the emulator stops the race",
-                what == "nothing" ? 0 : 1, exactly(1), identity,
-                {.symptom_of = "one-barrier"});
+  auto share_wrong = [&](int taps) {
+    Bench bench = emulated({.n = 1,
+                            .c = 16,
+                            .h = 9,
+                            .w = 9,
+                            .o = 16,
+                            .kh = taps,
+                            .kw = taps,
+                            .pad = taps / 2},
+                           random, true);
+    const Layer& l = bench.layer;
+    const Tensor y = bench.tensor_forward(l.w.to(DType::bfloat16), kProcessors);
+    const Tensor room = l.y_room + (abs(l.y64) + l.y_room) / 256.0;
+    const Tensor wrong = abs(y.to(DType::float64) - l.y64) > room;
+    return mean(wrong.to(DType::float64)).item();
+  };
+  const double pointwise = share_wrong(1), wide = share_wrong(3);
+  chapter.say(
+      "Wrong results: {:.1f} % with 1 x 1 taps, {:.1f} % with 3 x 3. The emulator "
+      "said nothing.",
+      100 * pointwise, 100 * wide);
+  chapter.claim("order-hidden", "1 x 1: share of results that are wrong", pointwise,
+                exactly(0), identity, {.symptom_of = "weight-order", .unit = "%"});
+  chapter.claim("order-wrong", "3 x 3: share of results that are wrong", wide,
+                at_least(0.9), found, {.symptom_of = "weight-order", .unit = "%"});
 }
 
-// It was thread 0 that came round first, because the emulator lets it run until it
-// has to wait, and thread 1 found the new tile where it looked for the old one. On
-// a GPU the threads of a warp go together and warps drift apart by a few
-// instructions, so it happens once in a while, with some shapes, on some machines.
-// A race cannot be tested away there. It can be excluded by looking at every
-// access, and that is what the emulator does: between a write and a read of the
-// same place by different threads there has to be a barrier.
+// No address was wrong, so nothing that watches addresses could find it. What finds
+// it is a comparison with numbers that were computed in another way, on shapes in
+// which no two sizes are equal and none is 1.
 //
 // **A wrong sign.** Winograd's matrices are typed in by somebody. Here the last row
 // of $A^\top$ adds $m_4$ where it should subtract it.

@@ -10,11 +10,11 @@
 //
 // and if that lies outside of the image, the number is zero.
 //
-// Try it with the figure below, an image of 4 × 4 with padding 1. Row 5 of the
-// matrix is place $(1, 1)$, since $5 = 1 \cdot 4 + 1$. Column 7 is tap $(2, 1)$,
-// since $7 = 2 \cdot 3 + 1$. It sees row $1 - 1 + 2 = 2$, column $1 - 1 + 1 = 1$:
-// the tenth pixel, counted from 1. The functions are `constexpr`, so kernels can
-// call them, and so can the test, which tries every $i$ and $k$ of some hundred
+// Try it on an image of 4 × 4 with padding 1, whose matrix is the figure below. Row
+// 5 of the matrix is place $(1, 1)$, since $5 = 1 \cdot 4 + 1$. Column 7 is tap $(2,
+// 1)$, since $7 = 2 \cdot 3 + 1$. It sees row $1 - 1 + 2 = 2$, column $1 - 1 + 1 =
+// 1$, which is pixel $2 \cdot 4 + 1 = 9$. The functions are `constexpr`, so kernels
+// can call them, and so can the test, which tries every $i$ and $k$ of some hundred
 // shapes.
 #pragma once
 
@@ -32,21 +32,27 @@ constexpr int64_t kOutside = -1;
 
 struct Map {
   Conv d;
-  int out_h = 0, out_w = 0;
-  Divide by_out_plane, by_out_row, by_plane, by_row, by_taps, by_kw, by_stride;
+  int out_h = 0, out_w = 0, places = 0, pixels = 0, group_c = 0, group_o = 0;
+  Divide by_out_plane, by_out_row, by_plane, by_row, by_taps, by_kw, by_stride,
+      by_group_o;
 
   constexpr Map() = default;
   constexpr explicit Map(const Conv& conv)
       : d(conv),
         out_h(conv.out_h()),
         out_w(conv.out_w()),
+        places(conv.places()),
+        pixels(conv.pixels()),
+        group_c(conv.group_c()),
+        group_o(conv.group_o()),
         by_out_plane(out_h * out_w),
         by_out_row(out_w),
         by_plane(conv.h * conv.w),
         by_row(conv.w),
         by_taps(conv.taps()),
         by_kw(conv.kw),
-        by_stride(conv.stride) {}
+        by_stride(conv.stride),
+        by_group_o(group_o) {}
 
   // Place i of the output, pixel i of the input, tap k of a filter.
   constexpr Place place(int i) const { return split(i, by_out_plane, by_out_row); }
@@ -63,9 +69,8 @@ struct Map {
     return {image, y, rest - y * by_row.by};
   }
 
-  // The pixel of the input that tap (r, s) sees from a place of the output.
-  // Comparing as unsigned asks two questions at once: a negative number becomes a
-  // huge one.
+  // Does tap (r, s) see a pixel from this place, and which? Comparing as unsigned
+  // asks two questions at once: a negative number becomes a huge one.
   constexpr bool sees(const Place& at, int r, int s, int& row, int& column) const {
     row = at.y * d.stride - d.pad + r * d.dilation;
     column = at.x * d.stride - d.pad + s * d.dilation;
@@ -82,7 +87,7 @@ struct Map {
     return y * d.stride == down && x * d.stride == right && y < out_h && x < out_w;
   }
 
-  // Where numbers lie. `channel` counts within the group.
+  // Where numbers lie.
   constexpr int64_t x_at(int image, int channel, int row, int column) const {
     return ((int64_t{image} * d.c + channel) * d.h + row) * d.w + column;
   }
@@ -90,18 +95,19 @@ struct Map {
     return ((int64_t{image} * d.o + channel) * out_h + y) * out_w + x;
   }
 
-  // The address in x of row i, column k, of a group's matrix.
-  constexpr int64_t x_under(int group, const Place& at, const Tap& tap) const {
+  // The address in x of what a tap sees from a place; a tap's channel counts within
+  // the group.
+  constexpr int64_t seen(int group, const Place& at, const Tap& tap) const {
     int row = 0, column = 0;
     if (!sees(at, tap.r, tap.s, row, column)) return kOutside;
-    return x_at(at.image, group * d.group_c() + tap.channel, row, column);
+    return x_at(at.image, group * group_c + tap.channel, row, column);
   }
 
   // The same for kernels: outside of the image the address is that of the nearest
   // pixel, and `inside` is false. So all threads of a warp fetch something at the
   // same time, from about the same place, and those at the edge drop what they got.
-  constexpr int64_t x_near(int image, int channel, int row, int column,
-                           bool& inside) const {
+  constexpr int64_t nearest(int image, int channel, int row, int column,
+                            bool& inside) const {
     const int near_row = row < 0     ? 0
                          : row < d.h ? row
                                      : d.h - 1,
@@ -111,18 +117,18 @@ struct Map {
     inside = row == near_row && column == near_column;
     return x_at(image, channel, near_row, near_column);
   }
-  constexpr int64_t x_near(int group, const Place& at, const Tap& tap,
-                           bool& inside) const {
+  constexpr int64_t nearest(int group, const Place& at, const Tap& tap,
+                            bool& inside) const {
     int row = 0, column = 0;
     sees(at, tap.r, tap.s, row, column);
-    return x_near(at.image, group * d.group_c() + tap.channel, row, column, inside);
+    return nearest(at.image, group * group_c + tap.channel, row, column, inside);
   }
 
-  // The address in the output's gradient for pixel i and tap k: there a tap's
-  // channel is one of the output's.
-  constexpr int64_t y_over(int group, const Place& pixel, const Tap& tap) const {
+  // The address in the output's gradient of the place that sees a pixel through a
+  // tap; there the tap's channel is one of the output's.
+  constexpr int64_t seeing(int group, const Place& pixel, const Tap& tap) const {
     int y = 0, x = 0;
     if (!seen_from(pixel, tap.r, tap.s, y, x)) return kOutside;
-    return y_at(pixel.image, group * d.group_o() + tap.channel, y, x);
+    return y_at(pixel.image, group * group_o + tap.channel, y, x);
   }
 };

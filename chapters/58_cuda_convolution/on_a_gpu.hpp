@@ -3,111 +3,144 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <set>
 
+#include "bench.hpp"
+#include "book/chapter.hpp"
 #include "resnet.hpp"
-#include "workbench.hpp"
+#if CHAINRULE_CUDA
+#include "backend/cuda/stopwatch.hpp"
 #include "yardstick.hpp"
+#endif
+
+using namespace cr;
 
 // How will one read the table, once there is one? TFLOP/s says how much of the
 // machine is used. The share of cuDNN says how much is still to be had, since
-// somebody has shown that it can be. Where both are low, the layer is small: 7 × 7
-// places of 32 images are 1568 rows, 25 tiles of 64, and a GPU has more than a
-// hundred processors; then the sum has to be cut as for the weights. Where only the
-// share is low, the kernel is. Where the share is above 1, we know something about
-// this layer that cuDNN's authors did not care for.
-//
-// Is there a GPU? A program built with the toolkit may run on a machine without.
-static bool has_gpu() {
+// somebody has shown that it can be. Where both are low, the layer is small: the 7 ×
+// 7 places of 32 images are 1568 rows, which with 512 filters make 25 · 8 = 200
+// tiles of 64 × 64 for 132 processors, so in the second round half of them have
+// nothing to do; cutting the sum forward, as for the weights, would help. Where only
+// the share is low, the kernel is. Where the share is above 1, this layer is one that
+// cuDNN's algorithms were not tuned for. And why is a kernel slow? In Nsight Compute
+// (`ncu --set full`) look at *Speed of Light* for the unit that is busiest, at
+// *Warp State* for what warps wait for (`long scoreboard`: memory, `mio throttle`:
+// shared memory, `math pipe throttle`: good), and in *Memory Tables* at sectors for a
+// request and bank conflicts, which are what our emulator counts.
 #if CHAINRULE_CUDA
-  try {
-    zeros({1}).to(Device::cuda);
-    return true;
-  } catch (const DeviceError&) {
-  }
-#endif
-  return false;
-}
-
-#if CHAINRULE_CUDA
-// One layer at its full size, for a batch of 32. Whether the kernels are right was
-// checked on the scaled layers above; here they are only timed, with random
-// numbers, because a processor that multiplies zeros stays cooler and runs faster.
-static void time_layer(Table& table, const ResnetLayer& layer, Generator& random) {
+// One layer at its full size, for a batch of 32. No kernel is timed before its result
+// has been compared: in float32 the direct rung is the judge, and for tensor cores,
+// whose factors are the same numbers, the implicit product and its two ways back.
+// They agree to rounding, typically one part in $2^9$ for a result in bfloat16.
+static void time_layer(Table& table, const ResnetLayer& named, Generator& random) {
   namespace gpu = backend::cuda;
-  const Conv& d = layer.d;
-  const Rungs& r = gpu::rungs();
-  auto normal = [&](int64_t count) {
-    return randn({count}, random).to(Device::cuda);
+  const Conv& d = named.d;
+  const Layer layer = random_layer(d, random, true);
+  Bench bench(layer, Device::cuda, gpu::rungs());
+  const Rungs& r = bench.r;
+  auto floats = [&](const Shape& shape) {
+    return zeros(shape, DType::float32, Device::cuda);
   };
-  auto last = [&](const Tensor& from, int a, int b, int inner, bool turned) {
-    const int64_t size = int64_t{turned ? b : a} * inner * padded8(turned ? a : b);
-    Tensor to = zeros({(size + 1) / 2}).to(Device::cuda);
-    r.channels_last(a, b, inner, turned, raw(from), raw16(to));
-    return to;
+  auto halves = [&](const Shape& shape) {
+    return zeros(shape, DType::bfloat16, Device::cuda);
   };
-  const int parts = 8;
-  const Tensor x = normal(d.x_size()), w = normal(d.w_size()),
-               y = normal(d.y_size());
-  const Tensor x16 = last(x, d.n, d.c, d.h * d.w, false),
-               w16 = last(w, d.o, d.c, d.taps(), false),
-               turned = last(w, d.o, d.c, d.taps(), true),
-               y16 = last(y, d.n, d.o, d.out_h() * d.out_w(), false);
-  const Tensor sums = normal((parts + 1) * d.o * d.taps() * padded8(d.c));
+  auto compare = [&](const char* what, const Tensor& got, const Tensor& right,
+                     double most) {
+    const double error = typical_error(got, right);
+    if (!(error < most))
+      throw Error(fmt::format("{}, {}: the GPU's result is off by {:.2g}",
+                              named.name, what, error));
+  };
 
   // Twice the multiply-adds over the time, also for Winograd, which makes fewer: it
   // is the layer that is counted, not the kernel. So a Winograd rung may pass the
   // peak.
-  auto line = [&](const std::string& name, gpu::Pass pass, bool bf16, auto run) {
-    const double ours = gpu::gpu_seconds(run),
-                 theirs = gpu::cudnn_seconds(d, pass, bf16);
-    table.row(layer.name, name,
+  auto line = [&](const std::string& name, double ours, double theirs) {
+    table.row(named.name, name,
               fmt::format("{:.1f}", 2 * double(d.macs()) / ours / 1e12),
               std::isnan(theirs) ? std::string("no cuDNN")
                                  : fmt::format("{:.0f} %", 100 * theirs / ours));
   };
-  line("forward", gpu::Pass::forward, true,
-       [&] { r.tensor_forward(d, raw16(x16), raw16(w16), raw16(y16)); });
-  line("to the image", gpu::Pass::data, true,
-       [&] { r.tensor_data_gradient(d, raw16(y16), raw16(turned), raw16(x16)); });
-  line("to the weights", gpu::Pass::weights, true, [&] {
-    const int64_t one = sums.numel() / (parts + 1);
-    r.tensor_weight_gradient(d, raw16(x16), raw16(y16), parts, raw(sums),
-                             raw(sums) + parts * one);
-  });
-  line("forward, float32", gpu::Pass::forward, false,
-       [&] { r.implicit(d, raw(x), raw(w), raw(y)); });
-  if (d.kh != 3 || d.stride != 1) return;
-  for (int m : {2, 4}) {
-    const int64_t tiles =
-        int64_t{d.n} * ((d.out_h() + m - 1) / m) * ((d.out_w() + m - 1) / m);
-    const Tensor space =
-        normal((m + 2) * (m + 2) * (int64_t{d.o} * d.c + (d.o + d.c) * tiles));
-    line(m == 2 ? "forward, F(2,3)" : "forward, F(4,3)", gpu::Pass::forward, false,
-         [&] {
-           (m == 2 ? r.winograd2 : r.winograd4)(d, raw(x), raw(w), raw(space),
-                                                raw(y));
-         });
+
+  const Tensor judge = bench.forward(r.direct), y = floats(layer.dy.shape());
+  compare("forward, float32", bench.forward(r.implicit), judge, 1e-5);
+  const double theirs = gpu::cudnn_seconds(d, gpu::Pass::forward, false,
+                                           raw(bench.x), raw(bench.w), raw(y));
+  line("forward, float32",
+       gpu::seconds([&] { r.implicit(d, raw(bench.x), raw(bench.w), raw(y)); }),
+       theirs);
+  if (d.kh == 3 && d.stride == 1)
+    for (int m : {2, 4}) {
+      const auto rung = m == 2 ? r.winograd2 : r.winograd4;
+      const std::string name = fmt::format("forward, F({},3)", m);
+      compare(name.c_str(), bench.forward(rung, winograd_space(d, m)), judge, 1e-4);
+      const Tensor space = floats({winograd_space(d, m)});
+      const double ours = gpu::seconds(
+          [&] { rung(d, raw(bench.x), raw(bench.w), raw(space), raw(y)); });
+      line(name, ours, theirs);
+    }
+
+  if (gpu::capability() < 80) {
+    table.row(named.name, "tensor cores", "needs 8.0", "");
+    return;
   }
+  // All processors get at least two blocks of the weights' gradient.
+  const int tile = d.o > 64 && d.c > 64 ? 128 : 64;
+  const int blocks = int(blocks_for(d.o, tile) * blocks_for(d.c, tile)) * d.taps();
+  const int processors = gpu::processors(),
+            parts = std::max(1, (2 * processors + blocks - 1) / blocks);
+  compare("forward", bench.tensor_forward(processors), judge, 1. / 128);
+  compare("to the image", bench.tensor_data_gradient(processors),
+          bench.data_gradient(), 1. / 128);
+  compare("to the weights", bench.tensor_weight_gradient(parts),
+          bench.weight_gradient(parts), 1e-4);
+
+  // cuDNN takes the channels as they are; ours are padded to a multiple of eight.
+  auto there = [](const Tensor& t) { return channels_last(t).to(Device::cuda); };
+  auto dense = [](const Tensor& t) {
+    return t.permute({0, 2, 3, 1})
+        .to(DType::bfloat16)
+        .contiguous()
+        .to(Device::cuda);
+  };
+  const Tensor x = there(layer.x), w = there(layer.w), dy = there(layer.dy),
+               turned = there(layer.w.transpose(0, 1)), out = halves(dy.shape()),
+               dx = halves(x.shape()), dw = floats(w.shape()),
+               partial = floats({parts * w.numel()});
+  const Tensor their_x = dense(layer.x), their_w = dense(layer.w),
+               their_y = dense(layer.dy);
+  using B = BFloat16;
+  auto cudnn = [&](gpu::Pass pass) {
+    return gpu::cudnn_seconds(d, pass, true, raw<B>(their_x), raw<B>(their_w),
+                              raw<B>(their_y));
+  };
+  const double forward = gpu::seconds(
+      [&] { r.tensor_forward(d, processors, raw<B>(x), raw<B>(w), raw<B>(out)); });
+  line("forward", forward, cudnn(gpu::Pass::forward));
+  const double image = gpu::seconds([&] {
+    r.tensor_data_gradient(d, processors, raw<B>(dy), raw<B>(turned), raw<B>(dx));
+  });
+  line("to the image", image, cudnn(gpu::Pass::data));
+  const double weights = gpu::seconds([&] {
+    r.tensor_weight_gradient(d, raw<B>(x), raw<B>(dy), parts, raw(partial),
+                             raw(dw));
+  });
+  line("to the weights", weights, cudnn(gpu::Pass::weights));
 }
 #endif
 
-// One line for each direction and each way. Without a GPU the lines are there all
-// the same, so that one sees what is missing.
+// One line for each direction and each way.
 static void on_a_gpu(Chapter& chapter, [[maybe_unused]] Generator& random) {
   chapter.section("On a GPU");
-  Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});
-  const bool here = has_gpu();
-  for (const ResnetLayer& layer : resnet50(32)) {
 #if CHAINRULE_CUDA
-    if (here) {
-      time_layer(table, layer, random);
-      continue;
-    }
-#endif
-    table.row(layer.name, "all three", "not measured yet", "not measured yet");
+  if (!chapter.quick() && !backend::cuda::gpu_name().empty()) {
+    chapter.say("{}, ResNet-50's layers for 32 images:", backend::cuda::gpu_name());
+    Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});
+    for (const ResnetLayer& layer : resnet50(32)) time_layer(table, layer, random);
+    return;
   }
-  if (!here)
-    chapter.say(
-        "No GPU here, so nothing was timed. The kernels above are the ones that "
-        "would be.");
+#endif
+  chapter.say(
+      "{} layers, forward and back: not measured yet. {}", resnet50().size(),
+      chapter.quick() ? "(--quick times nothing.)" : "No GPU was found here.");
 }

@@ -44,10 +44,8 @@ inline std::vector<ResnetLayer> resnet50(int images = 1) {
 }
 
 // At full size the emulator would need hours. What can go wrong depends on stride,
-// taps, edges and leftovers, and those stay.
-//
-// The same shapes for the emulator: a quarter of the pixels each way (but at least
-// 7), an eighth of the channels.
+// taps, edges and leftovers, and those stay in a layer with a quarter of the pixels
+// each way (but at least 7) and an eighth of the channels.
 inline Conv scaled_down(Conv d) {
   d.h = d.w = d.h / 4 < 7 ? 7 : d.h / 4;
   if (d.c > 3) d.c /= 8;

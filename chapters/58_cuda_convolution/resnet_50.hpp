@@ -1,7 +1,10 @@
 #pragma once
 
+#include "bench.hpp"
+#include "book/chapter.hpp"
 #include "resnet.hpp"
-#include "workbench.hpp"
+
+using namespace cr;
 
 // Its 53 convolutions are 23 different ones. First what they ask for at full size,
 // on paper.
@@ -36,18 +39,13 @@ static void resnet_50(Chapter& chapter, Generator& random) {
   int at = 0;
   for (const ResnetLayer& l : resnet50()) {
     if (chapter.quick() && at++ % 4 != 0) continue;
-    const Truth t(make_layer(scaled_down(l.d), random, true));
-    const Rungs& r = backend::simt::rungs();
-    Bench bench(t.l, Device::simt, r);
-    const double f32 =
-        std::max({in_bounds(bench.forward(r.implicit), t.l.y64, t.y_room),
-                  in_bounds(bench.data_gradient(), t.l.dx64, t.dx_room),
-                  in_bounds(bench.weight_gradient(2), t.l.dw64, t.dw_room)});
-    const double y = in_bounds(bench.tensor_forward(), t.l.y64, t.y_room, true),
-                 dx = in_bounds(bench.tensor_data_gradient(), t.l.dx64, t.dx_room,
-                                true),
-                 dw = in_bounds(bench.tensor_weight_gradient(2), t.l.dw64,
-                                t.dw_room);
+    Bench bench = emulated(scaled_down(l.d), random, true);
+    const double f32 = std::max({bench.y_error(bench.forward(bench.r.implicit)),
+                                 bench.dx_error(bench.data_gradient()),
+                                 bench.dw_error(bench.weight_gradient(2))});
+    const double y = bench.y_error(bench.tensor_forward(), true),
+                 dx = bench.dx_error(bench.tensor_data_gradient(), true),
+                 dw = bench.dw_error(bench.tensor_weight_gradient(2));
     table.row(l.name, l.times, f32, y, dx, dw);
     worst = std::max({worst, f32, y, dx, dw});
   }

@@ -1,34 +1,26 @@
-// The forward pass: $m$ places, $n$ filters, $k$ taps of all channels. Compare it
-// with `Columns`. `a` is the whole change: where that read `columns`, this asks the
-// map for an address in `x`. What we pay is a few multiplications and shifts for
-// each number that is fetched, and each number that is fetched is used 64 times.
+// The forward pass: a row for each place, a column for each filter, a sum over the
+// taps of all channels. It *is* `Im2col` but for its left factor: where that read
+// the matrix, this asks the map for an address in the image. What we pay is some
+// forty instructions for each number that is fetched, and each number that is
+// fetched is used 64 times. (The place of a row is split into image, row and column
+// once, before the loop. One could go on: a table of offsets, one for each $k$,
+// would save most of the rest, and libraries have one.)
 //
 // The sum runs over the same $k$ in the same order, so even the rounding is the
 // same.
 #pragma once
 
-#include "product.cuh"
+#include "rung_2_im2col.cuh"
 
 namespace cr::backend::CR_GPU {
 
-struct Forward : Whole {
-  static constexpr bool kAAlongK = false, kBAlongK = true;
-  Map map;
-  const float *x, *w;
-  float* y;
-
-  __device__ float a(int group, int i, int p) const {
+struct Forward : Im2col {
+  using Row = Place;
+  __device__ Row row(int i) const { return map.place(i); }
+  __device__ float left(int group, const Row& at, int k) const {
     bool inside = false;
-    const float pixel =
-        fetched(x[map.x_near(group, map.place(i), map.tap(p), inside)]);
+    const float pixel = fetched(from[map.nearest(group, at, map.tap(k), inside)]);
     return inside ? pixel : 0;
-  }
-  __device__ float b(int group, int p, int j) const {
-    return w[(int64_t{group} * n + j) * k + p];
-  }
-  __device__ void store(int group, int i, int j, float value) const {
-    const Place at = map.place(i);
-    y[map.y_at(at.image, group * n + j, at.y, at.x)] = value;
   }
 };
 
@@ -38,29 +30,32 @@ struct Forward : Whole {
 // each filter, through each of its taps. So there is a row for each pixel of the
 // input and a column for each channel, and the sum runs over filters and taps. With
 // a stride, most taps have not seen a given pixel at all, and what they contribute
-// is zero.
+// is zero. (Where a network uses this map forward, to make an image larger, it is
+// called a **transposed convolution**.)
 //
 // The weights are the same, read across: row $k$ is filter and tap, column $j$ is
 // the channel. They do not lie well for that (neighbours are $k_h k_w$ numbers
 // apart), but there are few of them, and each block reads its share once.
 struct DataGradient : Whole {
-  static constexpr bool kAAlongK = false, kBAlongK = true;
+  static constexpr bool kLeftAlongK = false, kRightAlongK = true;
   Map map;
   const float *dy, *w;
   float* dx;
 
-  __device__ float a(int group, int i, int p) const {
-    const int64_t from = map.y_over(group, map.pixel(i), map.tap(p));
+  using Row = Place;
+  __device__ Row row(int i) const { return map.pixel(i); }
+  __device__ float left(int group, const Row& pixel, int k) const {
+    const int64_t from = map.seeing(group, pixel, map.tap(k));
     return from == kOutside ? 0 : dy[from];
   }
-  __device__ float b(int group, int p, int j) const {
-    const Tap tap = map.tap(p);
-    const int64_t filter = int64_t{group} * map.d.group_o() + tap.channel;
-    return w[((filter * n + j) * map.d.kh + tap.r) * map.d.kw + tap.s];
+  __device__ float right(int group, int k, int j) const {
+    const Tap tap = map.tap(k);
+    const int64_t filter = int64_t{group} * map.group_o + tap.channel;
+    return w[((filter * columns + j) * map.d.kh + tap.r) * map.d.kw + tap.s];
   }
   __device__ void store(int group, int i, int j, float value) const {
     const Place at = map.pixel(i);
-    dx[map.x_at(at.image, group * n + j, at.y, at.x)] = value;
+    dx[map.x_at(at.image, group * columns + j, at.y, at.x)] = value;
   }
 };
 
@@ -74,34 +69,42 @@ struct DataGradient : Whole {
 // a second kernel adds them up: always in the same order, so that the same bits
 // come out every time.
 struct WeightGradient : Whole {
-  static constexpr bool kAAlongK = true, kBAlongK = true;
+  static constexpr bool kLeftAlongK = true, kRightAlongK = true;
   Map map;
   const float *x, *dy;
   float* partial;  // (parts, o, c / groups, kh, kw)
   int parts;
+  Divide by_parts;
 
   // A part has so many steps of the sum, a multiple of the tile's depth.
   __device__ int length() const {
-    return (k + parts * kDeep - 1) / (parts * kDeep) * kDeep;
+    return (depth + parts * kDeep - 1) / (parts * kDeep) * kDeep;
   }
-  __device__ int first(int batch) const { return batch % parts * length(); }
+  __device__ int group_of(int batch) const { return by_parts.of(batch); }
+  __device__ int part_of(int batch) const {
+    return batch - group_of(batch) * parts;
+  }
+  __device__ int first(int batch) const { return part_of(batch) * length(); }
   __device__ int last(int batch) const {
     const int end = first(batch) + length();
-    return end < k ? end : k;
+    return end < depth ? end : depth;
   }
-  __device__ float a(int batch, int i, int p) const {
+
+  using Row = Tap;
+  __device__ Row row(int i) const { return map.tap(i); }
+  __device__ float left(int batch, const Row& tap, int k) const {
     bool inside = false;
     const float pixel =
-        fetched(x[map.x_near(batch / parts, map.place(p), map.tap(i), inside)]);
+        fetched(x[map.nearest(group_of(batch), map.place(k), tap, inside)]);
     return inside ? pixel : 0;
   }
-  __device__ float b(int batch, int p, int j) const {
-    const Place at = map.place(p);
-    return dy[map.y_at(at.image, batch / parts * n + j, at.y, at.x)];
+  __device__ float right(int batch, int k, int j) const {
+    const Place at = map.place(k);
+    return dy[map.y_at(at.image, group_of(batch) * columns + j, at.y, at.x)];
   }
   __device__ void store(int batch, int i, int j, float value) const {
-    const int64_t filter = int64_t{batch / parts} * n + j;
-    partial[int64_t{batch % parts} * map.d.w_size() + filter * m + i] = value;
+    const int64_t filter = int64_t{group_of(batch)} * columns + j;
+    partial[part_of(batch) * map.d.w_size() + filter * rows + i] = value;
   }
 };
 
@@ -128,12 +131,12 @@ void add_parts(const T* partial, int parts, int64_t size, T* sum) {
 // ## The three calls
 //
 // The batch of products is the groups; for the weights, groups times parts.
-template <int kPad = 1, int kBarriers = 2>
+template <int kPad = 2>
 void implicit(const Conv& d, const float* x, const float* w, float* y) {
   const int depth = d.group_c() * d.taps();
-  multiply<kPad, kBarriers>(
-      "implicit product",
-      Forward{{d.places(), d.group_o(), depth}, Map(d), x, w, y}, d.groups);
+  multiply<kPad>("implicit product",
+                 Forward{{{d.places(), d.group_o(), depth}, Map(d), x, w, y}},
+                 d.groups);
 }
 
 inline void data_gradient(const Conv& d, const float* dy, const float* w,
@@ -146,14 +149,15 @@ inline void data_gradient(const Conv& d, const float* dy, const float* w,
 
 inline void weight_gradient(const Conv& d, const float* x, const float* dy,
                             int parts, float* partial, float* dw) {
-  const int rows = d.group_c() * d.taps();
+  const int taps = d.group_c() * d.taps();
   multiply("weight gradient",
-           WeightGradient{{rows, d.group_o(), d.places()},
+           WeightGradient{{taps, d.group_o(), d.places()},
                           Map(d),
                           x,
                           dy,
                           parts == 1 ? dw : partial,
-                          parts},
+                          parts,
+                          Divide(parts)},
            d.groups * parts);
   if (parts > 1) add_parts(partial, parts, d.w_size(), dw);
 }

@@ -1,13 +1,12 @@
-// Kernels are compiled in a file of their own, for two machines, and the program is
-// not to know which. So each machine hands it a list of functions.
-//
-// All kernels of this chapter as the program calls them: on raw memory of the
-// device. Two devices have them, compiled from the same sources.
+// The kernels as the program calls them: on raw memory of the device. They are
+// compiled in a file of their own, [kernels.cu](kernels.cu), for two machines, and
+// the program is not to know which; so each machine hands it a list of functions.
 #pragma once
 
 #include <cstdint>
 
 #include "shape.hpp"
+#include "tensor/half.hpp"
 
 struct Rungs {
   // y ← x, w, float32, (n, c, h, w). `space` is what a rung needs besides.
@@ -15,29 +14,24 @@ struct Rungs {
   using WithSpace = void (*)(const Conv&, const float* x, const float* w,
                              float* space, float* y);
   Fn direct, implicit, depthwise;
-  Fn same_bank, one_barrier,
-      beyond_edge;  // the implicit product, with something wrong
-  WithSpace im2col, winograd2, winograd4, winograd2_bf16, winograd4_bf16;
+  Fn same_bank, beyond_edge;  // the implicit product, with something wrong
+  WithSpace im2col, winograd2, winograd4;
+  WithSpace winograd2_bf16, winograd4_bf16;  // factors rounded to bfloat16
 
   // dx ← dy, w and dw ← x, dy.
   Fn data_gradient;
   void (*weight_gradient)(const Conv&, const float* x, const float* dy, int parts,
                           float* partial, float* dw);
 
-  // The same three on tensor cores: bfloat16, (n, h, w, c), one group. `w` is (o,
-  // kh, kw, c) forward and (c, kh, kw, o) on the way back.
-  using Bf16 = void (*)(const Conv&, const uint16_t* x, const uint16_t* w,
-                        uint16_t* y);
+  // The same three on tensor cores: bfloat16, (n, h, w, padded c), one group. `w` is
+  // (o, kh, kw, padded c) forward and (c, kh, kw, padded o) on the way back. The tile
+  // is the largest that gives so many `processors` work.
+  using Bf16 = void (*)(const Conv&, int processors, const cr::BFloat16* x,
+                        const cr::BFloat16* w, cr::BFloat16* y);
   Bf16 tensor_forward, tensor_data_gradient;
-  void (*tensor_weight_gradient)(const Conv&, const uint16_t* x, const uint16_t* dy,
-                                 int parts, float* partial, float* dw);
-
-  // (a, b, inner) float32 to and from (a, inner, padded b); `turned`: to (b, inner,
-  // padded a).
-  void (*channels_last)(int a, int b, int inner, bool turned, const float* from,
-                        uint16_t* to);
-  void (*channels_first)(int a, int b, int inner, const uint16_t* from, float* to);
-  void (*floats_first)(int a, int b, int inner, const float* from, float* to);
+  void (*tensor_weight_gradient)(const Conv&, const cr::BFloat16* x,
+                                 const cr::BFloat16* dy, int parts, float* partial,
+                                 float* dw);
 };
 
 namespace cr::backend::simt {

@@ -1,7 +1,8 @@
-// A convolution is told by eleven numbers. The batch has `n` images of `c`
+// A convolution is described by eleven numbers. The batch has `n` images of `c`
 // channels, `h` × `w` pixels each. There are `o` filters of `kh` × `kw` taps. They
 // move by `stride`, start `pad` pixels outside the image, look at pixels `dilation`
-// apart, and see the channels of their own group only, of which there are `groups`.
+// apart (each the same downwards and to the right), and see the channels of their
+// own group only, of which there are `groups`.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,9 @@ constexpr unsigned blocks_for(int64_t count, int64_t size) {
   return unsigned((count + size - 1) / size);
 }
 
+// Tensor cores take channels in pieces of eight; the last is filled with zeros.
+constexpr int padded(int channels) { return (channels + 7) / 8 * 8; }
+
 // ## Dividing
 //
 // Kernels turn one number into three, "place 1000 of the output" into image, row
@@ -53,10 +57,9 @@ constexpr unsigned blocks_for(int64_t count, int64_t size) {
 // one multiplication, of which the upper half is kept, and a shift. Take $d = 7$:
 // then $p = 34$ and the factor is 2 454 267 027. For $a = 100$ the product is about
 // $14.29 \cdot 2^{34}$, and the shift leaves 14. The factor is rounded up, by less
-// than 1, so the product is too large by less than $a \le 2^{31}$, in units of
-// $2^p$ by less than $1/d$: too little to reach the next whole number. (Granlund
-// and Montgomery found that in
-// 1994. Compilers do the same for divisors they know.)
+// than 1, so the product is too large by less than $a < 2^{31}$, in units of $2^p$
+// by less than $1/d$: too little to reach the next whole number. (Granlund and
+// Montgomery, 1994. Compilers do the same for divisors they know.)
 struct Divide {
   int by = 1;
   uint32_t factor = 0;

@@ -4,15 +4,18 @@
 // $$y = A^\top \big[ (G\,g) \odot (B^\top d) \big] .$$
 //
 // For $m = 2$ they are the rows that we have just derived. For $m = 4$ they come
-// about in the same way (exercise 6 builds them for any $m$): a filter of three
-// taps is a polynomial of degree 2, and a polynomial is known once its values at
-// enough points are. $G$ takes its values at 0, 1, -1, 2, -2 and "at infinity",
-// which is its leading coefficient. $B$ and $A$ do the same for inputs and results.
-// The points 0, 1, -1 cost additions only. Beyond them one needs 2 and 4 and 8, and
-// fractions of 24, and those are the price.
+// about in the same way (exercise 6 builds them for any $m$). A product of two
+// polynomials is known once its values at enough points are, and there it takes one
+// multiplication for each. So evaluate both factors, multiply, interpolate. $G$
+// evaluates the three taps, up to a factor for each point: for $m = 2$ at 0, 1, -1
+// and "at infinity", which is the leading coefficient, for $m = 4$ at 2 and -2 as
+// well. $A$ evaluates too, $B$ interpolates; both stand here transposed, because a
+// sliding filter is the transpose of multiplying polynomials. The points 0, 1, -1
+// cost additions only. Beyond them one needs 2 and 4 and 8, and fractions of 24, and
+// those are the price.
 #pragma once
 
-#include <cmath>
+#include "shape.hpp"
 
 template <int kRows, int kColumns> struct Matrix { double at[kRows][kColumns]; };
 
@@ -127,4 +130,18 @@ template <int m> constexpr double growth() {
 // one multiplication for each result.
 constexpr double winograd_saving(int m) {
   return 9.0 * m * m / ((m + 2.0) * (m + 2.0));
+}
+
+// ## How much more memory?
+//
+// Tiles cover the output; where it is no multiple of $m$ the last ones reach beyond
+// it. All weights, all tiles of the input and all of the output are kept, as
+// $(m+2)^2$ numbers each. So for F(2,3) the image takes four times its memory, 16
+// numbers for each tile of 2 × 2 pixels, and for F(4,3) 36 / 16 = 2.25 times.
+constexpr int tiles_of(const Conv& d, int m) {
+  return d.n * ((d.out_h() + m - 1) / m) * ((d.out_w() + m - 1) / m);
+}
+constexpr int64_t winograd_space(const Conv& d, int m) {
+  return (m + 2) * (m + 2) *
+         (int64_t{d.o} * d.c + (int64_t{d.o} + d.c) * tiles_of(d, m));
 }

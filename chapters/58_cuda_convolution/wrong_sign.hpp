@@ -1,7 +1,12 @@
 #pragma once
 
+#include <cmath>
+
+#include "book/chapter.hpp"
+#include "chainrule.hpp"
 #include "winograd.hpp"
-#include "workbench.hpp"
+
+using namespace cr;
 
 // One tile, one channel, in float64, with the library beside it. The image is 4 × 4
 // and gives 2 × 2 results: a single tile. In row $i$ and column $j$ the result is

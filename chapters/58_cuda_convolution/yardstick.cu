@@ -6,9 +6,10 @@
 
 #if defined(__CUDACC__)
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <memory>
+#include <string>
+
+#include "backend/cuda/stopwatch.hpp"
 #if __has_include(<cudnn.h>)
 #include <cudnn.h>
 #include <dlfcn.h>
@@ -16,33 +17,10 @@
 
 namespace cr::backend::cuda {
 
-// An **event** is a mark in the stream of work that the GPU notes the time of when it passes
-// it. The time between two is the GPU's own, without what the program does meanwhile.
-static float milliseconds(const std::function<void()>& f, int times) {
-  Runtime& runtime = Runtime::get();
-  cudaEvent_t start, stop;
-  runtime.check(cudaEventCreate(&start), "timing");
-  runtime.check(cudaEventCreate(&stop), "timing");
-  runtime.check(cudaEventRecord(start, runtime.stream()), "timing");
-  for (int k = 0; k < times; ++k) f();
-  runtime.check(cudaEventRecord(stop, runtime.stream()), "timing");
-  runtime.check(cudaEventSynchronize(stop), "timing");
-  float result = 0;
-  runtime.check(cudaEventElapsedTime(&result, start, stop), "timing");
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
-  return result;
-}
-
-// Once to warm up, once to see how long it takes, then rounds of about 20 ms.
-double gpu_seconds(const std::function<void()>& f) {
-  milliseconds(f, 1);
-  const float once = std::max(milliseconds(f, 1), 1e-3f);
-  const int times = std::clamp(int(20 / once), 1, 200);
-  float best = std::numeric_limits<float>::max();
-  for (int round = 0; round < 5; ++round)
-    best = std::min(best, milliseconds(f, times) / float(times));
-  return best / 1e3;
+int processors() { return Runtime::get().properties().multiProcessorCount; }
+int capability() {
+  const cudaDeviceProp& gpu = Runtime::get().properties();
+  return 10 * gpu.major + gpu.minor;
 }
 
 #if __has_include(<cudnn.h>)
@@ -61,29 +39,38 @@ void* library() {
 }
 
 // Calls the function of this name and throws if it reports an error.
-template <class F, class... A> void call(F*, const char* name, A... args) {
+template <class F, class... A> void call(const char* name, A... args) {
   auto* function = reinterpret_cast<F*>(dlsym(library(), name));
   if (!function) throw DeviceError(std::string("cuDNN has no ") + name);
   if (function(args...) != CUDNN_STATUS_SUCCESS)
     throw DeviceError(std::string("cuDNN refused: ") + name);
 }
 
-// Memory that only cuDNN sees.
-struct Buffer {
-  explicit Buffer(size_t bytes) {
-    Runtime::get().check(cudaMalloc(&data, std::max<size_t>(bytes, 16)), "cuDNN");
-    Runtime::get().check(cudaMemset(data, 0, bytes), "cuDNN");
+#define CUDNN(function, ...) call<decltype(function)>(#function, __VA_ARGS__)
+
+// Scratch memory that only cuDNN sees.
+struct Space {
+  explicit Space(size_t bytes) {
+    Runtime::get().check(cudaMalloc(&data, bytes), "cuDNN");
   }
-  ~Buffer() { cudaFree(data); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
+  ~Space() { cudaFree(data); }
+  Space(const Space&) = delete;
+  Space& operator=(const Space&) = delete;
   void* data = nullptr;
 };
 
-#define CUDNN(function, ...) call(&function, #function, __VA_ARGS__)
+// Of the algorithms that `Find` tried, the fastest; it has to have worked.
+template <class Best>
+void use(cudnnConvolutionDescriptor_t conv, bool bf16, int found,
+         const Best& best) {
+  if (found < 1 || best.status != CUDNN_STATUS_SUCCESS)
+    throw DeviceError("cuDNN found no algorithm");
+  if (bf16) CUDNN(cudnnSetConvolutionMathType, conv, best.mathType);
+}
 
 // Descriptors tell cuDNN what our eleven numbers tell us.
-double time_cudnn(const Conv& d, Pass pass, bool bf16) {
+double time_cudnn(const Conv& d, Pass pass, bool bf16, void* of_x, void* of_w,
+                  void* of_y) {
   const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
   const cudnnTensorFormat_t format = bf16 ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
   static cudnnHandle_t cudnn = [] {
@@ -111,56 +98,58 @@ double time_cudnn(const Conv& d, Pass pass, bool bf16) {
         bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
 
   // `Find` tries all algorithms that fit into a gigabyte and returns the fastest first.
-  const size_t size = bf16 ? 2 : 4, room = size_t{1} << 30;
-  Buffer of_x(size * size_t(d.x_size())), of_w(size * size_t(d.w_size())),
-      of_y(size * size_t(d.y_size())), space(room);
+  const size_t room = size_t{1} << 30;
+  Space space(room);
   const float one = 1, zero = 0;
   int found = 0;
-  auto tell = [&](auto run) { return gpu_seconds(run); };
-  double seconds = 0;
+  double result = 0;
   if (pass == Pass::forward) {
     cudnnConvolutionFwdAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionForwardAlgorithmEx, cudnn, x, of_x.data, w, of_w.data,
-          conv, y, of_y.data, 1, &found, &best, space.data, room);
-    seconds = tell([&] {
-      CUDNN(cudnnConvolutionForward, cudnn, &one, x, of_x.data, w, of_w.data, conv,
-            best.algo, space.data, room, &zero, y, of_y.data);
+    CUDNN(cudnnFindConvolutionForwardAlgorithmEx, cudnn, x, of_x, w, of_w, conv, y,
+          of_y, 1, &found, &best, space.data, room);
+    use(conv, bf16, found, best);
+    result = seconds([&] {
+      CUDNN(cudnnConvolutionForward, cudnn, &one, x, of_x, w, of_w, conv, best.algo,
+            space.data, room, &zero, y, of_y);
     });
   } else if (pass == Pass::data) {
     cudnnConvolutionBwdDataAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionBackwardDataAlgorithmEx, cudnn, w, of_w.data, y,
-          of_y.data, conv, x, of_x.data, 1, &found, &best, space.data, room);
-    seconds = tell([&] {
-      CUDNN(cudnnConvolutionBackwardData, cudnn, &one, w, of_w.data, y, of_y.data,
-            conv, best.algo, space.data, room, &zero, x, of_x.data);
+    CUDNN(cudnnFindConvolutionBackwardDataAlgorithmEx, cudnn, w, of_w, y, of_y,
+          conv, x, of_x, 1, &found, &best, space.data, room);
+    use(conv, bf16, found, best);
+    result = seconds([&] {
+      CUDNN(cudnnConvolutionBackwardData, cudnn, &one, w, of_w, y, of_y, conv,
+            best.algo, space.data, room, &zero, x, of_x);
     });
   } else {
     cudnnConvolutionBwdFilterAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionBackwardFilterAlgorithmEx, cudnn, x, of_x.data, y,
-          of_y.data, conv, w, of_w.data, 1, &found, &best, space.data, room);
-    seconds = tell([&] {
-      CUDNN(cudnnConvolutionBackwardFilter, cudnn, &one, x, of_x.data, y, of_y.data,
-            conv, best.algo, space.data, room, &zero, w, of_w.data);
+    CUDNN(cudnnFindConvolutionBackwardFilterAlgorithmEx, cudnn, x, of_x, y, of_y,
+          conv, w, of_w, 1, &found, &best, space.data, room);
+    use(conv, bf16, found, best);
+    result = seconds([&] {
+      CUDNN(cudnnConvolutionBackwardFilter, cudnn, &one, x, of_x, y, of_y, conv,
+            best.algo, space.data, room, &zero, w, of_w);
     });
   }
   CUDNN(cudnnDestroyConvolutionDescriptor, conv);
   CUDNN(cudnnDestroyFilterDescriptor, w);
   CUDNN(cudnnDestroyTensorDescriptor, y);
   CUDNN(cudnnDestroyTensorDescriptor, x);
-  return seconds;
+  return result;
 }
 
 }  // namespace
 
-double cudnn_seconds(const Conv& d, Pass pass, bool bf16) {
+double cudnn_seconds(const Conv& d, Pass pass, bool bf16, void* x, void* w,
+                     void* y) {
   try {
-    if (library()) return time_cudnn(d, pass, bf16);
+    if (library()) return time_cudnn(d, pass, bf16, x, w, y);
   } catch (const DeviceError&) {
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
 #else
-double cudnn_seconds(const Conv&, Pass, bool) {
+double cudnn_seconds(const Conv&, Pass, bool, void*, void*, void*) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 #endif

@@ -1,26 +1,24 @@
-// What a GPU is asked beyond the rungs: how long something takes, and how long NVIDIA's own
-// library takes for the same.
+// What a GPU is asked beyond the rungs: what it is, and how long NVIDIA's own library takes for the same.
 #pragma once
-
-#include <functional>
-#include <string>
 
 #include "shape.hpp"
 
 namespace cr::backend::cuda {
 
-// Seconds that the GPU needs for what f launches: the fastest of several rounds, each long
-// enough to be timed, after one that warms up.
-double gpu_seconds(const std::function<void()>& f);
+// Multiprocessors of this GPU, and its compute capability times ten: 80 for 8.0.
+int processors();
+int capability();
 
 enum class Pass { forward, data, weights };
 
-// A yardstick has to be measured fairly: cuDNN gets the layout it likes best, may choose
-// among all its algorithms, has memory to spare, and is warmed up. In float32 it has to
-// compute in float32, as we do.
+// A yardstick has to be measured fairly: cuDNN gets the layout it likes best and the same numbers as our kernels (a
+// processor that multiplies zeros stays cooler and runs faster), may choose among all its algorithms, has memory to spare,
+// and is warmed up. In float32 it has to compute in float32, as we do.
 //
-// cuDNN for the same layer, in float32 (n, c, h, w) or bfloat16 (n, h, w, c), by the fastest
-// of its own algorithms. NaN where cuDNN is not installed or does not take the layer.
-double cudnn_seconds(const Conv& d, Pass pass, bool bf16);
+// Seconds that cuDNN takes for the layer, in float32 (n, c, h, w) or bfloat16 (n, h, w, c), by the fastest algorithm that its
+// `Find` functions know. (Its newer interface has more, some of them faster on Hopper: a share of 100 % is no record.) One
+// of x, w and y is overwritten. NaN where cuDNN is not installed or does not take the layer.
+double cudnn_seconds(const Conv& d, Pass pass, bool bf16, void* x, void* w,
+                     void* y);
 
 }  // namespace cr::backend::cuda

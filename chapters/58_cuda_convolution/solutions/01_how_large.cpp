@@ -1,8 +1,10 @@
 // For each place of the output the matrix has one row of $k_h k_w c$ numbers, and there are $h' w'$ places, so the factor is
-// $k_h k_w\, h' w' / (h w)$. With stride 1 and "same" padding it is the number of taps, 9; a stride $s$ divides it by $s^2$:
-// 9/4 for 3 × 3, 49/4 for 7 × 7, and 1/4 for 1 × 1. Dilation changes nothing.
+// $k_h k_w\, h' w' / (h w)$. With stride 1 and "same" padding it is the number of taps, 9, also with dilation 2, if the padding
+// grows to 2 with it; a stride $s$ divides it by $s^2$: 9/4 for 3 × 3, 49/4 for 7 × 7, and 1/4 for 1 × 1.
 //
-// Smaller than the image it is for 1 × 1 with a stride: three quarters of the pixels are never looked at.
+// The matrix is smaller than the image where places are few. For 1 × 1 with stride 2 they are a quarter, and three quarters of
+// the pixels are never looked at. And it happens without a stride: 3 × 3 with dilation 2 and no padding fits into 5 × 5 pixels at
+// one place only, 9 numbers for 25.
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -17,7 +19,7 @@ static bool same(Conv d, double factor, double seen) {
   for (int i = 0; i < d.places(); ++i)
     for (int k = 0; k < d.taps(); ++k) {
       ++numbers;
-      const int64_t at = map.x_under(0, map.place(i), map.tap(k));
+      const int64_t at = map.seen(0, map.place(i), map.tap(k));
       if (at != kOutside) used[static_cast<size_t>(at)] = true;
     }
   double pixels = 0;
@@ -36,5 +38,6 @@ int main() {
       same({.h = 56, .w = 56, .kh = 7, .kw = 7, .stride = 2, .pad = 3}, 49. / 4, 1);
   good &= same({.h = 56, .w = 56, .kh = 1, .kw = 1, .stride = 2}, 1. / 4, 1. / 4);
   good &= same({.h = 56, .w = 56, .pad = 2, .dilation = 2}, 9, 1);
+  good &= same({.h = 5, .w = 5, .dilation = 2}, 9. / 25, 9. / 25);
   return good ? 0 : 1;
 }

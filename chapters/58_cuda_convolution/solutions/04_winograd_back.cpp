@@ -24,12 +24,12 @@ int main() {
   turned.x = l.dy;
   turned.w = flip(l.w.transpose(0, 1), {2, 3}).contiguous();
   turned.dy = l.x;
-  const Rungs& r = backend::simt::rungs();
-  Bench bench(turned, Device::simt, r);
+  Bench bench(turned, Device::simt, backend::simt::rungs());
+  const Rungs& r = bench.r;
   const double two = typical_error(
-                   bench.forward(r.winograd2, bench.winograd_space(2)), l.dx64),
+                   bench.forward(r.winograd2, winograd_space(back, 2)), l.dx64),
                four = typical_error(
-                   bench.forward(r.winograd4, bench.winograd_space(4)), l.dx64);
+                   bench.forward(r.winograd4, winograd_space(back, 4)), l.dx64);
   std::printf("typical error of the gradient: F(2,3) %.2g, F(4,3) %.2g\n", two,
               four);
   return two < 1e-6 && four < 1e-5 ? 0 : 1;
