@@ -69,7 +69,7 @@ class Figure {
   // Images (n, height, width), `columns` of them in a row, all on one scale; under each its label, if there are any.
   Figure& images(const Tensor& images, int columns, const std::vector<std::string>& labels = {});
 
-  // A straight line across the panel, and a word at a place.
+  // A straight line across the panel, and a word at a place; on a matrix, in the middle of column x, row y.
   Figure& hline(double y, const std::string& label = {});
   Figure& vline(double x, const std::string& label = {});
   Figure& note(double x, double y, const std::string& text);

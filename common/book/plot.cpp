@@ -544,6 +544,15 @@ class Script {
     label(space.left + 8, r.top - 14, p.y_label, "left", kInk, ":Italic");
     label(r.right, r.bottom + 36, p.x_label, "right", kInk, ":Italic");
     palette(m.values, false);
+    for (const Mark& note : p.notes) {
+      // Light on a dark cell: both ends of a palette with two signs are dark, and the upper end of one.
+      const auto row = static_cast<int64_t>(std::lround(note.y)), column = static_cast<int64_t>(std::lround(note.x));
+      if (row < 0 || row >= m.rows || column < 0 || column >= m.columns) continue;
+      const double shade = colour_range_.map(m.at(row, column));
+      const bool dark = colour_range_.low < 0 ? std::abs(shade - 0.5) > 0.35 : shade > 0.4;
+      label(r.left + x.map(note.x) * r.width(), r.top + y.map(note.y) * r.height(), note.text, "center",
+            dark ? "#f4f1e8" : "#23252c");
+    }
     body_ += "plot " + new_data(matrix_rows(m)) + " matrix with image\n";
     colour_bar(m, {r.right + 12, r.top, r.right + 20, r.bottom});
   }

@@ -85,6 +85,22 @@ TEST_CASE("figures refuse sizes that do not fit, in plain words") {
   CHECK_THROWS_AS(late.line({1}, {1}), std::logic_error);
 }
 
+TEST_CASE("a matrix's cells can be named, legibly") {
+  std::shared_ptr<FigureData> data;
+  Tensor cells = empty({1, 2}, DType::float64);
+  cells.mutable_data<double>()[0] = 0, cells.mutable_data<double>()[1] = 9;
+  make(data).heatmap(cells).note(0, 0, "light").note(1, 0, "dark").note(2, 0, "no");
+  const std::string script = gnuplot_script(*data);
+  auto line = [&](const char* word) {
+    const size_t at = script.find(word);
+    return at == std::string::npos ? std::string() : script.substr(at, script.find('\n', at) - at);
+  };
+  CHECK(line("light").find("#f4f1e8") == std::string::npos);
+  CHECK(line("dark").find("#f4f1e8") != std::string::npos);
+  CHECK(script.find("no\"") == std::string::npos);
+  CHECK(script.find("no'") == std::string::npos);
+}
+
 TEST_CASE("what is drawn is fixed by the numbers, and text cannot command gnuplot") {
   std::shared_ptr<FigureData> data;
   auto fill_in = [&] {
