@@ -371,8 +371,8 @@ static void depthwise(Chapter& chapter) {
 // in 256 wavefronts, and 128 more bring the next tiles in: 384 cycles, for 256 of
 // multiplying on an H100 and 512 on an A100. For the small tile it is 128 and 64,
 // against 64 and 128. So the large tile keeps an A100 busy; on an H100 shared memory
-// stops it at two thirds of the peak, and `mma` itself is said to stop at about
-// 60 % there. That is what [Hopper's own
+// stops it at two thirds of the peak, and `mma` itself was measured at some 60 %
+// there (Luo and others, 2024). That is what [Hopper's own
 // instructions](../57_cuda_matmul/main.cpp#hopper) are for: `wgmma` reads both
 // factors from shared memory, once for four warps.
 //
@@ -481,22 +481,22 @@ static void winograd(Chapter& chapter, Bench& bench, std::vector<Rung>& ladder) 
            blocks_for(depth, 16);
   };
   const double direct = rounds(d.places(), d.o, int64_t{d.c} * d.taps());
-  for (int m : {2, 4}) {
-    const std::string name = m == 2 ? "F(2,3)" : "F(4,3)";
+  const auto climb = [&](int m, const char* name, Rungs::WithSpace by) {
     const int64_t space = winograd_space(d, m);
-    const auto run = [&] {
-      bench.forward(m == 2 ? bench.r.winograd2 : bench.r.winograd4, space);
-    };
-    const Traffic t = traffic(run), products = traffic(run, "products of U and V");
+    const auto run = [&] { bench.forward(by, space); };
+    const double products = made(traffic(run, "products of U and V"), d);
     ladder.push_back(
-        rung(name, d, t, made(products, d), double(space) / double(d.x_size())));
-    const double paper =
-        direct / ((m + 2) * (m + 2) * rounds(tiles_of(d, m), d.o, d.c));
-    chapter.claim(m == 2 ? "fewer-two" : "fewer-four",
-                  name + ": the products make so many times fewer multiplications",
-                  ladder[2].multiplying / ladder.back().multiplying,
-                  near(paper, 1e-9), identity);
-  }
+        rung(name, d, traffic(run), products, double(space) / double(d.x_size())));
+    return direct / ((m + 2) * (m + 2) * rounds(tiles_of(d, m), d.o, d.c));
+  };
+  const double two = climb(2, "F(2,3)", bench.r.winograd2),
+               four = climb(4, "F(4,3)", bench.r.winograd4);
+  chapter.claim(
+      "fewer-two", "F(2,3): the products make so many times fewer multiplications",
+      ladder[2].multiplying / ladder[4].multiplying, near(two, 1e-9), identity);
+  chapter.claim(
+      "fewer-four", "F(4,3): the products make so many times fewer multiplications",
+      ladder[2].multiplying / ladder[5].multiplying, near(four, 1e-9), identity);
   chapter.claim("winograd-traffic",
                 "F(2,3) moves so many times as many bytes as the implicit product",
                 ladder[4].global / ladder[2].global, at_least(1.1), found,

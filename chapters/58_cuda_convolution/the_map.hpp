@@ -15,14 +15,14 @@ using namespace cr;
 // stands where.
 static void index_map(Chapter& chapter) {
   const Map map(Conv{.h = 4, .w = 4, .pad = 1});
-  Tensor pixels = zeros({16, 9});
+  Tensor cells = zeros({16, 9});
   Figure figure = chapter.figure("index-map",
                                  "which pixel, 0 to 15, stands in row i, column k");
   for (int i = 0; i < 16; ++i)
     for (int k = 0; k < 9; ++k) {
       const int64_t pixel = map.seen(0, map.place(i), map.tap(k));
-      pixels.mutable_data<float>()[i * 9 + k] = float(pixel);
-      if (pixel != kOutside) figure.note(k - 0.2, i, std::to_string(pixel));
+      cells.mutable_data<float>()[i * 9 + k] = float(pixel + 1);
+      if (pixel != kOutside) figure.note(k, i, std::to_string(pixel));
     }
-  figure.heatmap(pixels).axes("tap k", "place i").size(420, 520);
+  figure.heatmap(cells).axes("tap k", "place i").size(420, 520);
 }
