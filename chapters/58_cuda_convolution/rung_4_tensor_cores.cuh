@@ -155,8 +155,8 @@ __global__ void __launch_bounds__(128) tensor_kernel(Walk walk) {
           (kBack ? map.seen_from(at[q], r, s, y, x) : map.sees(at[q], r, s, y, x));
       const int high = kBack ? map.out_h : map.d.h,
                 wide = kBack ? map.out_w : map.d.w;
-      const int64_t from =
-          ((int64_t{at[q].image} * high + y) * wide + x) * per_pixel + of_pixel;
+      const int pixel = (at[q].image * high + y) * wide + x;
+      const int64_t from = int64_t{pixel} * per_pixel + of_pixel;
       copy_async<16>(a + fragment::swizzled(row, chunk, kChunks),
                      inside ? walk.x + 8 * from : walk.x, inside);
     }
@@ -304,9 +304,8 @@ __global__ void __launch_bounds__(128) tensor_weight_kernel(WalkBack walk) {
       int y = 0, x = 0;
       const bool inside =
           place < map.places && channel < walk.columns && map.sees(at, r, s, y, x);
-      const int64_t from =
-          ((int64_t{at.image} * map.d.h + y) * map.d.w + x) * padded(walk.columns) +
-          channel;
+      const int pixel = (at.image * map.d.h + y) * map.d.w + x;
+      const int64_t from = int64_t{pixel} * padded(walk.columns) + channel;
       copy_async<16>(b + fragment::swizzled(row, chunk, kWideB),
                      inside ? walk.x + from : walk.x, inside);
     }
