@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "book/progress.hpp"
 #include "layer.hpp"
 #include "rungs.hpp"
 #include "winograd.hpp"
@@ -118,13 +119,16 @@ class Bench {
   cr::Tensor x, w, dy;
 
  private:
-  cr::Tensor fresh(const cr::Shape& shape) const {
-    return cr::full(shape, std::numeric_limits<float>::quiet_NaN()).to(device_);
+  // Every call begins here: Ctrl-C stops a run between two kernels.
+  cr::Tensor fresh(const cr::Shape& shape,
+                   cr::DType dtype = cr::DType::float32) const {
+    cr::book::throw_if_interrupted();
+    return cr::full(shape, std::numeric_limits<float>::quiet_NaN())
+        .to(dtype)
+        .to(device_);
   }
   cr::Tensor fresh16(const cr::Shape& shape) const {
-    return cr::full(shape, std::numeric_limits<float>::quiet_NaN())
-        .to(cr::DType::bfloat16)
-        .to(device_);
+    return fresh(shape, cr::DType::bfloat16);
   }
   cr::Tensor last(const cr::Tensor& from) const {
     return channels_last(from).to(device_);

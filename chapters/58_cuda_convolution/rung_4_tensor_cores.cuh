@@ -221,7 +221,8 @@ void launch_walk(const char* name, const Walk& walk) {
   launch(name, tensor_kernel<kM, kN, kBack>,
          {.blocks = {blocks_for(walk.rows, kM), blocks_for(walk.columns, kN)},
           .threads = {128},
-          .shared_bytes = shared_for(kM, kN)},
+          .shared_bytes = shared_for(kM, kN),
+          .needs = 80},
          walk);
 }
 
@@ -341,7 +342,8 @@ template <int kM, int kN> void launch_walk_back(const WalkBack& walk) {
          {.blocks = {blocks_for(walk.rows, kM), blocks_for(walk.columns, kN),
                      unsigned(walk.map.d.taps() * walk.parts)},
           .threads = {128},
-          .shared_bytes = 16 * kStages * kStep * (kM + kN) / 8},
+          .shared_bytes = 16 * kStages * kStep * (kM + kN) / 8,
+          .needs = 80},
          walk);
 }
 
