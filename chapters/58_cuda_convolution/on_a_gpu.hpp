@@ -129,18 +129,17 @@ static void time_layer(Table& table, const ResnetLayer& named, Generator& random
 }
 #endif
 
-// One line for each direction and each way.
+// One line for each direction and each way; nothing is timed with `--quick`.
 static void on_a_gpu(Chapter& chapter, [[maybe_unused]] Generator& random) {
   chapter.section("On a GPU");
+  Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});
 #if CHAINRULE_CUDA
   if (!chapter.quick() && !backend::cuda::gpu_name().empty()) {
-    chapter.say("{}, ResNet-50's layers for 32 images:", backend::cuda::gpu_name());
-    Table table = chapter.table({"layer", "direction", "TFLOP/s", "of cuDNN"});
     for (const ResnetLayer& layer : resnet50(32)) time_layer(table, layer, random);
+    chapter.say("On {}, batches of 32 images.", backend::cuda::gpu_name());
     return;
   }
 #endif
-  chapter.say(
-      "{} layers, forward and back: not measured yet. {}", resnet50().size(),
-      chapter.quick() ? "(--quick times nothing.)" : "No GPU was found here.");
+  table.row(fmt::format("all {}", resnet50().size()), "forward and back",
+            "not measured yet", "not measured yet");
 }
