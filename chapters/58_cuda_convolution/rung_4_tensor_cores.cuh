@@ -347,7 +347,7 @@ template <int kM, int kN> void launch_walk_back(const WalkBack& walk) {
          walk);
 }
 
-// ## The three calls
+// ## The same calls in bfloat16
 inline void tensor_forward(const Conv& d, int processors, const BFloat16* x,
                            const BFloat16* w, BFloat16* y) {
   choose_tile<false>("tensor forward",
