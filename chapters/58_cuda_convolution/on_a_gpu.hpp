@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <stdexcept>
 
 #include "bench.hpp"
 #include "book/chapter.hpp"
@@ -48,8 +49,8 @@ static void time_layer(Table& table, const ResnetLayer& named, Generator& random
                      double most) {
     const double error = typical_error(got, right);
     if (!(error < most))
-      throw Error(fmt::format("{}, {}: the GPU's result is off by {:.2g}",
-                              named.name, what, error));
+      throw std::runtime_error(fmt::format(
+          "{}, {}: the GPU's result is off by {:.2g}", named.name, what, error));
   };
 
   // Twice the multiply-adds over the time, also for Winograd, which makes fewer: it

@@ -12,7 +12,7 @@ using namespace cr;
 static void the_error(Chapter& chapter, Bench& bench) {
   chapter.section("What it costs");
   chapter.claim("growth-two", "F(2,3): so many times may a rounding grow",
-                growth<2>(), near(64.0 / 9, 1e-4), identity);
+                growth<2>(), near(7.111, 1e-4), identity);
   chapter.claim("growth-four", "F(4,3): so many times may a rounding grow",
                 growth<4>(), near(256, 1e-4), identity);
   const Rungs& r = bench.r;
@@ -48,6 +48,9 @@ static void the_error(Chapter& chapter, Bench& bench) {
       .line(grow, {direct, two, four}, "float32")
       .line(grow, {direct16, two16, four16}, "bfloat16")
       .dashed(grow, root, "its root")
+      .note(1.1, direct16 / 3, "direct")
+      .note(growth<2>(), two16 / 3, "F(2,3)")
+      .note(0.5 * growth<4>(), four16 / 3, "F(4,3)")
       .log_x()
       .log_y()
       .axes("largest growth of a rounding", "typical error");
