@@ -34,8 +34,8 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const T* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
 
-  // Q and dO of the block's queries stay; K and V pass by. Both are read by rows
-  // (each lane its own) as well as by columns, so both are padded.
+  // Q and dO of the block's queries stay; K and V pass by. Of both each lane reads a
+  // row of its own, so both are padded.
   T* qs = dynamic_shared<T>();
   T* d_os = qs + kRows * kWidth;
   T* ks = d_os + kRows * kWidth;
@@ -88,9 +88,13 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
 // these keys come one after the other, so their gradients are added in the same
 // registers, in the same order every time.
 //
-// Not all of them are registers. Where a thread needs more than 255, the compiler
-// **spills** some to memory. A test reads what it says about each kernel, and wants
-// an explanation:
+// A group's heads share a block: with fewer heads of keys there are fewer blocks, and
+// few keys may leave a GPU half empty.
+//
+// A thread has 255 registers. Where it needs more, the compiler **spills** some to
+// memory. A test reads what it says about each kernel, and wants an explanation for
+// every name, in the compiler's spelling: `dk_dv_kernelIdLi256` is
+// `dk_dv_kernel<double, 256>`.
 //
 // spills dk_dv_kernelIdLi256: two gradients of doubles, 256 wide; doubles are here to be checked against, not to be fast
 // spills dq_kernelIdLi256: likewise

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "schedule.hpp"
-#include "tensor_core.cuh"
+#include "warp_tile.cuh"
 
 namespace attention::CR_GPU {
 
@@ -41,12 +41,11 @@ __global__ void __launch_bounds__(128)
   BFloat16* vs = ks + kColumns * kWidth;
 
   // Ask for the queries and the first keys. Nobody waits yet.
-  Copies copies;
-  fetch<kWidth, S::kRows, 128>(copies, qs,
+  fetch<kWidth, S::kRows, 128>(qs,
                                a.q + (head * a.queries + begin) * kWidth,
                                a.queries - begin, thread);
-  fetch<kWidth, kColumns, 128>(copies, ks, k, a.keys, thread);
-  copies.commit();
+  fetch<kWidth, kColumns, 128>(ks, k, a.keys, thread);
+  commit_copies();
 
   // A lane has numbers of two rows in each tile of 16: `lane / 4`, and eight below.
   float m[kHigh][2], sum[kHigh][2];
@@ -65,10 +64,10 @@ __global__ void __launch_bounds__(128)
 
     // The keys of this tile are here, and all warps are done with the values of the
     // last. The values of this one come while we compute scores.
-    copies.wait<0>();
+    wait_for_copies<0>();
     __syncthreads();
-    fetch<kWidth, kColumns, 128>(copies, vs, v + j0 * kWidth, a.keys - j0, thread);
-    copies.commit();
+    fetch<kWidth, kColumns, 128>(vs, v + j0 * kWidth, a.keys - j0, thread);
+    commit_copies();
 
     // $S = Q K^\top$, not yet scaled.
     Sums<kHigh, kColumns / 8> s;
@@ -76,12 +75,12 @@ __global__ void __launch_bounds__(128)
 
     // The values are here, and all warps are done with the keys. The next ones come
     // while we do the rest.
-    copies.wait<0>();
+    wait_for_copies<0>();
     __syncthreads();
     if (tile + 1 < count) {
-      fetch<kWidth, kColumns, 128>(copies, ks, k + (j0 + kColumns) * kWidth,
+      fetch<kWidth, kColumns, 128>(ks, k + (j0 + kColumns) * kWidth,
                                    a.keys - j0 - kColumns, thread);
-      copies.commit();
+      commit_copies();
     }
 
     // The mask, for the warp's own rows: each sum knows its place in the tile by
@@ -93,7 +92,7 @@ __global__ void __launch_bounds__(128)
         for (int n = 0; n < kColumns / 8; ++n)
 #pragma unroll
           for (int c = 0; c < 4; ++c) {
-            const Place at = place_in_c(lane, c);
+            const fragment::Place at = fragment::c(lane, c);
             if (j0 + 8 * n + at.column >=
                 seen_by(a, begin + first + 16 * h + at.row))
               s[h][n][c] = minus_infinity<float>();
@@ -148,16 +147,15 @@ __global__ void __launch_bounds__(128)
 }
 
 template <class = void> void tensor_cores(const ForwardCall<BFloat16, float>& a) {
-  with_width(a.width, [&](auto width) {
-    if constexpr (width() >= 64) {
-      using S = Shape5<width()>;
-      launch("tensor cores", tensor_core_kernel<width()>,
-             {.blocks = {unsigned(tiles(a.queries, S::kRows)),
-                         unsigned(a.batch * a.heads)},
-              .threads = {32, S::kWarps},
-              .shared_bytes = S::kBytes},
-             a);
-    }
+  insist(5, a.scale);
+  with_width<64>(a.width, [&](auto width) {
+    using S = Shape5<width()>;
+    launch("tensor cores", tensor_core_kernel<width()>,
+           {.blocks = {unsigned(tiles(a.queries, S::kRows)),
+                       unsigned(a.batch * a.heads)},
+            .threads = {32, S::kWarps},
+            .shared_bytes = S::kBytes},
+           a);
   });
 }
 
