@@ -28,8 +28,8 @@ __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
   const auto* d_o = reinterpret_cast<const uint32_t*>(a.d_o + row * kWidth);
   float sum = 0;
   for (int c = lane; c < kWidth / 2; c += 32)
-    sum +=
-        unpack_bf16(o[c], 0) * unpack_bf16(d_o[c], 0) + unpack_bf16(o[c], 1) * unpack_bf16(d_o[c], 1);
+    sum += unpack_bf16(o[c], 0) * unpack_bf16(d_o[c], 0) +
+           unpack_bf16(o[c], 1) * unpack_bf16(d_o[c], 1);
   sum = warp_sum(sum);
   if (lane == 0) a.dots[row] = sum;
 }
@@ -37,13 +37,13 @@ __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
 // Two tiles that belong together, Q and dO or K and V, begin their way to place
 // `turn` of two.
 template <int kWidth>
-__device__ void fetch_two(BFloat16* tile, int64_t turn,
-                          const BFloat16* x, const BFloat16* y, int64_t left) {
+__device__ void fetch_two(BFloat16* tile, int64_t turn, const BFloat16* x,
+                          const BFloat16* y, int64_t left) {
   const int thread = int(32 * threadIdx.y + threadIdx.x);
   tile += turn % 2 * 2 * kBackColumns * kWidth;
   fetch<kWidth, kBackColumns, kBackThreads>(tile, x, left, thread);
-  fetch<kWidth, kBackColumns, kBackThreads>(tile + kBackColumns * kWidth, y,
-                                            left, thread);
+  fetch<kWidth, kBackColumns, kBackThreads>(tile + kBackColumns * kWidth, y, left,
+                                            thread);
   commit_copies();
 }
 
@@ -64,10 +64,8 @@ __global__ void __launch_bounds__(kBackThreads)
   BFloat16* d_os = qs + kBackRows * kWidth;
   BFloat16* passing = d_os + kBackRows * kWidth;
 
-  fetch<kWidth, kBackRows, kBackThreads>(qs, a.q + rows * kWidth, left,
-                                         thread);
-  fetch<kWidth, kBackRows, kBackThreads>(d_os, a.d_o + rows * kWidth, left,
-                                         thread);
+  fetch<kWidth, kBackRows, kBackThreads>(qs, a.q + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(d_os, a.d_o + rows * kWidth, left, thread);
   fetch_two<kWidth>(passing, 0, k, v, a.keys);
 
   // A lane has numbers of two rows, so it needs two $L_i$ and two $D_i$. $L_i$ is
@@ -91,8 +89,8 @@ __global__ void __launch_bounds__(kBackThreads)
     wait_for_copies<0>();
     __syncthreads();
     if (tile + 1 < count)
-      fetch_two<kWidth>(passing, tile + 1, k + next * kWidth,
-                        v + next * kWidth, a.keys - next);
+      fetch_two<kWidth>(passing, tile + 1, k + next * kWidth, v + next * kWidth,
+                        a.keys - next);
     const BFloat16* ks = passing + tile % 2 * 2 * kBackColumns * kWidth;
     const BFloat16* vs = ks + kBackColumns * kWidth;
 
@@ -155,10 +153,8 @@ __global__ void __launch_bounds__(kBackThreads)
     return (kv_head * group + turn / each) * a.queries + query(turn);
   };
 
-  fetch<kWidth, kBackRows, kBackThreads>(ks, a.k + rows * kWidth, left,
-                                         thread);
-  fetch<kWidth, kBackRows, kBackThreads>(vs, a.v + rows * kWidth, left,
-                                         thread);
+  fetch<kWidth, kBackRows, kBackThreads>(ks, a.k + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(vs, a.v + rows * kWidth, left, thread);
   commit_copies();
   if (count > 0)
     fetch_two<kWidth>(passing, 0, a.q + row_of(0) * kWidth,

@@ -41,8 +41,7 @@ __global__ void __launch_bounds__(128)
   BFloat16* vs = ks + kColumns * kWidth;
 
   // Ask for the queries and the first keys. Nobody waits yet.
-  fetch<kWidth, S::kRows, 128>(qs,
-                               a.q + (head * a.queries + begin) * kWidth,
+  fetch<kWidth, S::kRows, 128>(qs, a.q + (head * a.queries + begin) * kWidth,
                                a.queries - begin, thread);
   fetch<kWidth, kColumns, 128>(ks, k, a.keys, thread);
   commit_copies();

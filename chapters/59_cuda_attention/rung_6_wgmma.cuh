@@ -109,9 +109,10 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
                         int64_t head, int64_t count) {
   using S = Shape6<kWidth>;
 
-  // Who is who. A lane's sums lie in two rows of its warp's 16, as in rung 5.
+  // Who is who. A lane's sums lie in two rows of its warp's 16, as in rung 5. The
+  // shuffle tells the compiler that the warp's number is the same for all its lanes.
   const int lane = int(threadIdx.x),
-            warp = int(threadIdx.y) - 4;  // warps 0 … 7 of the consumers
+            warp = __shfl_sync(kAll, int(threadIdx.y), 0) - 4;  // 0 … 7
   const int first = warp / 4 * 64,
             row = 16 * warp + lane / 4;  // of the warpgroup; the lane's first row
   const uint32_t q = shared_address(qs), k = shared_address(ks),
@@ -138,22 +139,26 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      // Then the online softmax, row by row.
-      float m_new = m[r];
+      // Then the online softmax, row by row. Maximum and sum are kept in four parts:
+      // one chain of 32 additions would wait for itself.
+      float part[4] = {m[r], m[r], m[r], m[r]};
 #pragma unroll
       for (int n = 0; n < S::kColumns / 8; ++n)
-        m_new = larger(m_new, larger(s[4 * n + 2 * r], s[4 * n + 2 * r + 1]));
+        part[n % 4] =
+            larger(part[n % 4], larger(s[4 * n + 2 * r], s[4 * n + 2 * r + 1]));
+      float m_new = larger(larger(part[0], part[1]), larger(part[2], part[3]));
       m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 1));
       m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 2));
       const float top = m_new * scale;
       keep[r] = exp_2(m[r] * scale - top);
       m[r] = m_new;
-      sum[r] *= keep[r];
+      part[0] = sum[r] * keep[r], part[1] = part[2] = part[3] = 0;
 #pragma unroll
       for (int n = 0; n < S::kColumns / 8; ++n)
 #pragma unroll
         for (int at = 4 * n + 2 * r; at < 4 * n + 2 * r + 2; ++at)
-          sum[r] += s[at] = exp_2(s[at] * scale - top);
+          part[n % 4] += s[at] = exp_2(s[at] * scale - top);
+      sum[r] = part[0] + part[1] + (part[2] + part[3]);
     }
   };
 
@@ -191,6 +196,11 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     sums_change(s);
     if (lane == 0) barrier_arrive(&barriers.empty_keys[at]);
     softmax(tile);
+
+    // The compiler sees no reason why the softmax should come before this wait, and
+    // would put it behind. A sum of exponentials is never negative, but that it does
+    // not know: to find out, it has to compute them first.
+    if (sum[0] + sum[1] < 0) barrier_arrive(&barriers.queries);
     wgmma_wait<0>();
     sums_change(o);
 
@@ -305,12 +315,11 @@ template <class = void> void wgmma_rung(const ForwardCall<BFloat16, float>& a) {
     const Maps maps = {tensor_maps(a.q, heads, a.queries, kWidth, S::kRows),
                        tensor_maps(a.k, kv_heads, a.keys, kWidth, S::kColumns),
                        tensor_maps(a.v, kv_heads, a.keys, kWidth, S::kColumns)};
-    launch(
-        "wgmma", wgmma_kernel<kWidth>,
-        {.blocks = {unsigned(tiles(a.queries, S::kRows)), unsigned(heads)},
-         .threads = {32, S::kThreads / 32},
-         .shared_bytes = S::kBytes},
-        a, maps);
+    launch("wgmma", wgmma_kernel<kWidth>,
+           {.blocks = {unsigned(tiles(a.queries, S::kRows)), unsigned(heads)},
+            .threads = {32, S::kThreads / 32},
+            .shared_bytes = S::kBytes},
+           a, maps);
   });
 }
 

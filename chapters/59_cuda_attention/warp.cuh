@@ -23,8 +23,10 @@ template <class T> __device__ T warp_sum(T x) {
   return x;
 }
 
-// Not `max`, which has other rules for NaN on the two machines.
-template <class T> __device__ T larger(T a, T b) { return a < b ? b : a; }
+// One instruction on a GPU. A NaN is passed over, but not lost: its exponential is
+// NaN, and so is the row's sum.
+inline __device__ float larger(float a, float b) { return fmaxf(a, b); }
+inline __device__ double larger(double a, double b) { return fmax(a, b); }
 
 template <class T> __device__ T warp_max(T x) {
   for (int apart = 16; apart > 0; apart /= 2)

@@ -32,20 +32,22 @@ inline void insist(int rung, float scale) {
   if (!(scale > 0)) throw cr::Error("attention: the scale must be positive");
 }
 
-// The block's threads order `kRows` rows of which `rows_left` exist. Neighbouring
-// threads take neighbouring chunks, so the copy is coalesced; only the place in
-// shared memory is swizzled. A row that does not exist is not read: zeros are put
-// there.
+// The block's threads order `kRows` rows of which `rows_left` exist; where a row does
+// not, nothing is read and zeros arrive. Neighbouring threads take neighbouring
+// chunks, so the copy is coalesced; only the place in shared memory is swizzled. A
+// thread keeps its chunk and steps down the rows.
 template <int kWidth, int kRows, int kThreads>
 __device__ void fetch(BFloat16* tile, const BFloat16* from, int64_t rows_left,
                       int thread) {
-  constexpr int kChunks = kWidth / 8;
-  for (int at = thread; at < kRows * kChunks; at += kThreads) {
-    const int row = at / kChunks, chunk = at % kChunks;
-    const bool exists = row < rows_left;
+  constexpr int kChunks = kWidth / 8, kStep = kThreads / kChunks;
+  static_assert(kThreads % kChunks == 0 && kRows % kStep == 0);
+  const int chunk = thread % kChunks,
+            left = rows_left < kRows ? int(rows_left) : kRows;
+#pragma unroll
+  for (int down = 0; down < kRows; down += kStep) {
+    const int row = thread / kChunks + down;
     copy_async<16>(tile + 8 * fragment::swizzled(row, chunk, kChunks),
-                   exists ? from + int64_t{row} * kWidth + 8 * chunk : from,
-                   exists);
+                   from + row * kWidth + 8 * chunk, row < left);
   }
 }
 
@@ -57,18 +59,19 @@ __device__ void fetch(BFloat16* tile, const BFloat16* from, int64_t rows_left,
 template <int kWidth>
 __device__ const BFloat16* named(const BFloat16* x, int row, int column,
                                  fragment::Chunk by) {
-  return x + 8 * fragment::swizzled(row + by.row, column / 8 + by.chunk, kWidth / 8);
+  return x +
+         8 * fragment::swizzled(row + by.row, column / 8 + by.chunk, kWidth / 8);
 }
 template <int kWidth>
 __device__ void load_a(uint32_t (&r)[4], const BFloat16* x, int row, int column) {
-  ldmatrix(
-      r, named<kWidth>(x, row, column, fragment::named_for_a(int(threadIdx.x))));
+  ldmatrix(r,
+           named<kWidth>(x, row, column, fragment::named_for_a(int(threadIdx.x))));
 }
 template <int kWidth>
 __device__ void load_b_turned(uint32_t (&r)[4], const BFloat16* x, int row,
                               int column) {
-  ldmatrix(
-      r, named<kWidth>(x, row, column, fragment::named_for_b(int(threadIdx.x))));
+  ldmatrix(r,
+           named<kWidth>(x, row, column, fragment::named_for_b(int(threadIdx.x))));
 }
 template <int kWidth>
 __device__ void load_b(uint32_t (&r)[4], const BFloat16* x, int row, int column) {
