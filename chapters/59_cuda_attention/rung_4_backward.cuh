@@ -98,6 +98,7 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
 //
 // spills dk_dv_kernelIdLi256: two gradients of doubles, 256 wide; doubles are here to be checked against, not to be fast
 // spills dq_kernelIdLi256: likewise
+// spills flash_kernelIdLi256: likewise, forward
 template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y,
@@ -158,7 +159,8 @@ template <class T> void flash_backward(const BackwardCall<T>& a) {
     constexpr int kWidth = width();
 
     // The two kernels do not wait for each other's results; only the dots must come
-    // first.
+    // first. Of shared memory a head of 256 takes 132 KB, and in float64 twice that,
+    // more than any GPU has: a check for the emulator.
     const size_t bytes =
         (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) *
         sizeof(T);

@@ -129,9 +129,8 @@ __global__ void __launch_bounds__(kBackThreads)
 // gradients of a head 256 wide would need more registers than a thread has, so
 // there it runs twice, once for each, and computes the scores twice.
 //
-// spills tensor_core_dk_dv_kernelILi256: up to 244 bytes even so, beside 128 sums and what the next tile's addresses take
-// spills tensor_core_dk_dv_kernelILi64: an address of 8 bytes, once for each tile
-// spills tensor_core_dq_kernelILi256: up to 284 bytes, as above
+// spills tensor_core_dk_dv_kernelILi256: up to 276 bytes even so, beside 128 sums and what the next tile's addresses take
+// spills tensor_core_dq_kernelILi256: up to 260 bytes, as above
 template <int kWidth, bool kWantsDk, bool kWantsDv>
 __global__ void __launch_bounds__(kBackThreads)
     tensor_core_dk_dv_kernel(BackwardCall<BFloat16, float> a) {
@@ -218,22 +217,23 @@ __global__ void __launch_bounds__(kBackThreads)
 
 template <class = void>
 void tensor_cores_backward(const BackwardCall<BFloat16, float>& a) {
-  insist(5, a.scale);
+  insist_on_positive(a.scale);
   with_width<64>(a.width, [&](auto width) {
     // Three launches, or four: the dots first, then the queries' gradient, then the
     // keys' and values'.
     constexpr int kWidth = width();
     const unsigned heads = unsigned(a.batch * a.heads),
                    kv_heads = unsigned(a.batch * a.kv_heads);
-    const Grid queries = {{unsigned(tiles(a.queries, kBackRows)), heads},
-                          {32, kBackWarps},
-                          kBackBytes<kWidth>};
-    const Grid keys = {{unsigned(tiles(a.keys, kBackRows)), kv_heads},
-                       {32, kBackWarps},
-                       kBackBytes<kWidth>};
-    launch("tensor core dots", tensor_core_dots_kernel<kWidth>,
-           {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}},
-           a);
+    auto grid = [](int64_t rows, unsigned heads) {
+      return Grid{.blocks = {unsigned(tiles(rows, kBackRows)), heads},
+                  .threads = {32, kBackWarps},
+                  .shared_bytes = kBackBytes<kWidth>,
+                  .needs = 80};
+    };
+    const Grid queries = grid(a.queries, heads), keys = grid(a.keys, kv_heads);
+    launch(
+        "tensor core dots", tensor_core_dots_kernel<kWidth>,
+        {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}}, a);
     launch("tensor core dq", tensor_core_dq_kernel<kWidth>, queries, a);
     if constexpr (kWidth <= 128) {
       launch("tensor core dk dv", tensor_core_dk_dv_kernel<kWidth, true, true>,

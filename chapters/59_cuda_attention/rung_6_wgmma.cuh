@@ -307,7 +307,8 @@ __global__ void __launch_bounds__(Shape6<kWidth>::kThreads, 1)
 // driver. A box is 64 columns of some rows of one head and never reaches into the
 // next: beyond the last row TMA writes zeros.
 template <class = void> void wgmma_rung(const ForwardCall<BFloat16, float>& a) {
-  insist(6, a.scale);
+  Runtime::get().require(90, "attention: rung 6");
+  insist_on_positive(a.scale);
   with_width<64>(a.width, [&](auto width) {
     constexpr int kWidth = width();
     using S = Shape6<kWidth>;
@@ -325,8 +326,8 @@ template <class = void> void wgmma_rung(const ForwardCall<BFloat16, float>& a) {
 
 #else
 
-template <class = void> void wgmma_rung(const ForwardCall<BFloat16, float>& a) {
-  insist(6, a.scale);
+template <class = void> void wgmma_rung(const ForwardCall<BFloat16, float>&) {
+  throw cr::DeviceError("attention: rung 6 needs a GPU");
 }
 
 #endif

@@ -26,9 +26,7 @@ inline __device__ float exp_2(float x) {
 
 // The largest score is looked for before the scale is multiplied in, which is right
 // only for a positive scale.
-inline void insist(int rung, float scale) {
-  if (const char* why = missing(rung))
-    throw cr::DeviceError("attention: rung " + std::to_string(rung) + " " + why);
+inline void insist_on_positive(float scale) {
   if (!(scale > 0)) throw cr::Error("attention: the scale must be positive");
 }
 
