@@ -738,7 +738,7 @@ int main(int argc, char** argv) {
        .question =
            "Attention over 16 000 tokens makes a gigabyte of scores for each head, and throws them away. How does one "
            "compute its output, and its gradient, without ever having them?",
-       .full = "512 queries and keys instead of 256: two minutes",
+       .full = "512 queries and keys instead of 256: half a minute",
        .options = {{"length", book::PerSize{96, 256, 512},
                     "queries and keys of the ladder's layer, a multiple of 32", 96,
                     1024}},

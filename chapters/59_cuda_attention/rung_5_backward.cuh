@@ -231,9 +231,9 @@ void tensor_cores_backward(const BackwardCall<BFloat16, float>& a) {
                   .needs = 80};
     };
     const Grid queries = grid(a.queries, heads), keys = grid(a.keys, kv_heads);
-    launch(
-        "tensor core dots", tensor_core_dots_kernel<kWidth>,
-        {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}}, a);
+    launch("tensor core dots", tensor_core_dots_kernel<kWidth>,
+           {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}},
+           a);
     launch("tensor core dq", tensor_core_dq_kernel<kWidth>, queries, a);
     if constexpr (kWidth <= 128) {
       launch("tensor core dk dv", tensor_core_dk_dv_kernel<kWidth, true, true>,

@@ -52,10 +52,10 @@ static void the_error(Chapter& chapter, Bed& bed) {
       .scatter(
           std::vector<double>{1, 2, 3, 5},
           {{bed.steps[0].error, bed.steps[1].error, bed.steps[2].error, flash}},
-          "flash and before")
+          "rungs 1, 2, 3 and 5")
       .scatter(std::vector<double>{5}, {{usual}}, "the usual way, bfloat16")
       .log_y()
-      .xlim(0, 7)
+      .xlim(0.5, 5.5)
       .axes("rung", "error");
 
   // Half the bytes per number, and four times as many queries in a block: of what
@@ -80,12 +80,13 @@ static void the_error(Chapter& chapter, Bed& bed) {
   // and its output goes out by the same way. An A100's tensor cores need 256 cycles
   // for each of the four warps.
   const double visits = blocks * double(tiles(l.keys, 64));
-  chapter.claim(
-      "shared-busy", "cycles of shared memory for each of an A100's tensor cores",
-      moved.wavefronts / (visits * 4 * 256),
-      near((visits * (4 * 160 + 128) + blocks * 256 + double(l.queries)) / (visits * 4 * 256),
-           1e-6),
-      identity);
+  chapter.claim("shared-busy",
+                "cycles of shared memory for each of an A100's tensor cores",
+                moved.wavefronts / (visits * 4 * 256),
+                near((visits * (4 * 160 + 128) + blocks * 256 + double(l.queries)) /
+                         (visits * 4 * 256),
+                     1e-6),
+                identity);
 
   // The way back: four matrices pass by blocks of 64 rows, and with the queries their
   // $L_i$ and $D_i$, which every warp reads for itself.

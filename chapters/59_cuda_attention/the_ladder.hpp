@@ -23,10 +23,11 @@ static void the_ladder(Chapter& chapter, Bed& bed) {
   };
   const auto [rung, bytes] = rows(bed.steps, 2, "");
   const auto [rung_back, bytes_back] = rows(bed.back, 7, ", back");
-  chapter.figure("ladder", "bytes moved for each query, counted by the emulator")
-      .scatter(rung, bytes, "forward")
-      .scatter(rung_back, bytes_back, "back")
-      .log_y()
-      .xlim(0, 7)
-      .axes("rung", "bytes");
+  Figure figure = chapter.figure(
+      "ladder", "bytes moved for each query, counted by the emulator");
+  figure.scatter(rung, bytes, "forward").scatter(rung_back, bytes_back, "back");
+  for (const auto& steps : {bed.steps, bed.back})
+    for (const Bed::Step& step : steps)
+      figure.note(step.name[0] - '0' + 0.1, step.bytes, step.name.substr(3));
+  figure.log_y().xlim(0.5, 6).axes("rung", "bytes");
 }
