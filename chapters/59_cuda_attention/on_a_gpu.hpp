@@ -56,11 +56,11 @@ static double time_on_gpu(const OnGpu& what, int rung) {
 static void right_on_the_gpu(Chapter& chapter, const Rungs& rungs) {
   std::vector<int64_t> widths = {64, 128};
   if (!rungs.missing(6)) widths.push_back(256);
-  Table table = chapter.table({"rung", "largest error", "allowed"});
   double wrong = 0;
   for (const Judged& j : judged(rungs, Device::cuda, {1, 100, 127, 129, 300},
                                 widths, chapter.seed())) {
-    table.row(j.rung, j.error, j.allowed);
+    chapter.say("Rung {}: largest error {:.2g}, allowed {:.2g}.", j.rung, j.error,
+                j.allowed);
     wrong += !j.right();
   }
   chapter.check("rungs that err more on this GPU", 0, wrong);
