@@ -469,10 +469,11 @@ static void way_back(Chapter& chapter, Bed& bed) {
 // | 128 | 32, 32 | 128 | 128 | 64 | 128 |
 // | 256 | 16, 32 | 192 | 128 | 128 | 128 |
 //
-// The tensor cores of an H100 are twice as fast and its shared memory is not: there
-// every row of this table waits for shared memory. On the way back a warp has 16 rows, and
-// that is so even on an A100: 256 against 192 cycles for $dQ$ at a head of 128, 320
-// against 256 for $dK$ and $dV$.
+// (For heads of 64, copies and output included, the emulator counts {claim:shared-busy}
+// cycles of shared memory for each of the tensor cores.) The tensor cores of an H100
+// are twice as fast and its shared memory is not: there it is what every row of this
+// table waits for. On the way back a warp has 16 rows, and that is so even on an A100:
+// 256 against 192 cycles for $dQ$ at a head of 128, 320 against 256 for $dK$ and $dV$.
 //
 // Registers are the other budget. A thread has 255 at most. Its part of an output
 // of 32 × 128 is 128 of them, of the scores against 32 keys 32 more; then come
@@ -521,9 +522,9 @@ static void way_back(Chapter& chapter, Bed& bed) {
 // million operations in a second on its tensor cores, and 3.9 million million
 // exponentials. At a head of 128 there are $4 \cdot 128 = 512$ operations for each
 // exponential, so the exponentials take half as long as the products. One after the
-// other, the tensor cores would rest for a third of the time at least. Without this overlap, or
-// without a producer of its own, FlashAttention-3 falls from 661 TFLOP/s to between
-// 570 and 582 (Shah and others 2024).
+// other, the tensor cores would rest for a third of the time at least. Without this
+// overlap, or without a producer of its own, FlashAttention-3 falls from 661 TFLOP/s
+// to between 570 and 582 (Shah and others 2024).
 //
 // Two numbers to hold on to. A consumer warpgroup has 64 rows, and for heads of 128
 // against 128 keys its threads hold 64 scores, 64 outputs and 32 words of weights:
@@ -559,8 +560,8 @@ static void way_back(Chapter& chapter, Bed& bed) {
 // into two panels of 64 columns; say it begins at address 4096. TMA puts row 9,
 // column 70 into panel 1, which begins 128 · 128 = 16 384 bytes later; row 9 of it
 // begins 1152 bytes further on; column 70 is column 6 of the panel, in bytes 12, in
-// piece 0. Row 9 is a second row of its pattern, $9 \bmod 8 = 1$, so piece 0 lies
-// where piece 1 would: 16 bytes on. Together $4096 + 16384 + 1152 + 16 + 12 =
+// chunk 0. Row 9 is a second row of its pattern, $9 \bmod 8 = 1$, so chunk 0 lies
+// where chunk 1 would: 16 bytes on. Together $4096 + 16384 + 1152 + 16 + 12 =
 // 21\,660$.
 //
 // The product comes from the other side. Its descriptor for columns 64 … 79 begins

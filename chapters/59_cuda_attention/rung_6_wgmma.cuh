@@ -131,10 +131,11 @@ __device__ void consume(const ForwardCall<BFloat16, float>& a, Barriers& barrier
     // Mask where a tile is cut.
     const int64_t j0 = tile * S::kColumns;
     if (is_cut(a, begin + 16 * warp, j0, S::kColumns)) {
+      const int64_t seen[2] = {seen_by(a, begin + row) - j0,
+                               seen_by(a, begin + row + 8) - j0};
 #pragma unroll
       for (int at = 0; at < S::kColumns / 2; ++at)
-        if (j0 + at / 4 * 8 + 2 * (lane % 4) + at % 2 >=
-            seen_by(a, begin + row + at % 4 / 2 * 8))
+        if (at / 4 * 8 + 2 * (lane % 4) + at % 2 >= seen[at % 4 / 2])
           s[at] = minus_infinity<float>();
     }
 #pragma unroll
