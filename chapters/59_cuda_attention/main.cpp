@@ -118,6 +118,7 @@ struct Bed {
 // Then the three kernels.
 #include "rung_1_three_passes.cuh"
 
+// Is it right, and what does it move?
 static void three_passes(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 1: as it is written down");
   const Traffic moved = bed.climb("1: three passes", bed.rungs.three_passes);
@@ -207,6 +208,7 @@ static void one_pass(Chapter& chapter, Bed& bed) {
 // And the kernel.
 #include "rung_3_flash.cuh"
 
+// Is it right, and what does it move?
 static void flash(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 3: tiles");
   const Traffic moved = bed.climb("3: flash", bed.rungs.flash);

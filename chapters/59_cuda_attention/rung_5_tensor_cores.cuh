@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(128)
 
   // Who computes what: the block has a tile of queries, and the warp 16 or 32 rows
   // of it.
-  constexpr int kHigh = S::kHigh, kColumns = S::kColumns;
+  constexpr int kHigh = S::kHigh, kKeys = S::kColumns;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y),
             thread = 32 * warp + lane;
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * S::kRows,
@@ -38,12 +38,12 @@ __global__ void __launch_bounds__(128)
   const BFloat16* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
   BFloat16* qs = dynamic_shared<BFloat16>();
   BFloat16* ks = qs + S::kRows * kWidth;
-  BFloat16* vs = ks + kColumns * kWidth;
+  BFloat16* vs = ks + kKeys * kWidth;
 
   // Ask for the queries and the first keys. Nobody waits yet.
   fetch<kWidth, S::kRows, 128>(qs, a.q + (head * a.queries + begin) * kWidth,
                                a.queries - begin, thread);
-  fetch<kWidth, kColumns, 128>(ks, k, a.keys, thread);
+  fetch<kWidth, kKeys, 128>(ks, k, a.keys, thread);
   commit_copies();
 
   // A lane has numbers of two rows in each tile of 16: `lane / 4`, and eight below.
@@ -57,38 +57,38 @@ __global__ void __launch_bounds__(128)
 
   // The scale goes into the exponent: $e^{c s} = 2^{c s \log_2 e}$, and the product
   // $c \log_2 e$ is one number.
-  const int64_t count = key_tiles(a, begin, S::kRows, kColumns);
+  const int64_t count = key_tiles(a, begin, S::kRows, kKeys);
   for (int64_t tile = 0; tile < count; ++tile) {
-    const int64_t j0 = tile * kColumns;
+    const int64_t j0 = tile * kKeys;
 
     // The keys of this tile are here, and all warps are done with the values of the
     // last. The values of this one come while we compute scores.
     wait_for_copies<0>();
     __syncthreads();
-    fetch<kWidth, kColumns, 128>(vs, v + j0 * kWidth, a.keys - j0, thread);
+    fetch<kWidth, kKeys, 128>(vs, v + j0 * kWidth, a.keys - j0, thread);
     commit_copies();
 
     // $S = Q K^\top$, not yet scaled.
-    Sums<kHigh, kColumns / 8> s;
-    tile_scores<kWidth, kHigh, kColumns / 8>(s, qs, first, ks);
+    Sums<kHigh, kKeys / 8> s;
+    tile_scores<kWidth, kHigh, kKeys / 8>(s, qs, first, ks);
 
     // The values are here, and all warps are done with the keys. The next ones come
     // while we do the rest.
     wait_for_copies<0>();
     __syncthreads();
     if (tile + 1 < count) {
-      fetch<kWidth, kColumns, 128>(ks, k + (j0 + kColumns) * kWidth,
-                                   a.keys - j0 - kColumns, thread);
+      fetch<kWidth, kKeys, 128>(ks, k + (j0 + kKeys) * kWidth, a.keys - j0 - kKeys,
+                                thread);
       commit_copies();
     }
 
     // The mask, for the warp's own rows: each sum knows its place in the tile by
     // the layout.
-    if (is_cut(a, begin + first, j0, kColumns)) {
+    if (is_cut(a, begin + first, j0, kKeys)) {
 #pragma unroll
       for (int h = 0; h < kHigh; ++h)
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
           for (int c = 0; c < 4; ++c) {
             const fragment::Place at = fragment::c(lane, c);
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(128)
       for (int r = 0; r < 2; ++r) {
         float m_new = m[h][r];
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
           m_new = larger(m_new, larger(s[h][n][2 * r], s[h][n][2 * r + 1]));
         m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 1));
         m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 2));
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(128)
         m[h][r] = m_new;
         sum[h][r] *= keep;
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
           for (int c = 2 * r; c < 2 * r + 2; ++c)
             sum[h][r] += s[h][n][c] = exp_2(s[h][n][c] * scale - top);
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(128)
       }
 
     // $O$ += $P V$.
-    add_weighted<kWidth, kHigh, kColumns / 8>(o, s, vs);
+    add_weighted<kWidth, kHigh, kKeys / 8>(o, s, vs);
   }
 
 #pragma unroll

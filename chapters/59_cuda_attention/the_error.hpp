@@ -48,12 +48,13 @@ static void the_error(Chapter& chapter, Bed& bed) {
   chapter.claim("error-back",
                 "bfloat16 on tensor cores, back: the largest of three errors", back,
                 at_most(0.01), identity, {.unit = "%"});
+  std::vector<double> rungs = {1, 2, 3, 5}, errors;
+  for (const Bed::Step& step : bed.steps) errors.push_back(step.error);
+  errors.push_back(flash);
   chapter.figure("error", "typical error over the typical number, against float64")
-      .scatter(
-          std::vector<double>{1, 2, 3, 5},
-          {{bed.steps[0].error, bed.steps[1].error, bed.steps[2].error, flash}},
-          "rungs 1, 2, 3 and 5")
-      .scatter(std::vector<double>{5}, {{usual}}, "the usual way, bfloat16")
+      .scatter(rungs, errors, "rungs 1, 2, 3 and 5")
+      .scatter(std::vector<double>{5}, std::vector<double>{usual},
+               "the usual way, bfloat16")
       .log_y()
       .xlim(0.5, 5.5)
       .axes("rung", "error");
