@@ -39,8 +39,8 @@ static void the_error(Chapter& chapter, Bed& bed) {
                 usual / flash, at_least(1.05), found, {.quick = at_least(1)});
 
   // On the way back $dS$ is rounded before it meets $K$ and $Q$, and the result is
-  // rounded: the two cost about the same. $D_i$ comes from a rounded output, and
-  // costs a fifth of either: its rounding errors, over a whole row, partly cancel.
+  // rounded: the two cost about the same. $D_i$ comes from a rounded output, but is
+  // small beside the $dP$ that it is subtracted from, and costs a fifth of either.
   std::vector<Tensor> gradients;
   const Traffic back_moved = traffic(
       l, [&] { gradients = bench.backward(bed.rungs.tensor_cores_backward); });
