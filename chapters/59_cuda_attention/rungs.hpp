@@ -1,6 +1,6 @@
-// Each time the kernels are compiled they end in such a table. Pointers in a call
-// lead to memory of the device in question; nothing is checked there, so `lab.hpp`
-// checks before.
+// The kernels are compiled for the emulator and for a GPU, and end each time in such
+// a table. Pointers in a call lead to memory of the device in question; nothing is
+// checked there, so `lab.hpp` checks before.
 #pragma once
 
 #include "tensor/half.hpp"
