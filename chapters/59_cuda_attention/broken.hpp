@@ -64,9 +64,6 @@ static void no_barrier(Chapter& chapter, const Rungs& rungs) {
   chapter.say("The emulator says of the healthy kernel: {}.", healthy);
   chapter.say("And of the broken one: {}", broken);
   if (!watched()) return chapter.say("This build's emulator does not watch.");
-  chapter.figure("no-barrier", "complaints of the emulator")
-      .bar({"healthy", "without the barrier"},
-           {healthy == "nothing" ? 0.0 : 1.0, broken == "nothing" ? 0.0 : 1.0});
   chapter.claim("race-healthy", "complaints about the healthy kernel",
                 healthy == "nothing" ? 0 : 1, exactly(0), identity,
                 {.symptom_of = "no-barrier"});
@@ -106,18 +103,23 @@ static void looks_ahead(Chapter& chapter, const Rungs& rungs) {
         {0, 1, 3});  // (96,)
   };
   const Tensor healthy = change(rungs.flash), broken = change(rungs.looks_ahead);
+  const Tensor queries = linspace(40, 60, 21);
   chapter
       .figure("looks-ahead",
-              "key 50 is changed: by how much does each output change?")
+              "key 50 is changed: by how much do the outputs around it change?")
       .size(760, 320)
       .panel("healthy")
-      .line(healthy, "")
+      .scatter(queries, healthy.narrow(0, 40, 21))
       .vline(double(at), "key 50")
       .axes("query", "change")
       .panel("one key too many")
-      .line(broken, "")
+      .scatter(queries, broken.narrow(0, 40, 21))
       .vline(double(at), "key 50")
       .axes("query", "change");
+  chapter.say(
+      "Key 50 is changed. The output of query 49 changes by {:.2g} in the healthy kernel, and by {:.2g} in the broken "
+      "one.",
+      healthy[at - 1].item(), broken[at - 1].item());
   chapter.claim("ahead-healthy", "healthy: change of the query before",
                 healthy[at - 1].item(), exactly(0), identity,
                 {.symptom_of = "looks-ahead"});

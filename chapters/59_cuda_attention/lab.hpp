@@ -3,6 +3,7 @@
 // such as bfloat16 can hold, so all rungs are asked the same question.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -77,4 +78,13 @@ inline double relative_error(const cr::Tensor& a, const cr::Tensor& truth) {
   // shows, and many that are slightly off as well.
   return std::sqrt(mean(square(a.to(cr::DType::float64) - truth)).item() /
                    mean(square(truth)).item());
+}
+
+// The largest of several.
+inline double largest_error(const std::vector<cr::Tensor>& a,
+                            const std::vector<cr::Tensor>& truth) {
+  double largest = 0;
+  for (size_t t = 0; t < a.size(); ++t)
+    largest = std::max(largest, relative_error(a[t], truth[t]));
+  return largest;
 }

@@ -5,13 +5,13 @@
 #include "by_hand.hpp"
 #include "seen.hpp"
 
-// Try it: 64 random scores, some of them large enough that $e^s$ alone would
-// overflow a float32, cut into single keys, the pieces merged in random order.
+// Try it: 64 random scores around 200, where $e^s$ alone would overflow a float32,
+// cut into single keys, the pieces merged in random order.
 static void merging(Chapter& chapter) {
   chapter.section("Why it is the same");
   Generator random(chapter.seed());
   const int64_t n = 64;
-  const Tensor s = 60 * randn({n}, random, DType::float64),
+  const Tensor s = 3 * randn({n}, random, DType::float64) + 200,
                v = randn({n}, random, DType::float64);
   const double truth = sum(softmax(s, 0) * v).item();
   double worst = 0;
@@ -53,7 +53,7 @@ static void merging(Chapter& chapter) {
   chapter
       .figure(
           "rescaling",
-          "one pass over 48 scores: whenever the maximum rises, the sum so far is scaled down")
+          "one pass over 48 scores: whenever the maximum rises, the sum so far is scaled down, then 1 is added")
       .size(760, 320)
       .panel("scores")
       .scatter(place, score, "score")

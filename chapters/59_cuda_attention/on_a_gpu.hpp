@@ -1,23 +1,11 @@
 #pragma once
 
-#include "clock.hpp"
-
-// Is there one? A program that was built with the toolkit may run where there is
-// none.
-static bool has_gpu() {
+#include "judged.hpp"
 #if CHAINRULE_CUDA
-  try {
-    zeros({1}).to(Device::cuda);
-    return true;
-  } catch (const DeviceError&) {
-  }
+#include "backend/cuda/stopwatch.hpp"
 #endif
-  return false;
-}
 
-// Sixteen heads of 128, and 16 384 tokens cut into texts of `length`. Forward takes
-// $4 N^2 d$ operations for each head of each text, back 2.5 times as many: what is
-// computed again is not counted.
+// Sixteen heads of 128, and 16 384 tokens cut into texts of `length`.
 struct OnGpu {
   bool back;
   int64_t length;
@@ -28,10 +16,10 @@ struct OnGpu {
 };
 
 #if CHAINRULE_CUDA
-static double time_on_gpu(const OnGpu& what, bool wgmma) {
+static double time_on_gpu(const OnGpu& what, int rung) {
   const Rungs& rungs = attention::cuda::rungs();
 
-  // Sixteen heads of 128, and as many texts as make 16 384 tokens.
+  // As many texts as make 16 384 tokens.
   const int64_t n = what.length, batch = 16384 / n, heads = 16, width = 128;
   ForwardCall<BFloat16, float> a;
   static_cast<AttentionSizes&>(a) = {batch, heads, heads, n, n, width, false};
@@ -49,8 +37,8 @@ static double time_on_gpu(const OnGpu& what, bool wgmma) {
   a.o = raw<BFloat16>(o);
   a.row_log = raw<float>(row_log), a.scale = float(1 / std::sqrt(double(width)));
   if (!what.back)
-    return attention::cuda::seconds(
-        [&] { (wgmma ? rungs.wgmma : rungs.tensor_cores)(a); });
+    return backend::cuda::seconds(
+        [&] { (rung == 6 ? rungs.wgmma : rungs.tensor_cores)(a); });
 
   // The way back needs what the way forth found, so that runs once, untimed.
   rungs.tensor_cores(a);
@@ -58,43 +46,63 @@ static double time_on_gpu(const OnGpu& what, bool wgmma) {
   static_cast<AttentionSizes&>(b) = a;
   b.q = a.q, b.k = a.k, b.v = a.v, b.o = a.o, b.row_log = a.row_log,
   b.scale = a.scale, b.d_o = raw<BFloat16>(d_o);
-
-  // Where the gradients go.
   b.dq = raw<BFloat16>(dq), b.dk = raw<BFloat16>(dk), b.dv = raw<BFloat16>(dv),
   b.dots = raw<float>(dots);
-  return attention::cuda::seconds([&] { rungs.tensor_cores_backward(b); });
+  return backend::cuda::seconds([&] { rungs.tensor_cores_backward(b); });
+}
+
+// First right, then fast. Heads of 256 are asked of a Hopper only: lesser GPUs have
+// too little shared memory for some of these kernels.
+static void right_on_the_gpu(Chapter& chapter, const Rungs& rungs) {
+  std::vector<int64_t> widths = {64, 128};
+  if (!rungs.missing(6)) widths.push_back(256);
+  double wrong = 0;
+  for (const Judged& j : judged(rungs, Device::cuda, {1, 100, 127, 129, 300},
+                                widths, chapter.seed())) {
+    chapter.say("Rung {}: largest error {:.2g}, allowed {:.2g}.", j.rung, j.error,
+                j.allowed);
+    wrong += !j.right();
+  }
+  chapter.check("rungs that err more on this GPU", 0, wrong);
 }
 #endif
 
 // Where there is no GPU the table says so.
 static void on_a_gpu(Chapter& chapter) {
   chapter.section("On a GPU");
-  const bool here = has_gpu();
-  if (!here)
+  std::string gpu;
+  const char* missing[7] = {};
+#if CHAINRULE_CUDA
+  gpu = backend::cuda::gpu_name();
+  if (!gpu.empty()) {
+    for (int rung : {5, 6}) missing[rung] = attention::cuda::rungs().missing(rung);
+    right_on_the_gpu(chapter, attention::cuda::rungs());
+  }
+#endif
+  if (gpu.empty())
     chapter.say(
         "No GPU here, so nothing is timed. The targets stand beside the empty places.");
+  else chapter.say("Timed on: {}.", gpu);
   Table table = chapter.table({"kernel", "texts", "TFLOP/s", "FlashAttention-2",
                                "FlashAttention-3", "of the latter"});
-  for (bool wgmma : {false, true})
+  for (int rung : {5, 6})
     for (const OnGpu& what : {OnGpu{false, 512, 309, 467},
                               {false, 16384, 370, 648},
                               {true, 512, 214, 316},
                               {true, 16384, 322, 561}}) {
-      // Rung 6 has no way back yet.
-      if (wgmma && what.back) continue;
-      std::string speed = "not measured yet", share = "not measured yet";
+      // Rung 6 has no way back yet. A quick run times nothing.
+      if (rung == 6 && what.back) continue;
+      std::string speed = "not measured yet", share = speed;
+      if (missing[rung]) speed = share = missing[rung];
 #if CHAINRULE_CUDA
-      if (here) try {
-          const double rate = what.operations() / time_on_gpu(what, wgmma) / 1e12;
-          speed = fmt::format("{:.0f}", rate),
-          share = fmt::format("{:.0f} %", 100 * rate / what.flash_3);
-        } catch (const DeviceError&) {
-          speed = share = "not on this device";
-        }
+      else if (!gpu.empty() && !chapter.quick()) {
+        const double rate = what.operations() / time_on_gpu(what, rung) / 1e12;
+        speed = fmt::format("{:.0f}", rate),
+        share = fmt::format("{:.0f} %", 100 * rate / what.flash_3);
+      }
 #endif
-      table.row(
-          fmt::format("rung {}, {}", wgmma ? 6 : 5, what.back ? "back" : "forward"),
-          fmt::format("of {}", what.length), speed, what.flash_2, what.flash_3,
-          share);
+      table.row(fmt::format("rung {}, {}", rung, what.back ? "back" : "forward"),
+                fmt::format("of {}", what.length), speed, what.flash_2,
+                what.flash_3, share);
     }
 }

@@ -1,11 +1,12 @@
 // The definition, in three loops and float64, for one head after the other. It is
-// slow and short, and that is what a reference should be.
+// slow and short, and that is what a reference should be: the test holds the rungs
+// and the library against it.
 #pragma once
 
 #include <cmath>
 #include <vector>
 
-#include "schedule.hpp"
+#include "the_call.hpp"
 
 struct Plain {
   std::vector<double> o, row_log;

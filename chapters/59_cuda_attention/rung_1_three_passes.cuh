@@ -2,7 +2,7 @@
 // between them.
 #pragma once
 
-#include "schedule.hpp"
+#include "the_call.hpp"
 #include "warp.cuh"
 
 namespace attention::CR_GPU {
@@ -12,8 +12,7 @@ constexpr int kSide = 16;
 // $S = c\, Q K^\top$: the tiled product of chapter 57, one block of 16 × 16 threads
 // for each tile of scores. What must not be seen becomes $-\infty$.
 template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
-  // Two tiles of 16 × 16 numbers. The 17th column stays empty: it lets a column of
-  // `ks` lie in 16 different banks of shared memory, which rung 3 explains.
+  // Two tiles of 16 × 16 numbers. Why the 17th column stays empty, rung 3 explains.
   __shared__ T qs[kSide][kSide + 1], ks[kSide][kSide + 1];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y,

@@ -4,7 +4,7 @@
 // neighbouring lanes read neighbouring numbers.
 #pragma once
 
-#include "schedule.hpp"
+#include "the_call.hpp"
 #include "warp.cuh"
 
 namespace attention::CR_GPU {
@@ -32,13 +32,14 @@ template <class T, int kWidth> __global__ void one_pass_kernel(ForwardCall<T> a)
   const int64_t seen = seen_by(a, i);
   for (int64_t j = 0; j < seen; ++j) {
     // The lanes multiply their shares and add them up together, so every lane knows
-    // the score.
+    // the score. That takes five exchanges for the two multiply-adds that a lane has
+    // with a head of 64: bytes are not all that is wasted here.
     T part = 0;
     for (int e = 0; e < kEach; ++e) part += q[e] * k[j * kWidth + 32 * e];
     const T s = a.scale * warp_sum(part);
 
     // The step that we did by hand. Before the first key $m = -\infty$, so `keep`
-    // is $e^{-\infty} = 0$, and nothing times zero is added.
+    // is $e^{-\infty} = 0$, and what was summed, zero, stays zero.
     const T m_new = larger(m, s), keep = exp(m - m_new), p = exp(s - m_new);
     m = m_new;
     sum = keep * sum + p;

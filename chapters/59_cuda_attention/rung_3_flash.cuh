@@ -82,7 +82,9 @@ __global__ void flash_kernel(ForwardCall<T> a) {
     }
 
     // The step of rung 2, for 32 keys at once. Each lane adds up the weights of its
-    // own column; the lanes' sums are added when all tiles are done.
+    // own column; the lanes' sums are added when all tiles are done. Every query sees
+    // key 0, so `m` is finite after the first tile and $\infty - \infty$ does not
+    // arise. With a window (exercise 4) it would, and wants a guard.
     for (int r = 0; r < kWarpRows; ++r) {
       const T m_new = larger(m[r], warp_max(s[r]));
       const T keep = Plan::kRescale ? exp(m[r] - m_new) : T(1);

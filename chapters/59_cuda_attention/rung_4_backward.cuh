@@ -34,8 +34,8 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
   const T* k = a.k + kv_head_of(a, head) * a.keys * kWidth;
   const T* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
 
-  // Q and dO of the block's queries stay; K and V pass by. Both are read by rows
-  // (each lane its own) as well as by columns, so both are padded.
+  // Q and dO of the block's queries stay; K and V pass by. Of both each lane reads a
+  // row of its own, so both are padded.
   T* qs = dynamic_shared<T>();
   T* d_os = qs + kRows * kWidth;
   T* ks = d_os + kRows * kWidth;
@@ -88,12 +88,17 @@ template <class T, int kWidth> __global__ void dq_kernel(BackwardCall<T> a) {
 // these keys come one after the other, so their gradients are added in the same
 // registers, in the same order every time.
 //
-// Not all of them are registers. Where a thread needs more than 255, the compiler
-// **spills** some to memory. A test reads what it says about each kernel, and wants
-// an explanation:
+// A group's heads share a block: with fewer heads of keys there are fewer blocks, and
+// few keys may leave a GPU half empty.
+//
+// A thread has 255 registers. Where it needs more, the compiler **spills** some to
+// memory. A test reads what it says about each kernel, and wants an explanation for
+// every name, in the compiler's spelling: `dk_dv_kernelIdLi256` is
+// `dk_dv_kernel<double, 256>`.
 //
 // spills dk_dv_kernelIdLi256: two gradients of doubles, 256 wide; doubles are here to be checked against, not to be fast
 // spills dq_kernelIdLi256: likewise
+// spills flash_kernelIdLi256: likewise, forward
 template <class T, int kWidth> __global__ void dk_dv_kernel(BackwardCall<T> a) {
   const int lane = int(threadIdx.x), warp = int(threadIdx.y);
   const int64_t begin = int64_t{blockIdx.x} * kRows, kv_head = blockIdx.y,
@@ -154,7 +159,8 @@ template <class T> void flash_backward(const BackwardCall<T>& a) {
     constexpr int kWidth = width();
 
     // The two kernels do not wait for each other's results; only the dots must come
-    // first.
+    // first. Of shared memory a head of 256 takes 132 KB, and in float64 twice that,
+    // more than any GPU has: a check for the emulator.
     const size_t bytes =
         (2 * kRows * kWidth + 2 * kColumns * (kWidth + 1) + kRows * kColumns) *
         sizeof(T);

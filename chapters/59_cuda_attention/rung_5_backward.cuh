@@ -5,7 +5,7 @@
 #pragma once
 
 #include "schedule.hpp"
-#include "tensor_core.cuh"
+#include "warp_tile.cuh"
 
 namespace attention::CR_GPU {
 
@@ -28,8 +28,8 @@ __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
   const auto* d_o = reinterpret_cast<const uint32_t*>(a.d_o + row * kWidth);
   float sum = 0;
   for (int c = lane; c < kWidth / 2; c += 32)
-    sum +=
-        unpack(o[c], 0) * unpack(d_o[c], 0) + unpack(o[c], 1) * unpack(d_o[c], 1);
+    sum += unpack_bf16(o[c], 0) * unpack_bf16(d_o[c], 0) +
+           unpack_bf16(o[c], 1) * unpack_bf16(d_o[c], 1);
   sum = warp_sum(sum);
   if (lane == 0) a.dots[row] = sum;
 }
@@ -37,14 +37,14 @@ __global__ void tensor_core_dots_kernel(BackwardCall<BFloat16, float> a) {
 // Two tiles that belong together, Q and dO or K and V, begin their way to place
 // `turn` of two.
 template <int kWidth>
-__device__ void fetch_two(Copies& copies, BFloat16* tile, int64_t turn,
-                          const BFloat16* x, const BFloat16* y, int64_t left) {
+__device__ void fetch_two(BFloat16* tile, int64_t turn, const BFloat16* x,
+                          const BFloat16* y, int64_t left) {
   const int thread = int(32 * threadIdx.y + threadIdx.x);
   tile += turn % 2 * 2 * kBackColumns * kWidth;
-  fetch<kWidth, kBackColumns, kBackThreads>(copies, tile, x, left, thread);
-  fetch<kWidth, kBackColumns, kBackThreads>(copies, tile + kBackColumns * kWidth, y,
-                                            left, thread);
-  copies.commit();
+  fetch<kWidth, kBackColumns, kBackThreads>(tile, x, left, thread);
+  fetch<kWidth, kBackColumns, kBackThreads>(tile + kBackColumns * kWidth, y, left,
+                                            thread);
+  commit_copies();
 }
 
 template <int kWidth>
@@ -64,12 +64,9 @@ __global__ void __launch_bounds__(kBackThreads)
   BFloat16* d_os = qs + kBackRows * kWidth;
   BFloat16* passing = d_os + kBackRows * kWidth;
 
-  Copies copies;
-  fetch<kWidth, kBackRows, kBackThreads>(copies, qs, a.q + rows * kWidth, left,
-                                         thread);
-  fetch<kWidth, kBackRows, kBackThreads>(copies, d_os, a.d_o + rows * kWidth, left,
-                                         thread);
-  fetch_two<kWidth>(copies, passing, 0, k, v, a.keys);
+  fetch<kWidth, kBackRows, kBackThreads>(qs, a.q + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(d_os, a.d_o + rows * kWidth, left, thread);
+  fetch_two<kWidth>(passing, 0, k, v, a.keys);
 
   // A lane has numbers of two rows, so it needs two $L_i$ and two $D_i$. $L_i$ is
   // turned into a power of two at once.
@@ -89,11 +86,11 @@ __global__ void __launch_bounds__(kBackThreads)
 
     // Wait for this tile. After the barrier all warps are also done with the tile
     // before, so its place is free, and the next may start on its way.
-    copies.wait<0>();
-    __syncthreads();  // this tile is here, and all have read the one before, whose place the next may take
+    wait_for_copies<0>();
+    __syncthreads();
     if (tile + 1 < count)
-      fetch_two<kWidth>(copies, passing, tile + 1, k + next * kWidth,
-                        v + next * kWidth, a.keys - next);
+      fetch_two<kWidth>(passing, tile + 1, k + next * kWidth, v + next * kWidth,
+                        a.keys - next);
     const BFloat16* ks = passing + tile % 2 * 2 * kBackColumns * kWidth;
     const BFloat16* vs = ks + kBackColumns * kWidth;
 
@@ -111,7 +108,7 @@ __global__ void __launch_bounds__(kBackThreads)
     for (int n = 0; n < kBackColumns / 8; ++n)
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
-        const Place at = place_in_c(lane, c);
+        const fragment::Place at = fragment::c(lane, c);
         const bool seen =
             !cut || j0 + 8 * n + at.column < seen_by(a, begin + first + at.row);
         const float p = seen ? exp_2(s[0][n][c] * scale - row_log[c / 2]) : 0;
@@ -132,9 +129,8 @@ __global__ void __launch_bounds__(kBackThreads)
 // gradients of a head 256 wide would need more registers than a thread has, so
 // there it runs twice, once for each, and computes the scores twice.
 //
-// spills tensor_core_dk_dv_kernelILi256: up to 236 bytes even so, of 128 sums and what the next tile's addresses take
-// spills tensor_core_dk_dv_kernelILi64: an address of 8 bytes, once for each tile
-// spills tensor_core_dq_kernelILi256: 232 bytes, as above
+// spills tensor_core_dk_dv_kernelILi256: up to 276 bytes even so, beside 128 sums and what the next tile's addresses take
+// spills tensor_core_dq_kernelILi256: up to 260 bytes, as above
 template <int kWidth, bool kWantsDk, bool kWantsDv>
 __global__ void __launch_bounds__(kBackThreads)
     tensor_core_dk_dv_kernel(BackwardCall<BFloat16, float> a) {
@@ -156,13 +152,11 @@ __global__ void __launch_bounds__(kBackThreads)
     return (kv_head * group + turn / each) * a.queries + query(turn);
   };
 
-  Copies copies;
-  fetch<kWidth, kBackRows, kBackThreads>(copies, ks, a.k + rows * kWidth, left,
-                                         thread);
-  fetch<kWidth, kBackRows, kBackThreads>(copies, vs, a.v + rows * kWidth, left,
-                                         thread);
+  fetch<kWidth, kBackRows, kBackThreads>(ks, a.k + rows * kWidth, left, thread);
+  fetch<kWidth, kBackRows, kBackThreads>(vs, a.v + rows * kWidth, left, thread);
+  commit_copies();
   if (count > 0)
-    fetch_two<kWidth>(copies, passing, 0, a.q + row_of(0) * kWidth,
+    fetch_two<kWidth>(passing, 0, a.q + row_of(0) * kWidth,
                       a.d_o + row_of(0) * kWidth, a.queries - query(0));
 
   const float scale = a.scale * float(kLog2E);
@@ -170,11 +164,11 @@ __global__ void __launch_bounds__(kBackThreads)
   for (int64_t turn = 0; turn < count; ++turn) {
     // Which queries, of which head, this turn is about.
     const int64_t i0 = query(turn), row = row_of(turn);
-    copies.wait<0>();
+    wait_for_copies<0>();
     __syncthreads();
     if (turn + 1 < count) {
       const int64_t next = row_of(turn + 1);
-      fetch_two<kWidth>(copies, passing, turn + 1, a.q + next * kWidth,
+      fetch_two<kWidth>(passing, turn + 1, a.q + next * kWidth,
                         a.d_o + next * kWidth, a.queries - query(turn + 1));
     }
     const BFloat16* qs = passing + turn % 2 * 2 * kBackColumns * kWidth;
@@ -192,14 +186,14 @@ __global__ void __launch_bounds__(kBackThreads)
         // Queries are columns here. A lane has two of them in each tile of 8, and
         // fetches their $L_i$ and $D_i$. Neighbouring lanes fetch neighbours, and
         // the first cache has them after the first warp.
-        const int column = 8 * n + place_in_c(lane, side).column;
+        const int column = 8 * n + fragment::c(lane, side).column;
         const int64_t i = i0 + column, seen = i < a.queries ? seen_by(a, i) : 0;
         const float row_log =
             i < a.queries ? a.row_log[row + column] * float(kLog2E) : 0;
         const float dot = kWantsDk && i < a.queries ? a.dots[row + column] : 0;
 #pragma unroll
         for (int c = side; c < 4; c += 2) {
-          const int64_t j = begin + first + place_in_c(lane, c).row;
+          const int64_t j = begin + first + fragment::c(lane, c).row;
           p[0][n][c] = j < seen ? exp_2(p[0][n][c] * scale - row_log) : 0;
           if (kWantsDk) ds[0][n][c] = p[0][n][c] * (ds[0][n][c] - dot);
         }
@@ -209,8 +203,10 @@ __global__ void __launch_bounds__(kBackThreads)
     if (kWantsDv) add_weighted<kWidth, 1, kBackColumns / 8>(dv, p, d_os);
     if (kWantsDk) add_weighted<kWidth, 1, kBackColumns / 8>(dk, ds, qs);
   }
-  copies.wait<
-      0>();  // where no query sees these keys, they are still on their way to where the result goes
+
+  // Where no query sees these keys, they are still on their way to the place that
+  // the result goes through.
+  wait_for_copies<0>();
   __syncthreads();
   const float both[1][2] = {{a.scale, a.scale}}, one[1][2] = {{1, 1}};
   if (kWantsDk)
@@ -221,35 +217,32 @@ __global__ void __launch_bounds__(kBackThreads)
 
 template <class = void>
 void tensor_cores_backward(const BackwardCall<BFloat16, float>& a) {
-  with_width(a.width, [&](auto width) {
+  insist_on_positive(a.scale);
+  with_width<64>(a.width, [&](auto width) {
+    // Three launches, or four: the dots first, then the queries' gradient, then the
+    // keys' and values'.
     constexpr int kWidth = width();
-    if constexpr (kWidth >= 64) {
-      // Three launches, or four: the dots first, then the queries' gradient, then
-      // the keys' and values'.
-      const unsigned heads = unsigned(a.batch * a.heads),
-                     kv_heads = unsigned(a.batch * a.kv_heads);
-      const cr::backend::CR_GPU::Grid queries = {
-          {unsigned(tiles(a.queries, kBackRows)), heads},
-          {32, kBackWarps},
-          kBackBytes<kWidth>};
-      const cr::backend::CR_GPU::Grid keys = {
-          {unsigned(tiles(a.keys, kBackRows)), kv_heads},
-          {32, kBackWarps},
-          kBackBytes<kWidth>};
-      launch(
-          "tensor core dots", tensor_core_dots_kernel<kWidth>,
-          {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}},
-          a);
-      launch("tensor core dq", tensor_core_dq_kernel<kWidth>, queries, a);
-      if constexpr (kWidth <= 128) {
-        launch("tensor core dk dv", tensor_core_dk_dv_kernel<kWidth, true, true>,
-               keys, a);
-      } else {
-        launch("tensor core dk", tensor_core_dk_dv_kernel<kWidth, true, false>,
-               keys, a);
-        launch("tensor core dv", tensor_core_dk_dv_kernel<kWidth, false, true>,
-               keys, a);
-      }
+    const unsigned heads = unsigned(a.batch * a.heads),
+                   kv_heads = unsigned(a.batch * a.kv_heads);
+    auto grid = [](int64_t rows, unsigned heads) {
+      return Grid{.blocks = {unsigned(tiles(rows, kBackRows)), heads},
+                  .threads = {32, kBackWarps},
+                  .shared_bytes = kBackBytes<kWidth>,
+                  .needs = 80};
+    };
+    const Grid queries = grid(a.queries, heads), keys = grid(a.keys, kv_heads);
+    launch("tensor core dots", tensor_core_dots_kernel<kWidth>,
+           {.blocks = {unsigned(tiles(heads * a.queries, 4))}, .threads = {32, 4}},
+           a);
+    launch("tensor core dq", tensor_core_dq_kernel<kWidth>, queries, a);
+    if constexpr (kWidth <= 128) {
+      launch("tensor core dk dv", tensor_core_dk_dv_kernel<kWidth, true, true>,
+             keys, a);
+    } else {
+      launch("tensor core dk", tensor_core_dk_dv_kernel<kWidth, true, false>, keys,
+             a);
+      launch("tensor core dv", tensor_core_dk_dv_kernel<kWidth, false, true>, keys,
+             a);
     }
   });
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "schedule.hpp"
-#include "tensor_core.cuh"
+#include "warp_tile.cuh"
 
 namespace attention::CR_GPU {
 
@@ -19,7 +19,7 @@ template <int kWidth> struct Shape5 {
       (kRows + 2 * kColumns) * kWidth * sizeof(BFloat16);
 };
 
-// spills tensor_core_kernelILi128: 8 to 12 bytes beside 128 sums, an address that is needed once for each tile
+// spills tensor_core_kernelILi128: up to 40 bytes beside 128 sums, addresses that are needed once for each tile
 // spills tensor_core_kernelILi256: likewise
 template <int kWidth>
 __global__ void __launch_bounds__(128)
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(128)
 
   // Who computes what: the block has a tile of queries, and the warp 16 or 32 rows
   // of it.
-  constexpr int kHigh = S::kHigh, kColumns = S::kColumns;
+  constexpr int kHigh = S::kHigh, kKeys = S::kColumns;
   const int lane = int(threadIdx.x), warp = int(threadIdx.y),
             thread = 32 * warp + lane;
   const int64_t begin = longest_first(a, blockIdx.x, gridDim.x) * S::kRows,
@@ -38,15 +38,13 @@ __global__ void __launch_bounds__(128)
   const BFloat16* v = a.v + kv_head_of(a, head) * a.keys * kWidth;
   BFloat16* qs = dynamic_shared<BFloat16>();
   BFloat16* ks = qs + S::kRows * kWidth;
-  BFloat16* vs = ks + kColumns * kWidth;
+  BFloat16* vs = ks + kKeys * kWidth;
 
   // Ask for the queries and the first keys. Nobody waits yet.
-  Copies copies;
-  fetch<kWidth, S::kRows, 128>(copies, qs,
-                               a.q + (head * a.queries + begin) * kWidth,
+  fetch<kWidth, S::kRows, 128>(qs, a.q + (head * a.queries + begin) * kWidth,
                                a.queries - begin, thread);
-  fetch<kWidth, kColumns, 128>(copies, ks, k, a.keys, thread);
-  copies.commit();
+  fetch<kWidth, kKeys, 128>(ks, k, a.keys, thread);
+  commit_copies();
 
   // A lane has numbers of two rows in each tile of 16: `lane / 4`, and eight below.
   float m[kHigh][2], sum[kHigh][2];
@@ -59,41 +57,41 @@ __global__ void __launch_bounds__(128)
 
   // The scale goes into the exponent: $e^{c s} = 2^{c s \log_2 e}$, and the product
   // $c \log_2 e$ is one number.
-  const int64_t count = key_tiles(a, begin, S::kRows, kColumns);
+  const int64_t count = key_tiles(a, begin, S::kRows, kKeys);
   for (int64_t tile = 0; tile < count; ++tile) {
-    const int64_t j0 = tile * kColumns;
+    const int64_t j0 = tile * kKeys;
 
     // The keys of this tile are here, and all warps are done with the values of the
     // last. The values of this one come while we compute scores.
-    copies.wait<0>();
+    wait_for_copies<0>();
     __syncthreads();
-    fetch<kWidth, kColumns, 128>(copies, vs, v + j0 * kWidth, a.keys - j0, thread);
-    copies.commit();
+    fetch<kWidth, kKeys, 128>(vs, v + j0 * kWidth, a.keys - j0, thread);
+    commit_copies();
 
     // $S = Q K^\top$, not yet scaled.
-    Sums<kHigh, kColumns / 8> s;
-    tile_scores<kWidth, kHigh, kColumns / 8>(s, qs, first, ks);
+    Sums<kHigh, kKeys / 8> s;
+    tile_scores<kWidth, kHigh, kKeys / 8>(s, qs, first, ks);
 
     // The values are here, and all warps are done with the keys. The next ones come
     // while we do the rest.
-    copies.wait<0>();
+    wait_for_copies<0>();
     __syncthreads();
     if (tile + 1 < count) {
-      fetch<kWidth, kColumns, 128>(copies, ks, k + (j0 + kColumns) * kWidth,
-                                   a.keys - j0 - kColumns, thread);
-      copies.commit();
+      fetch<kWidth, kKeys, 128>(ks, k + (j0 + kKeys) * kWidth, a.keys - j0 - kKeys,
+                                thread);
+      commit_copies();
     }
 
     // The mask, for the warp's own rows: each sum knows its place in the tile by
     // the layout.
-    if (is_cut(a, begin + first, j0, kColumns)) {
+    if (is_cut(a, begin + first, j0, kKeys)) {
 #pragma unroll
       for (int h = 0; h < kHigh; ++h)
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
           for (int c = 0; c < 4; ++c) {
-            const Place at = place_in_c(lane, c);
+            const fragment::Place at = fragment::c(lane, c);
             if (j0 + 8 * n + at.column >=
                 seen_by(a, begin + first + 16 * h + at.row))
               s[h][n][c] = minus_infinity<float>();
@@ -108,7 +106,7 @@ __global__ void __launch_bounds__(128)
       for (int r = 0; r < 2; ++r) {
         float m_new = m[h][r];
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
           m_new = larger(m_new, larger(s[h][n][2 * r], s[h][n][2 * r + 1]));
         m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 1));
         m_new = larger(m_new, __shfl_xor_sync(kAll, m_new, 2));
@@ -116,7 +114,7 @@ __global__ void __launch_bounds__(128)
         m[h][r] = m_new;
         sum[h][r] *= keep;
 #pragma unroll
-        for (int n = 0; n < kColumns / 8; ++n)
+        for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
           for (int c = 2 * r; c < 2 * r + 2; ++c)
             sum[h][r] += s[h][n][c] = exp_2(s[h][n][c] * scale - top);
@@ -127,7 +125,7 @@ __global__ void __launch_bounds__(128)
       }
 
     // $O$ += $P V$.
-    add_weighted<kWidth, kHigh, kColumns / 8>(o, s, vs);
+    add_weighted<kWidth, kHigh, kKeys / 8>(o, s, vs);
   }
 
 #pragma unroll
@@ -148,16 +146,16 @@ __global__ void __launch_bounds__(128)
 }
 
 template <class = void> void tensor_cores(const ForwardCall<BFloat16, float>& a) {
-  with_width(a.width, [&](auto width) {
-    if constexpr (width() >= 64) {
-      using S = Shape5<width()>;
-      launch("tensor cores", tensor_core_kernel<width()>,
-             {.blocks = {unsigned(tiles(a.queries, S::kRows)),
-                         unsigned(a.batch * a.heads)},
-              .threads = {32, S::kWarps},
-              .shared_bytes = S::kBytes},
-             a);
-    }
+  insist_on_positive(a.scale);
+  with_width<64>(a.width, [&](auto width) {
+    using S = Shape5<width()>;
+    launch("tensor cores", tensor_core_kernel<width()>,
+           {.blocks = {unsigned(tiles(a.queries, S::kRows)),
+                       unsigned(a.batch * a.heads)},
+            .threads = {32, S::kWarps},
+            .shared_bytes = S::kBytes,
+            .needs = 80},
+           a);
   });
 }
 

@@ -1,7 +1,6 @@
-// The kernels are compiled twice from the same source: for the emulator, and by
-// nvcc for a GPU. Each time they end in such a table. Pointers in a call lead to
-// memory of the device in question; nothing is checked there, so `lab.hpp` checks
-// before.
+// The kernels are compiled for the emulator and for a GPU, and end each time in such
+// a table. Pointers in a call lead to memory of the device in question; nothing is
+// checked there, so `lab.hpp` checks before.
 #pragma once
 
 #include "tensor/half.hpp"
@@ -15,8 +14,11 @@ struct Rungs {
   void (*backward)(const BackwardCall<float>& a);
   void (*tensor_cores)(const ForwardCall<Half, float>& a);
   void (*tensor_cores_backward)(const BackwardCall<Half, float>& a);
-  void (*wgmma)(
-      const ForwardCall<Half, float>& a);  // throws DeviceError on the emulator
+  void (*wgmma)(const ForwardCall<Half, float>& a);
+
+  // What is missing here for a rung, or null. Rung 6 needs a Hopper; without it, it
+  // throws DeviceError.
+  const char* (*missing)(int rung);
 
   // In float64, to be held against finite differences.
   void (*three_passes_64)(const ForwardCall<double>& a, double* scores);

@@ -1,4 +1,4 @@
-// AttentionSizes and pointers, in one struct that is copied to every thread.
+// Sizes and pointers, in one struct that is copied to every thread.
 // Nothing here knows tensors, so the same struct serves the emulator and a GPU.
 #pragma once
 
@@ -8,7 +8,9 @@
 // `q` and `o` are (batch, heads, queries, width), `k` and `v` are (batch, kv_heads,
 // keys, width). In **grouped-query attention** several heads of queries share one
 // head of keys and values, so `heads` is a multiple of `kv_heads`. In the causal
-// case query $i$ sees the keys $0 \dots i$ and no others.
+// case query $i$ sees the keys $0 \dots i$ and no others: the triangle begins at the
+// top left, also where there are more keys than queries. (FlashAttention from 2.1 on
+// lets it end at the bottom right then; exercise 7.)
 struct AttentionSizes {
   int64_t batch = 1, heads = 1, kv_heads = 1, queries, keys, width;
   bool causal = false;
@@ -17,6 +19,16 @@ struct AttentionSizes {
 // Query $i$ sees the first so many keys.
 constexpr int64_t seen_by(const AttentionSizes& s, int64_t i) {
   return s.causal && i + 1 < s.keys ? i + 1 : s.keys;
+}
+
+constexpr int64_t tiles(int64_t count, int64_t tile) {
+  return (count + tile - 1) / tile;
+}
+
+// The head of keys and values that a head of queries shares with its group. Both
+// count through the batch.
+constexpr int64_t kv_head_of(const AttentionSizes& s, int64_t head) {
+  return head / s.heads * s.kv_heads + head % s.heads / (s.heads / s.kv_heads);
 }
 
 // Numbers of type `T` are stored; sums are kept in `Sum`, which is `float` for

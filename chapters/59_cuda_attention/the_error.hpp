@@ -1,10 +1,7 @@
 #pragma once
 
-#include <set>
-
 #include "bench.hpp"
 #include "book/chapter.hpp"
-#include "fragments.hpp"
 
 using namespace cr;
 
@@ -27,7 +24,10 @@ static void the_error(Chapter& chapter, Bed& bed) {
   chapter.section("Rung 5: tensor cores");
   const Layer& l = bed.layer;
   Bench<BFloat16> bench(l);
-  const double flash = relative_error(bench.forward(bed.rungs.tensor_cores), l.o);
+  Tensor o;
+  const Traffic moved =
+      traffic(l, [&] { o = bench.forward(bed.rungs.tensor_cores); });
+  const double flash = relative_error(o, l.o);
 
   // And the usual way, from the same numbers.
   const double usual = relative_error(the_usual_way(l), l.o);
@@ -38,49 +38,66 @@ static void the_error(Chapter& chapter, Bed& bed) {
                 "the usual way in bfloat16 errs so many times as much",
                 usual / flash, at_least(1.05), found, {.quick = at_least(1)});
 
-  // Errors of the way back start from a rounded output, and add two roundings more.
-  const std::vector<Tensor> gradients =
-                                bench.backward(bed.rungs.tensor_cores_backward),
-                            truth = {l.dq, l.dk, l.dv};
-
-  // The rounded output also enters $D_i = dO_i \cdot O_i$, which is subtracted from
-  // numbers of about its own size. So this is where the way back loses most.
-  double back = 0;
-  for (size_t t = 0; t < 3; ++t)
-    back = std::max(back, relative_error(gradients[t], truth[t]));
+  // On the way back $dS$ is rounded before it meets $K$ and $Q$, and the result is
+  // rounded: the two cost about the same. $D_i$ comes from a rounded output, but is
+  // small beside the $dP$ that it is subtracted from, and costs a fifth of either.
+  std::vector<Tensor> gradients;
+  const Traffic back_moved = traffic(
+      l, [&] { gradients = bench.backward(bed.rungs.tensor_cores_backward); });
+  const double back = largest_error(gradients, {l.dq, l.dk, l.dv});
   chapter.claim("error-back",
                 "bfloat16 on tensor cores, back: the largest of three errors", back,
                 at_most(0.01), identity, {.unit = "%"});
+  std::vector<double> rungs = {1, 2, 3, 5}, errors;
+  for (const Bed::Step& step : bed.steps) errors.push_back(step.error);
+  errors.push_back(flash);
   chapter.figure("error", "typical error over the typical number, against float64")
-      .bar({"three passes", "one pass", "flash", "tensor cores", "usual way, bf16"},
-           {bed.steps[0].error, bed.steps[1].error, bed.steps[2].error, flash,
-            usual})
-      .log_y();
+      .scatter(rungs, errors, "rungs 1, 2, 3 and 5")
+      .scatter(std::vector<double>{5}, std::vector<double>{usual},
+               "the usual way, bfloat16")
+      .log_y()
+      .xlim(0.5, 5.5)
+      .axes("rung", "error");
 
-  // Half the bytes per number, and four times as many queries in a block: the bytes
-  // per query fall again.
+  // Half the bytes per number, and four times as many queries in a block: of what
+  // passes by, an eighth of flash's bytes is left. The query itself, its output and
+  // $L_i$ only become half.
   if (!watched()) return;
-  const Traffic moved = traffic(l, [&] { bench.forward(bed.rungs.tensor_cores); });
-  bed.steps.push_back({"tensor cores", moved.bytes_per_query, flash});
+  bed.steps.push_back({"5: tensor cores", moved.bytes_per_query, flash});
+  const double row = 2 * double(l.width), blocks = double(tiles(l.queries, 128));
   chapter.claim("tensor-bytes",
-                "so many times fewer bytes per query than flash in float32",
-                bed.steps[2].bytes / moved.bytes_per_query, at_least(3), found,
-                {.quick = at_least(2)});
+                "tensor cores: bytes per query, over 2 N rows / 128 + 2 rows + 4",
+                moved.bytes_per_query / (2 * row * blocks + 2 * row + 4),
+                near(1, 1e-6), identity);
 
-  // And the swizzle? Eight lanes of `ldmatrix` name eight rows of one tile. For
-  // every tile there is, we count how many different groups of four banks their 16
-  // bytes lie in. All eight should differ.
-  size_t fewest = 8;
-  for (int pieces : {8, 16, 32})
-    for (int row = 0; row < 64; row += 8)
-      for (int piece = 0; piece < pieces; ++piece) {
-        std::set<int> groups;
-        for (int r = row; r < row + 8; ++r)
-          groups.insert(swizzled(r, piece, pieces) % 8);
-        fewest = std::min(fewest, groups.size());
-      }
+  // And the swizzle? Every request to shared memory should take as few wavefronts as
+  // its bytes need.
+  chapter.claim("tensor-banks",
+                "swizzled: wavefronts, over the fewest that the same bytes take",
+                moved.wavefronts / moved.fewest_wavefronts, exactly(1), identity);
+
+  // What we counted on paper for the loop, with what comes on top: a tile of keys and
+  // one of values are copied to shared memory, 128 wavefronts; a block's queries too,
+  // and its output goes out by the same way. An A100's tensor cores need 256 cycles
+  // for each of the four warps.
+  const double visits = blocks * double(tiles(l.keys, 64));
+  chapter.claim("shared-busy",
+                "cycles of shared memory for each of an A100's tensor cores",
+                moved.wavefronts / (visits * 4 * 256),
+                near((visits * (4 * 160 + 128) + blocks * 256 + double(l.queries)) /
+                         (visits * 4 * 256),
+                     1e-6),
+                identity);
+
+  // The way back: four matrices pass by blocks of 64 rows, and with the queries their
+  // $L_i$ and $D_i$, which every warp reads for itself.
+  bed.back.push_back({"5: tensor cores", back_moved.bytes_per_query, back});
+  const double keys = double(tiles(l.keys, 64)),
+               queries = double(tiles(l.queries, 64));
   chapter.claim(
-      "tensor-banks",
-      "eight rows of a tile lie in so many different groups of banks, at least",
-      double(fewest), exactly(8), identity);
+      "tensor-back-bytes",
+      "tensor cores, back: bytes per query, over 4 N rows / 64 + N + 9 rows + 40",
+      back_moved.bytes_per_query /
+          (2 * row * (keys + queries) + 64 * keys + 9 * row + 40),
+      near(1, 1e-6), identity);
 }

@@ -1,4 +1,4 @@
-// Rungs 3 and 4 are built of the same four steps. A block is four warps. Each warp
+// Rungs 3 and 4 are built of five functions. A block is four warps. Each warp
 // owns eight *rows* (queries on the way forth), and a tile has 32 *columns* (keys),
 // one for each lane. So a row's scores lie side by side in the lanes of one warp,
 // and its maximum is five exchanges away. No barrier of the whole block is needed
@@ -28,10 +28,7 @@ __device__ void copy_tile(T* tile, const T* from, int64_t rows_left, T scale = 1
 
 // Eight scores per lane: the warp's rows of `a` against this lane's row of `b`.
 // Every lane reads the same number of `a`, which shared memory hands to all of them
-// at once. Of `b` the 32 lanes read 32 rows, and here the padding matters: shared
-// memory has 32 **banks**, each gives one word at a time, and word $w$ lies in bank
-// $w \bmod 32$. Rows 64 apart begin in the same bank, so all 32 lanes would queue
-// for it. Rows 65 apart begin in 32 different ones.
+// at once. Of `b` the 32 lanes read 32 rows.
 template <int kWidth, int kPadA, int kPadB, class T>
 __device__ void rows_by_lanes(T (&s)[kWarpRows], const T* a, const T* b) {
   a += threadIdx.y * kWarpRows * (kWidth + kPadA);
@@ -57,8 +54,7 @@ __device__ void weights_by_rows(T (&sum)[kWarpRows][kWidth / 32], const T* p,
     T w[kWarpRows];
     for (int r = 0; r < kWarpRows; ++r) w[r] = p[r * kColumns + j];
     for (int c = 0; c < kWidth / 32; ++c) {
-      // One number of row j. The lanes read 32 neighbours, so here no padding is
-      // needed; and where there is some it does no harm.
+      // One number of row j. The lanes read 32 neighbours, with or without padding.
       const T y = b[j * (kWidth + kPad) + 32 * c];
       for (int r = 0; r < kWarpRows; ++r) sum[r][c] += w[r] * y;
     }

@@ -2,9 +2,9 @@
 // memory is answered in **sectors** of 32 bytes; we divide all of them, loads and
 // stores, by the number of queries. On a GPU a cache answers part of them. What the
 // caches leave is less, and how fast they answer is limited too, so this is the
-// number to bring down. Of shared memory we want to know the **wavefronts** per
-// request: 1 if all goes well, more if lanes of a warp want different words of one
-// bank.
+// number to bring down. Of shared memory we want to know the **wavefronts**: how many
+// times it has to answer, and how many times the same bytes would take if they lay
+// as they should.
 #pragma once
 
 #include <functional>
@@ -14,22 +14,19 @@
 #include "the_call.hpp"
 
 struct Traffic {
-  double bytes_per_query = 0, wavefronts = 0;
+  double bytes_per_query = 0, wavefronts = 0, fewest_wavefronts = 0;
 };
 
-// Of all kernels that run inside `f`, or of the one named. Some dozen blocks are
-// counted and stand for the others.
-inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f,
-                       const std::string& kernel = "") {
+// Of all kernels that run inside `f`. At most 64 blocks of each are counted, spread
+// evenly, and stand for the others.
+inline Traffic traffic(const AttentionSizes& s, const std::function<void()>& f) {
   namespace simt = cr::backend::simt;
 
   // The emulator counts by kernel and by line; here we want the sum.
-  const simt::LineCounts all = simt::count(f, {.blocks = 64}).total(kernel);
+  const simt::LineCounts all = simt::count(f, {.blocks = 64}).total();
   const double queries = double(s.batch * s.heads * s.queries);
   return {32.0 * double(all.load_sectors + all.store_sectors) / queries,
-          all.shared_requests == 0
-              ? 0
-              : double(all.wavefronts) / double(all.shared_requests)};
+          double(all.wavefronts), double(all.ideal_wavefronts)};
 }
 
 // The line of a kernel whose requests to shared memory take the most wavefronts,

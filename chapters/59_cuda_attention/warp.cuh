@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <type_traits>
 
 #include "backend/gpu/gpu.cuh"
+#include "tensor/error.hpp"
 
 namespace attention::CR_GPU {
 using namespace cr::backend::CR_GPU;
@@ -21,8 +23,10 @@ template <class T> __device__ T warp_sum(T x) {
   return x;
 }
 
-// Not `max`, which has other rules for NaN on the two machines.
-template <class T> __device__ T larger(T a, T b) { return a < b ? b : a; }
+// One instruction on a GPU. A NaN is passed over, but not lost: its exponential is
+// NaN, and so is the row's sum.
+inline __device__ float larger(float a, float b) { return fmaxf(a, b); }
+inline __device__ double larger(double a, double b) { return fmax(a, b); }
 
 template <class T> __device__ T warp_max(T x) {
   for (int apart = 16; apart > 0; apart /= 2)
@@ -34,14 +38,31 @@ template <class T> __device__ constexpr T minus_infinity() {
   return -std::numeric_limits<T>::infinity();
 }
 
-// Kernels are compiled once for each width that a head can have. Other widths can
-// be had by padding q, k and v with zeros up to the next of these: that changes no
-// score.
-template <class F> void with_width(int64_t width, F run) {
-  if (width == 32) run(std::integral_constant<int, 32>());
-  if (width == 64) run(std::integral_constant<int, 64>());
-  if (width == 128) run(std::integral_constant<int, 128>());
-  if (width == 256) run(std::integral_constant<int, 256>());
+// Kernels are compiled once for each width that a head can have; those with tensor
+// cores begin at 64. Other widths can be had by padding q, k and v with zeros up to
+// the next of these: that changes no score.
+template <int kLeast = 32, class F> void with_width(int64_t width, F run) {
+  if constexpr (kLeast <= 32)
+    if (width == 32) return run(std::integral_constant<int, 32>());
+  if (width == 64) return run(std::integral_constant<int, 64>());
+  if (width == 128) return run(std::integral_constant<int, 128>());
+  if (width == 256) return run(std::integral_constant<int, 256>());
+  throw cr::ShapeError(
+      std::string(kLeast <= 32 ? "attention: heads of 32, 64, 128 or 256 numbers"
+                               : "tensor cores: heads of 64, 128 or 256 numbers") +
+      ", not " + std::to_string(width));
+}
+
+// What the GPU lacks that a rung is made of, in a table's words, or null.
+inline const char* missing(int rung) {
+#if defined(__CUDACC__)
+  const int major = Runtime::get().properties().major;
+  if (rung == 5 && major < 8) return "needs 8.0";
+  if (rung == 6 && major != 9) return "needs 9.0";
+  return nullptr;
+#else
+  return rung == 6 ? "needs a GPU" : nullptr;
+#endif
 }
 
 }  // namespace attention::CR_GPU

@@ -15,6 +15,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "backend/stop.hpp"
 #include "book/chapter_state.hpp"
 #include "io/atomic_file.hpp"
 
@@ -473,6 +474,7 @@ int run_chapter(int argc, char** argv, const ChapterInfo& info, Story story, con
   try {
     if (!read_options(argc, argv, info, source_folder, state.options)) return 0;
     catch_interrupts();
+    backend::stop_here = throw_if_interrupted;
     if (!state.options.report.empty()) return make_report(info, state.options, source_folder, argv[0]);
     prepare(state);
     Chapter chapter(std::move(owner));

@@ -104,6 +104,13 @@ for job in "${jobs_list[@]}"; do
   missing=
   for instruction in $wanted; do grep -qE "[ ;]$instruction" "$out/sass" || missing+=" $instruction"; done
   if [ -n "$missing" ]; then complain "$name: no$missing in its machine code"; else pass; fi
+  # Chapter 59's rung 6: exponentials, then the wait for the product that runs beside them, then the next product.
+  [[ $name == 59_*-sm_90a ]] || continue
+  late=$(awk '/Function :/ { exps = 0; ours = /wgmma_kernel/ }
+              ours && /MUFU.EX2/ { exps = 1; waited = 0 }
+              ours && /WARPGROUP.DEPBAR.LE gsb0, 0x0/ { waited = 1 }
+              ours && /HGMMA/ && exps { print waited ? "beside" : "behind"; exps = 0 }' "$out/sass" | sort | uniq -c | tr -s ' ')
+  if [ "$late" = " 3 beside" ]; then pass; else complain "$name: the softmax runs behind a product, not beside it:$late"; fi
 done
 [ -n "$cuobjdump" ] || echo "skipped: the machine code is not looked at: no cuobjdump here"
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -1,5 +1,6 @@
 // # CUDA's words mean on the emulator what they mean on a GPU
 #include "backend/backend.hpp"
+#include "backend/stop.hpp"
 
 #if CHAINRULE_SIMT
 #include <cmath>
@@ -12,6 +13,20 @@ TEST_CASE("shuffles and shared memory add up a block", "[simt]") {
   std::vector<float> x(512);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
   CHECK(words::block_sums(x) == std::vector<float>{255 * 128, 255 * 128 + 256 * 256});
+}
+
+TEST_CASE("a kernel can be stopped between two blocks, and the emulator goes on", "[simt]") {
+  struct Enough {};
+  static int blocks;
+  const std::vector<float> x(512, 1.0f);
+  blocks = 0;
+  cr::backend::stop_here = [] {
+    if (++blocks == 2) throw Enough{};
+  };
+  CHECK_THROWS_AS(words::block_sums(x), Enough);
+  cr::backend::stop_here = nullptr;
+  CHECK(blocks == 2);
+  CHECK(words::block_sums(x) == std::vector<float>{256, 256});
 }
 
 TEST_CASE("votes, reductions, shuffles and atomics", "[simt]") {

@@ -13,6 +13,7 @@
 #include "backend/simt/fiber.hpp"
 #include "backend/simt/memory_map.hpp"
 #include "backend/simt/watch.hpp"
+#include "backend/stop.hpp"
 #include "tensor/error.hpp"
 
 namespace cr::backend::simt {
@@ -67,6 +68,7 @@ class Emulator {
       for (b.z = 0; b.z < blocks.z; ++b.z)
         for (b.y = 0; b.y < blocks.y; ++b.y)
           for (b.x = 0; b.x < blocks.x; ++b.x) {
+            if (stop_here) stop_here();
             blockIdx = b;
             std::fill(shared_.begin(), shared_.end(), std::byte{0xff});
             if (watched_) watcher_.begin_block(number++);
