@@ -1,5 +1,8 @@
-// A warp that reads one number in each lane, and writes it beside its
-// neighbours'. Lane $l$ reads number `first + l * step`.
+// A GPU's program is a **kernel**: what one thread does. `__global__` marks
+// it; `threadIdx`, a built-in variable, says which thread this is. (`CR_GPU`
+// is the namespace: `cuda` if NVIDIA's compiler nvcc reads the file, `simt`
+// if ours does, for the emulator.) Here lane $l$ reads number `first + l *
+// step`, and writes it beside its neighbours'.
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -12,14 +15,12 @@ __global__ void read_kernel(const T* x, T* y, int first, int step) {
   y[lane] = x[first + lane * step];
 }
 
-// The second example: a tile of 32 × 32 numbers in shared memory is written
-// row by row and read column by column. Its rows are `kStep` words long.
-template <int kStep> __global__ void columns_kernel(const float* x, float* y) {
-  __shared__ float tile[32][kStep];
-  const int lane = int(threadIdx.x);
-  for (int r = 0; r < 32; ++r) tile[r][lane] = x[r * 32 + lane];
-  __syncthreads();
-  for (int c = 0; c < 32; ++c) y[c * 32 + lane] = tile[lane][c];
+// `launch` starts it: a name for error messages, the kernel, how many threads,
+// and the arguments. (CUDA's own way to write it is
+// `read_kernel<<<blocks, threads>>>(x, y, first, step)`.)
+inline void read(const float* x, float* y, int lanes, int first, int step) {
+  launch("read", read_kernel<float>, {.blocks = {1}, .threads = {unsigned(lanes)}},
+         x, y, first, step);
 }
 
 }  // namespace cr::backend::CR_GPU

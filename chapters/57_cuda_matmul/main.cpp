@@ -25,16 +25,16 @@ using namespace cr;
 //
 // They do not run one by one. 32 threads with neighbouring numbers are a
 // **warp**, and each instruction is carried out by the whole warp at once, a
-// thread being one of its **lanes**. When a warp loads, 32 addresses arrive
+// thread being one of its **lanes**. (Where lanes take different branches, the
+// warp walks them one after the other.) When a warp loads, 32 addresses arrive
 // at the memory together. What these addresses look like decides nearly
 // everything in this chapter, and it can be *counted*.
 //
 // So you need no GPU to climb this ladder. Every kernel below runs on [an
 // emulator](../../common/backend/simt/launch.hpp), which plays all the
 // threads, watches each load and store, and counts what a profiler would
-// count on the real thing. What it cannot do is take the time. Where a GPU is
-// at hand, the program does; where none is, it says so, and no number is made
-// up.
+// count. What it cannot do is take the time. Where a GPU is at hand, the
+// program does; where none is, the table says "not measured yet".
 //
 // # By hand: eight threads read
 //
@@ -54,7 +54,7 @@ using namespace cr;
 // A full warp has 32 lanes, so the same four patterns cost 4, 32, 5 and 1.
 #include "by_hand.cuh"
 
-// The workbench will run and count everything.
+// So much for one kernel. All others are run and counted alike.
 #include "workbench.hpp"
 
 static void by_hand(Chapter& chapter, Ladder& ladder) {
@@ -83,10 +83,14 @@ static void by_hand(Chapter& chapter, Ladder& ladder) {
 
 // # One thread for each number of C
 //
-// $C_{ij} = \sum_p A_{ip} B_{pj}$. A thread takes one pair $(i, j)$ and runs
-// along $p$.
+// $C_{ij} = \sum_p A_{ip} B_{pj}$.
+#include "product.hpp"
+
+// A thread takes one pair $(i, j)$ and runs along $p$.
 #include "rung_1_naive.cuh"
 
+// # Coalesced
+//
 // Which threads are a warp? They are numbered along x first. So the 32 lanes
 // here have 32 rows $i$, one below the other, and the same column $j$. At
 // each step of $p$ they read 32 numbers of A that stand in one column, each
@@ -113,12 +117,12 @@ static void coalescing(Chapter& chapter, Ladder& ladder) {
   chapter.claim("coalesced-sectors", "sectors for one step of a warp, coalesced",
                 double(coalesced.load_sectors) / ladder.warp_steps(), exactly(5),
                 identity);
-  chapter.claim("store-sectors", "naive writes so many times as many sectors of C",
+  chapter.claim("store-sectors", "sectors written, naive over coalesced",
                 double(naive.store_sectors) / double(coalesced.store_sectors),
                 exactly(8), identity);
 
-  // The picture shows which words of memory the 32 lanes ask for. Each row of
-  // dots of the left panel is another row of A, far away from the one before.
+  // The picture shows which words of memory the 32 lanes ask for. Each dot of
+  // the left panel lies in another row of A, far away from the one before.
   std::vector<double> lane(32), far(32), near_by(32), same(32, 0);
   std::iota(lane.begin(), lane.end(), 0);
   for (size_t l = 0; l < 32; ++l) far[l] = double(l), near_by[l] = double(l / 8);
@@ -138,22 +142,43 @@ static void coalescing(Chapter& chapter, Ladder& ladder) {
 // **coalescing**. It is the first thing to look at in any kernel, and often
 // the only one that is needed.
 //
-// In a profiler you would look for *sectors per request*. Four is as good as
-// it gets for 32 floats; 32 is as bad as it gets. What to do about it is
-// always the same: find the index that belongs to `threadIdx.x`, and let it
-// run along memory. Where the data lies the other way round, turn a tile over
-// in shared memory (exercise 3 does).
+// In a profiler you would look for *sectors per request*. For 32 different
+// floats four is as good as it gets; 32 is as bad as it gets. What to do about
+// it is always the same: find the index that belongs to `threadIdx.x`, and let
+// it run along memory. Where the data lies the other way round, turn a tile
+// over in shared memory (exercise 3 does).
+//
+// # Sectors are not yet memory
+//
+// A sector that is asked for need not come from memory. On its way the request
+// meets two caches. What do they give, and how much is that for each
+// multiply-add that an H100 could make in float32, 128 in a cycle in each of
+// its 132 multiprocessors?
+//
+// | | how much it holds | what it gives | for a multiply-add |
+// |---|---|---|---|
+// | **L1**, one in each multiprocessor | 256 KB, less the shared memory of below | 128 bytes a cycle | 1 byte |
+// | **L2**, one for all | 50 MB | not published; an A100's gives 7 TB/s | 0.2 byte |
+// | memory | 80 GB | 3.35 TB/s | 0.1 byte |
+//
+// What we count is what a kernel asks L1 for. What L1 still has costs L2
+// nothing, and what L2 still has costs memory nothing. Rung 1 asks for 33
+// bytes for each multiply-add and rung 2 for 5: however well the caches do,
+// that is a 33rd and a fifth of the peak at most. At the other end, memory
+// must give each number once: at $n = 4096$ that is 0.003 bytes for a
+// multiply-add. Between the two lies what this chapter is about. From the next
+// rung on a block asks for each number that it needs only once, so what is
+// counted goes on to L2, nearly all of it; and how much of *that* comes from
+// memory depends on which blocks run at the same time. Rung 13 chooses them.
 //
 // # Shared tiles
 //
-// Five sectors are 160 bytes for 32 multiply-adds: 5 bytes for each. An H100
-// fetches 3.35 TB in a second, says its maker, and multiplies 33.5 million
-// million times. So it could feed only one multiply-add in fifty: what comes
-// has to be used again.
+// Five bytes for each multiply-add: L2 could feed one in 25, memory one in 50.
+// What comes has to be used again.
 //
-// A multiprocessor has a small memory of its own, up to 228 KB, which all
-// threads of a block see. This **shared memory** is a cache that we fill by
-// hand.
+// A multiprocessor has a small memory of its own, 228 KB on an H100, which the
+// threads of a block share: up to 227 KB for one block, and 48 unless it asks
+// for more. This **shared memory** is a cache that we fill by hand.
 #include "rung_3_shared.cuh"
 
 // How many bytes does a tile save? A block that makes $r$ rows by $c$ columns
@@ -171,7 +196,7 @@ static void shared(Chapter& chapter, Ladder& ladder) {
               before, after);
   chapter.claim("tile-bytes", "32 x 32: bytes fetched for a multiply-add", after,
                 exactly(0.25), identity);
-  chapter.claim("tile-gain", "so many times less than without tiles",
+  chapter.claim("tile-gain", "bytes fetched without tiles, over those with",
                 before / after, exactly(20), identity);
 }
 
@@ -183,8 +208,8 @@ static void shared(Chapter& chapter, Ladder& ladder) {
 // # Banks, by hand
 //
 // Now everybody reads from shared memory, twice for each multiply-add. How
-// fast is that? It has 32 **banks**: word $w$ lies in bank $w \bmod 32$, and
-// each bank gives one word at a time. Lanes that want the same word share it.
+// fast is that? It has 32 **banks**: word $w$, four bytes, lies in bank $w
+// \bmod 32$, and each bank gives one word at a time. Lanes that want the same word share it.
 // Lanes that want different words of one bank have to wait for each other: a
 // **bank conflict**. One go is a **wavefront**.
 //
@@ -195,8 +220,10 @@ static void shared(Chapter& chapter, Ladder& ladder) {
 //
 // ? Reading the column takes 32 wavefronts. What if the rows are made 33 words long, the last of them unused?
 // - [ ] still 32: the numbers themselves are where they were; but each row now begins one bank further
-// - [ ] 2: so it would be for rows of 48 words, since 48 r mod 32 is 0 or 16
+// - [ ] 2: so it would be for rows of 34 words, since 34 r mod 32 meets each even bank twice
 // - [x] 1: word 33 r + c lies in bank (r + c) mod 32, another one for each row
+#include "columns.cuh"
+
 static void banks(Chapter& chapter, Ladder& ladder) {
   chapter.section("Banks, by hand");
   Generator random(chapter.seed());
@@ -261,12 +288,19 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 }
 
 // A quarter of the requests of rung 4, but each takes nearly three
-// wavefronts. Where from? Lane $l$ reads columns $8l \dots 8l + 7$ of `b`,
-// one after the other. At each of these reads 16 lanes ask for words 0, 8,
-// 16, …, 120, which lie in four banks: four wavefronts. And of `a` they ask
-// for two rows that lie 64 words apart: the same bank, two wavefronts. $8
-// \cdot 4 + 8 \cdot 2 = 48$ for a step, where 16 would do. Whoever counts
-// requests only is pleased too early.
+// wavefronts. Where from? Lane $l$ reads columns $8 (l \bmod 16)$ to $8 (l
+// \bmod 16) + 7$ of `b`, one after the other. At each of these reads 16 lanes
+// ask for words 0, 8, 16, …, 120, which lie in four banks: four wavefronts. And
+// of `a` they ask for two rows that lie 64 words apart: the same bank, two
+// wavefronts. $8 \cdot 4 + 8 \cdot 2 = 48$ for a step, where 16 would do.
+// Whoever counts requests only is pleased too early.
+//
+// That is the kernel *as written*, and as the emulator runs it. nvcc joins
+// loads of neighbours by itself. In the machine code that it makes for an H100
+// (CUDA 13.0) a pass of rung 3 has 40 loads instead of 64, one of rung 4 24
+// instead of 72, and a step of rung 5 reads `b` by two loads of four words
+// instead of eight of one: on paper 16 wavefronts instead of 32. Rungs 6 to 13
+// leave it nothing to join; they are counted as they run.
 //
 // And yet rung 5 would be faster than rung 4 on most GPUs. Its tile of 128 ×
 // 128 halves the traffic from memory once more, and its instructions are
@@ -275,18 +309,18 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 // table at the end shows them side by side.
 //
 // There is a price, and it is not in the table. A thread with 64 sums takes
-// over a hundred registers. A multiprocessor has 65 536, so instead of its
-// 2048 threads there is room for some 500: this share is called
-// **occupancy**. Fewer warps are there to jump in while one waits. What rung
-// 5 gains by using each number more often it has to pay for with waiting, and
-// rungs 6 to 9 are about waiting less.
+// over a hundred registers. A multiprocessor has 65 536, so instead of 2048
+// threads there is room for 512: an **occupancy** of 25 %. Fewer warps are
+// there to jump in while one waits. What rung 5 gains by using each number more
+// often it has to pay for with waiting, and rungs 6 to 9 are about waiting
+// less.
 //
 // # Wider, without conflicts, by warps
 //
 // From here on we change no arithmetic, only who has which numbers.
 #include "layouts.hpp"
 
-// And the kernel that asks a layout.
+// And the kernel, for any layout.
 #include "rung_6_vectors.cuh"
 
 // What does a step of $p$ cost a warp, on paper? In rung 6 each thread has
@@ -325,10 +359,10 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
   chapter.claim("spread-wavefronts", "rung 7: wavefronts for eight steps", spread,
                 exactly(8 * 16 + 8), identity);
   chapter.claim("paper-banks",
-                "rungs 6 to 8: counted wavefronts, less those on paper",
-                vectors - 8 * wavefronts_of_a_step<Neighbours>(0) - 12 + spread -
-                    8 * wavefronts_of_a_step<Spread>(0) + warps -
-                    8 * wavefronts_of_a_step<Warps>(0) - 16,
+                "rungs 6 to 8: counted wavefronts and those on paper, sum of gaps",
+                std::abs(vectors - 8 * wavefronts_of_a_step<Neighbours>(0) - 12) +
+                    std::abs(spread - 8 * wavefronts_of_a_step<Spread>(0) - 8) +
+                    std::abs(warps - 8 * wavefronts_of_a_step<Warps>(0) - 8),
                 exactly(0), identity);
 
   // The emulator serves quarters and knows no way around, so it sees no
@@ -350,15 +384,21 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
            "on paper, lanes in pairs");
 }
 
-// Is that few enough? A multiprocessor of an H100 makes 128 multiply-adds in
-// a cycle, four warps' worth, and a wavefront takes it a cycle too. Eight
-// steps are 512 multiply-adds of a warp: 128 cycles. So rung 5 with its 392
-// wavefronts waits for shared memory two thirds of the time. Served in
+// Is that few enough? A multiprocessor makes 128 multiply-adds in a cycle, four
+// warps' worth, and a wavefront takes it a cycle too. Eight steps are 512
+// multiply-adds of a warp: 128 cycles. So rung 5 with its 392 wavefronts (264,
+// as nvcc joins them) waits for shared memory most of the time. Served in
 // quarters, rung 7 takes {claim:spread-wavefronts}, a little more than there
 // is time for; in pairs {claim:spread-pairs}, and rung 8 {claim:warp-pairs}.
-// Then the multipliers can be busy all the time, and there is room for
-// writing the next tiles. The multiply-adds were the same in all of them, in
-// the same order.
+// Then there is room for writing the next tiles.
+//
+// Room in shared memory, that is. There is a second thing to run out of:
+// **issue slots**. A multiprocessor has four schedulers, and each starts one
+// instruction of one warp in a cycle. To make 128 multiply-adds in a cycle, all
+// four must start nothing else. In the loops that nvcc makes (CUDA 13.0, for an
+// H100) the share of instructions that multiply is 32 of 103 in rung 3, 64 of
+// 121 in rung 4, 512 of 631 in rung 8: 81 % of the peak at most, and wider
+// loads are worth more for the instructions they save than for anything else.
 //
 // # Double buffering
 //
@@ -367,6 +407,11 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
 // multiply; but a block of rung 8 takes so many registers that only two fit.
 // So a block should fetch the next tiles *while* it multiplies.
 //
+// How much has to be on its way? A multiprocessor's share of memory is 13 bytes
+// a cycle. If an answer takes 500 cycles, 6.5 KB must be under way at any time,
+// or memory idles. A pair of tiles of rung 9 has 16.
+#include "backend/gpu/async_copy.cuh"
+
 // ? Two pairs of tiles instead of one. How many barriers does a block need for each pair?
 // - [ ] two, as before: one when the tiles are complete, one when all have multiplied
 // - [x] one: when all have arrived there, the new tiles are complete *and* the old ones, which are filled next, are no longer needed
@@ -409,37 +454,40 @@ static void pipeline(Chapter& chapter, Ladder& ladder) {
 
 // `cp.async` saves something else, which no count shows. Before, a number
 // came from memory into a register and from there into shared memory: two
-// instructions, and a register that is taken for as long as memory needs,
-// some hundreds of cycles. Now it is one instruction and no register.
+// instructions, and a register that is taken for as long as memory needs. Now
+// it is one instruction and no register. Of rung 9's loop 1024 of 1188
+// instructions multiply, 86 %. The target of 93 % of cuBLAS, which obeys the
+// same four schedulers, is what S. Boehm's last kernel reached on an A6000.
 //
-// Half of the factor comes from the second pair of tiles, half from tiles
-// that are 16 deep instead of 8. On a GPU the barriers are not the point; the
+// A factor of two comes from the second pair of tiles, and one from tiles that
+// are 16 deep instead of 8. On a GPU the barriers are not the point; the
 // waiting in front of them is.
 //
 // # Tensor cores
 //
 // So much for multiply-adds one by one. As on the processor, the peak itself
 // can be raised if we pay with digits. An H100 makes 67 million million
-// operations in a second in float32, and 989 in bfloat16, says its maker.
-// They come from **tensor cores**, circuits that multiply whole matrices.
-#include "fragments.hpp"
+// operations in a second in float32 (a multiply-add is two), and 989 in
+// bfloat16, says its maker. They come from **tensor cores**, circuits that
+// multiply whole matrices. Two kinds of numbers: **bfloat16**, the upper half
+// of a float32 ([chapter 56](../56_cpu_performance/main.cpp#bfloat16-tiles)),
+// and **TF32**, a float32 of which the last 13 binary digits are not looked at.
+#include "backend/gpu/fragments.hpp"
 
-// The numbers.
-#include "bfloat16.hpp"
-
-// And the instructions.
-#include "tensor_core.cuh"
+// And the instructions: `mma` (*matrix multiply-accumulate*) and what goes with
+// it.
+#include "backend/gpu/tensor_core.cuh"
 
 // The first tensor-core kernel takes float32, and rounds it to TF32.
 #include "rung_10_tf32.cuh"
 
-// The second takes bfloat16. Both run here, number for number.
+// The second takes bfloat16. Both run here, on the emulator.
 #include "rung_11_bf16.cuh"
 
-// ? Rung 11 reads, with one `ldmatrix`, the same 16 bytes of eight rows of a tile. How many wavefronts would that take *without* the swizzle?
-// - [ ] 1: eight rows times 16 bytes are 128 bytes, once all banks; but the rows are 128 bytes apart
-// - [ ] 4: so it is in rung 10 with its short rows
-// - [x] 8: all eight pieces lie in the same four banks
+// ? Lane 5 of a warp holds four sums of an `mma`. Where in C (16, 8) is the first?
+// - [ ] row 0, column 5: so it would be with one number for each lane, along the row; but a lane holds two neighbours
+// - [x] row 1, column 2: group ⌊5 / 4⌋ = 1 is the row, and place 5 mod 4 = 1 in it holds columns 2 and 3
+// - [ ] row 5, column 0: four lanes share a row
 static void tensor_cores(Chapter& chapter, Ladder& ladder) {
   chapter.section("Tensor cores");
   // On paper: 48 reads of one wavefront each, as laid out. Each thread writes
@@ -451,87 +499,105 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
                 ladder.wavefronts_of_eight(tf32) * 2, exactly(48 + 24), identity);
 
   // Eight rows of a tile, on paper: the words that one of the four matrices
-  // reads.
+  // reads, chunk 3 of each row.
   auto of_eight_rows = [](auto place) {
     std::vector<int> words;
     for (int row = 0; row < 8; ++row)
-      for (int byte = 0; byte < 16; byte += 4)
-        words.push_back(place(row * 128 + 48 + byte) / 4);
+      for (int word = 0; word < 4; ++word)
+        words.push_back(place(row, 3) * 4 + word);
     return wavefronts(words);
   };
-  const int plain = of_eight_rows([](int byte) { return byte; });
+  const int plain =
+      of_eight_rows([](int row, int chunk) { return row * 8 + chunk; });
+  const int swizzled = of_eight_rows([](int row, int chunk) {
+    return backend::fragment::swizzled(row, chunk, 8);
+  });
   Generator random(chapter.seed());
   HalfBench odd(37, 56, 72, random), square(128, 128, 128, random);
   odd.run(ladder.kernels.halves[0].multiply);
   double worst = odd.error();
-  const simt::LineCounts bf16 =
+  const simt::LineCounts bf16 = ladder.seen_of_bf16 =
       square.run(ladder.kernels.halves[0].multiply).total();
   worst = std::max(worst, square.error());
 
-  // Counted for 64 steps of $p$, all warps: 8 + 8 copies of 16 bytes for each
-  // of 256 threads, four wavefronts for a warp each; and 4 · 6 times four
-  // matrices.
-  const double stages = 128 / 64 + 2, warps = 8;
+  // Counted for two times 64 steps of $p$, and for eight warps. To fill a
+  // stage each thread orders 4 + 4 copies of 16 bytes, a warp's taking four
+  // wavefronts; and it is read by 4 · 6 loads of four matrices.
+  const double stages = 2, warps = 8;
   chapter.say(
       "bfloat16, 16 bytes of eight rows: {} wavefronts as they come, {} swizzled. Of the "
       "whole kernel: {} wavefronts in {} requests.",
-      plain, of_eight_rows(swizzle_128), bf16.wavefronts, bf16.shared_requests);
+      plain, swizzled, bf16.wavefronts, bf16.shared_requests);
   chapter.claim("no-swizzle", "without the swizzle: wavefronts for eight rows",
                 plain, exactly(8), identity);
   chapter.claim("bf16-wavefronts", "rung 11: wavefronts of the kernel",
                 double(bf16.wavefronts),
-                exactly(warps * (stages * 8 * 4 + 2 * 4 * 6 * 4)), identity);
-  chapter.claim("bf16-right", "rung 11: largest error, in units of its bound",
-                worst, at_most(1), identity);
+                exactly(warps * stages * (8 * 4 + 4 * 6 * 4)), identity);
+  chapter.claim(
+      "bf16-right",
+      "rung 11: largest error, of a bound that rounding alone nearly fills", worst,
+      at_most(1), identity);
 
-  // Which lane holds which number of A and of C? The same colour is the same
-  // lane.
-  Tensor a = zeros({16, 16}), c = zeros({16, 8});
-  for (int lane = 0; lane < 32; ++lane)
-    for (int r = 0; r < 4; ++r) {
-      for (int half : {0, 1}) {
-        const Place at = bf16_mma::a(lane, r, half);
-        a.mutable_data<float>()[at.row * 16 + at.column] = float(lane);
-      }
-      const Place at = mma_c(lane, r);
-      c.mutable_data<float>()[at.row * 8 + at.column] = float(lane);
-    }
+  // Which lane holds which number of A and of C? A frame for each register, of
+  // A for each that holds two.
   Figure figure =
       chapter.figure("fragments", "the lane that holds each number of an mma");
-  figure.panel("A (16, 16), bfloat16").heatmap(a);
-  figure.panel("C (16, 8)").heatmap(c);
+  figure.size(900, 420);
+  auto draw = [&](const char* title, int columns, int registers, auto where) {
+    std::vector<double> x, y;
+    for (int i = 0; i < 16; i += 8)
+      for (int j = 0; j < columns; j += 8) {
+        const double left = j - 0.4, right = j + 7.6, up = i - 0.5, down = i + 7.5;
+        for (double edge : {left, right, right, left, left, double(NAN)})
+          x.push_back(edge);
+        for (double edge : {up, up, down, down, up, double(NAN)}) y.push_back(edge);
+      }
+    figure.panel(title).line(x, y).axes("column", "").xlim(-1, 16).ylim(15.7, -0.7);
+    for (int lane = 0; lane < 32; ++lane)
+      for (int r = 0; r < registers; ++r) {
+        const backend::fragment::Place at = where(lane, r);
+        figure.note(at.column - 0.2, at.row, fmt::format("{}", lane));
+      }
+  };
+  draw("A (16, 16), bfloat16", 16, 8,
+       [](int l, int r) { return backend::fragment::a(l, r / 2, r % 2); });
+  draw("C (16, 8)", 8, 4, [](int l, int r) { return backend::fragment::c(l, r); });
 }
 
-// Look at the figure once more. The four lanes of a row of C hold the four
-// quarters of a row of A: what a lane multiplies is never only its own. That
-// is why the emulator's `mma` needs 32 shuffles, and why a tensor core is
-// built for a whole warp.
+// The four lanes of a row of C hold the four quarters of a row of A: what a
+// lane multiplies is never only its own. That is why the emulator's `mma` needs
+// all lanes to tell what they hold, and why a tensor core is built for a whole
+// warp.
 //
-// How much do tensor cores ask for? One `mma` of bfloat16 makes 2048
-// multiply-adds, as many as a warp makes in 64 instructions one by one, and
-// reads 48 numbers from shared memory for each lane and 16 such instructions.
-// An H100's tensor cores do 15 times the work of its other multipliers, and
-// neither memory nor shared memory has grown with them. So everything that we
-// did so far now matters 15 times as much: larger tiles, more stages, no
-// conflicts.
+// How much do tensor cores ask for? A multiprocessor of an H100 makes 2048
+// multiply-adds of bfloat16 in a cycle: one `mma`. For 16 of them a warp of
+// rung 11 loads six times four matrices, 24 wavefronts. For 64 steps of $p$
+// that makes 96, and 32 to write the tiles: 128 wavefronts in 64 cycles. So
+// rung 11 comes to half of the peak at best. Rung 10's `mma` is half as large
+// and takes a cycle too: {claim:tf32-wavefronts} wavefronts in 32 cycles.
+// Tensor cores do 15 times the work of the other multipliers, and a bfloat16
+// has half the bytes: everything that we did so far now matters 7.5 times as
+// much.
 //
 // # Hopper
 //
 // With tensor cores a multiprocessor multiplies so fast that its threads no
 // longer manage to bring the numbers along. The GPU of 2022, **Hopper**,
 // takes that work from them: a copy engine that fetches tiles by itself, and
-// a multiplication that reads them where they lie.
-#include "hopper.hpp"
+// a multiplication that reads them where they lie. One such multiplication, of
+// 64 × 16 by 16 × 256 numbers, reads 10 KB, 80 wavefronts, and takes 128
+// cycles.
+#include "backend/gpu/hopper.hpp"
 
-// With these three pictures and a schedule, the rest is waiting for the right
-// things. Nobody in a block may stop everybody else any more: the copy engine
-// works on its own, and so do the multipliers. `__syncthreads()` is too
-// coarse for that. What is wanted is a barrier that says "this stage is full"
-// and another that says "this stage is empty", and that only those wait for
-// whom it concerns.
-//
-// Neither runs on the emulator, nor on any other GPU. What we can do is to
-// play it on paper.
+// With this and a schedule, the rest is waiting for the right things. Nobody in
+// a block may stop everybody else any more: the copy engine works on its own,
+// and so do the multipliers. `__syncthreads()` is too coarse for that. What is
+// wanted is a barrier that says "this stage is full" and another that says
+// "this stage is empty", and that only those wait for whom it concerns.
+#include "schedule.hpp"
+
+// Neither copy engine nor multiplier runs on the emulator, nor on any other
+// GPU. What we can do is to play them on paper.
 #include "on_paper.hpp"
 
 static void hopper(Chapter& chapter) {
@@ -552,33 +618,36 @@ static void hopper(Chapter& chapter) {
       chapter.pick(50, 300, 300), wrong, careless);
   chapter.claim("ring", "violations of the ring", wrong, exactly(0), identity);
 
-  // 4096 × 4096 numbers are 32 × 32 tiles of 128 × 128. Of these 132 are made
-  // at the same time, on an H100. Row by row they need 5 rows of tiles and
-  // all 32 columns; in bands of eight rows, 8 rows and 17 columns.
-  const Schedule by_rows{32, 32, 1}, bands{32, 32, 8};
+  // Rung 13 makes 4096 × 4096 numbers in pairs of tiles, 256 × 256: 16 × 16 of
+  // them, and 66 at the same time on an H100. Row by row these need 5 rows of
+  // pairs and all 16 columns; in bands of eight rows, 8 rows and 9 columns.
+  const Schedule by_rows{16, 16, 1}, bands{16, 16, 8};
   chapter.claim(
       "bands",
-      "132 tiles in order: rows and columns of tiles they need, over bands'",
-      double(panels(by_rows, 0, 132)) / double(panels(bands, 0, 132)),
-      exactly(37.0 / 25), identity);
-  Tensor order = zeros({32, 32});
+      "66 pairs of tiles in order: rows and columns that they need, over bands'",
+      double(panels(by_rows, 0, 66)) / double(panels(bands, 0, 66)),
+      exactly(21.0 / 17), identity);
+  Tensor order = zeros({16, 16});
   for (int64_t number = 0; number < bands.count(); ++number) {
-    const Place at = bands.at(number);
-    order.mutable_data<float>()[at.row * 32 + at.column] = float(number);
+    const backend::fragment::Place at = bands.at(number);
+    order.mutable_data<float>()[at.row * 16 + at.column] = float(number);
   }
-  chapter.figure("bands", "the number of each tile of C, in bands of eight rows")
+  chapter
+      .figure("bands",
+              "the number of each pair of tiles of C, in bands of eight rows")
       .heatmap(order);
 }
 
-// A word on what has been shown there. The pictures are right, the ring
-// cannot lock up, every tile of C has its turn once. What paper cannot show
-// is whether an instruction was misspelt in a way that the assembler accepts,
-// or how long anything takes. For that one needs the machine, and as long as
-// nobody has run rungs 12 and 13 on it, read them as carefully proofread
-// text.
+// A word on what has been shown there. What TMA writes, what a descriptor says
+// and who holds which sum fit together, and agree with some numbers that [a
+// test](../../tests/simt/test_fragments.cpp) has typed from the manual; the
+// ring did not lock up in 300 random orders; every tile of C has its turn
+// once. Whether NVIDIA means the same, and how long anything takes, only a
+// Hopper can say. As long as nobody has run rungs 12 and 13 on one, read them
+// as carefully proofread text.
 //
 // Now the kernels themselves. First the new instructions.
-#include "hopper.cuh"
+#include "backend/gpu/hopper.cuh"
 
 // The smallest kernel that uses them.
 #include "rung_12_wgmma.cuh"
@@ -586,16 +655,22 @@ static void hopper(Chapter& chapter) {
 // And the one that large products are made by.
 #include "rung_13_persistent.cuh"
 
+// Rung 12 fetches more for a multiply-add than rung 11 did: its tile is 64 × 256,
+// and $2 (1/64 + 1/256)$ is 0.039 bytes. Rung 13 without clusters would ask L2
+// for 0.023 bytes; at 494 million million multiply-adds in a second that is
+// 11.6 TB/s. With multicast it is 0.016 bytes and 7.7 TB/s.
+//
 // # Thin products
 //
 // A network in use often has few rows: one for each sentence that it
-// continues. With $m = 1$ and $n = 4096$, rung 9 has 32 tiles, for 132
+// continues. With $m = 1$ and $n = 4096$, rung 9 has 32 blocks, for 132
 // multiprocessors, and in each tile 127 of 128 rows are empty. The arithmetic
 // does not matter, since each number of B is used once. What matters is that
 // *all* multiprocessors fetch.
 #include "split_k.cuh"
 
-// How many slices? As many as give each multiprocessor a block.
+// How many slices? As many as give each multiprocessor a block: here four, and
+// 128 blocks.
 static int slices_for(int64_t blocks, int processors = 132) {
   return int(std::max<int64_t>(1, processors / blocks));
 }
@@ -604,26 +679,25 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
   chapter.section("Thin products");
   Generator random(chapter.seed());
   Table table =
-      chapter.table({"m", "kernel", "blocks", "slices", "blocks in slices",
-                     "counted at", "bytes, of the least"});
+      chapter.table({"m", "kernel", "counted at", "bytes fetched, of the least"});
   const int64_t n = 256, k = chapter.pick(256, 512, 512);
+  const int slices = slices_for(4096 / 128);
   double worst = 0, one_row = 0;
-  // The blocks are those for $n = k = 4096$. Counted is a smaller product, in
-  // four slices; the least is every number of A and of B once.
+  // Counted is a product smaller than 4096 × 4096, in as many slices; the least
+  // is every number of A and of B once.
   for (int64_t m : {1, 8, 32, 128}) {
     const auto kernel = m == 1   ? ladder.kernels.one_row
                         : m == 8 ? ladder.kernels.eight_rows
                                  : ladder.kernels.split_k;
     Workbench bench(m, n, k, random);
-    Tensor workspace = zeros({4, m, n});
+    Tensor workspace = zeros({slices, m, n});
     const simt::Memory room(workspace.mutable_data<float>(),
                             size_t(workspace.numel()) * 4);
     const simt::Counts counts = bench.run([&](const Product<float>& g) {
-      kernel(g, 4, workspace.mutable_data<float>());
+      kernel(g, slices, workspace.mutable_data<float>());
     });
     worst = std::max(worst, bench.error());
-    // The second kernel reads the four slices again; that is not counted
-    // here.
+    // The second kernel reads the slices again; that is not counted here.
     const double bytes =
                      32 * double(counts.total(m <= 8 ? "thin" : "double buffers")
                                      .load_sectors),
@@ -631,9 +705,7 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
     if (m == 1)
       one_row =
           32 * double(counts.total("thin").load_sectors) / (4 * double(k * n));
-    const int64_t blocks = 4096 / 128;
-    table.row(m, m <= 8 ? "thin" : "rung 9", blocks, slices_for(blocks),
-              blocks * slices_for(blocks), fmt::format("{} x {} x {}", m, n, k),
+    table.row(m, m <= 8 ? "thin" : "rung 9", fmt::format("{} x {} x {}", m, n, k),
               bytes / least);
   }
   chapter.claim("thin-right", "largest error, in units of its bound", worst,
@@ -643,35 +715,63 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
 }
 
 // One row fetches each number of B once, and for every 512 bytes of it one
-// sector with a number of A. No kernel can do much better. The time for it is
-// the time of a walk through memory, and the way to a faster one is a smaller
-// B: fewer bits for each weight.
+// sector with a number of A. No kernel can do much better: it takes as long as
+// reading B once, and the way to a faster one is a smaller B: fewer bits for
+// each weight. Eight rows cost eight such sectors for every 512 bytes, half as
+// much as B itself. Four numbers of A along $p$ lie in one sector, so `float4`
+// would save most of that.
 //
 // # The ladder
 //
 // What have we learnt to look at? In this order: how many sectors a request
-// costs; how many bytes come from memory for a multiply-add; how many
-// wavefronts shared memory needs for it; who waits for whom. Each rung made
-// one of these numbers smaller and left the others alone, or nearly. The
-// arithmetic was the same all the time.
+// costs; how many bytes are fetched for a multiply-add; how many wavefronts
+// shared memory needs for it; who waits for whom. Most rungs made one of these
+// numbers smaller, rung 5 three at once. Up to rung 9 all make the same
+// multiply-adds in the same order; tensor cores round, and add in another.
 //
-// All rungs, what was counted, and what a GPU says. The targets for a Hopper
-// are 93 % of cuBLAS in float32 at $n = 4096$, and 100 % in bfloat16 at 4096
-// and 8192. They are targets: as long as the table says so, nobody has
-// measured them.
+// [Nsight Compute](https://docs.nvidia.com/nsight-compute/), NVIDIA's profiler,
+// counts them on a GPU:
+//
+// | here | there |
+// |---|---|
+// | sectors for a request | `l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_ld.ratio` |
+// | bytes fetched: from L1, from L2, from memory | 32 times `l1tex__t_sectors_op_read.sum`, `lts__t_sectors_op_read.sum`; `dram__bytes_read.sum` |
+// | wavefronts of shared memory | `l1tex__data_pipe_lsu_wavefronts_mem_shared.sum` |
+// | those that banks cost | `l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum` |
+// | issue slots in use | `smsp__issue_active.avg.pct_of_peak_sustained_active` |
+// | warps that wait for memory | `smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio` |
+//
+// And what fits into a multiprocessor of an H100? Registers are those that
+// nvcc gives a thread (CUDA 13.0):
+//
+// | rungs | registers | threads of a block | blocks | there would be more, but for |
+// |---|---|---|---|---|
+// | 1 and 2 | 32 | 256 | 8 | threads: 2048 |
+// | 3 | 31 | 1024 | 2 | threads |
+// | 4 | 62 | 512 | 2 | registers: 65 536 |
+// | 5 to 10 | 111 to 128 | 256 | 2 | registers |
+// | 11 | 160 | 256 | 1 | registers; its tiles would fit twice |
+// | 12 | 154 | 128 | 2 | shared memory: 2 · 81 KB |
+// | 13 | 168 | 384 | 1 | both |
 #include "timing.hpp"
 
+// Now all rungs side by side. Bytes are those fetched for a multiply-add;
+// wavefronts and cycles are for 16 384 multiply-adds, eight steps of a warp
+// with 64 sums: what shared memory needs, and what the multipliers of an H100
+// need. Rungs 12 and 13 are on paper. The targets are a share of cuBLAS, in the
+// same kind of numbers.
 #include "the_ladder.hpp"
 
 // # Break it
 //
-// Two mistakes, both easily made. **A missing barrier**: rung 3 without its
-// second `__syncthreads()`.
+// Two mistakes, both easily made. **A missing barrier**: rung 3, and in place of
+// its second `__syncthreads()` only `__syncwarp()`, which waits for the warp.
 //
-// ? Rung 3 without the barrier after the multiplication. What happens on a GPU?
+// ? What happens on a GPU?
+// - [ ] nothing: a warp reads only the row of `a` that it has fetched itself; of `b` it reads all rows
 // - [ ] it hangs: so it does if *some* threads skip a barrier that others wait at
 // - [ ] always wrong results: a fast warp has to overtake a slow one by a whole tile for that
-// - [x] mostly the right result, now and then a wrong one: a warp that is ahead overwrites a tile that another still reads
+// - [x] mostly the right result, now and then a wrong one: a warp that is ahead overwrites its row of `b` while another still reads it
 #include "broken.hpp"
 
 // # Do you remember?
@@ -688,7 +788,7 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
 //
 // ? Chapter 0. Two programs add the same thousand float32 in different orders. What do you expect of the two sums?
 // - [ ] the same bits: addition is commutative; it is not associative in float32
-// - [x] they differ in the last digits, by at most about a thousand times $2^{-24}$ of the sum of the sizes
+// - [x] they differ in the last digits, by at most about two thousand times $2^{-24}$ of the sum of the sizes: each is off by up to a thousand
 // - [ ] they differ wildly: only if large numbers cancel
 static void story(Chapter& chapter) {
   const int64_t n = chapter.option("n");
@@ -699,6 +799,8 @@ static void story(Chapter& chapter) {
   if (!simt::count([] {}).checked)
     throw UsageError(
         "this build's emulator does not count (a sanitizer is in its place); use another preset");
+  // A long kernel asks before each block whether Ctrl-C was pressed.
+  simt::before_each_block(book::throw_if_interrupted);
   Generator random(chapter.seed());
   Ladder ladder(n, 128, random);
   if (chapter.broken("missing-barrier")) return missing_barrier(chapter, ladder);
@@ -727,13 +829,17 @@ int main(int argc, char** argv) {
        .name = "cuda_matmul",
        .title = "Matrix products on a GPU",
        .question =
-           "A GPU could make forty multiply-adds in the time in which one number arrives "
-           "from memory. Who keeps it fed?",
-       .full = "the same at 512 x 512, and on a GPU the times at 4096 and 8192",
-       .options = {{"n", book::PerSize{128, 256, 512},
-                    "rows and columns of the matrices that are counted", 128,
-                    2048}},
-       .breaks = {{"missing-barrier", "rung 3 without its second barrier"},
+           "For every number that its memory delivers, a GPU could make forty "
+           "multiply-adds. Who keeps it fed?",
+       .normal = "a few seconds; on a GPU also the times at n = 4096",
+       .full = "counted at 512 x 512; on a GPU also the times at n = 8192",
+       .options =
+           {{"n", book::PerSize{128, 256, 512},
+             "rows and columns of the matrices that are counted; the time grows "
+             "with n², to some minutes for 2048",
+             128, 2048}},
+       .breaks = {{"missing-barrier",
+                   "rung 3, its second barrier for the warp only"},
                   {"short-rows", "rung 10 with rows as long as they have to be"}},
        .claims = {"naive-sectors",
                   "coalesced-sectors",

@@ -1,36 +1,30 @@
-// **Rung 10, tensor cores, TF32.** Tile, warps and loads are those of rung 8,
-// only 16 deep. A warp's 32 × 64 numbers of C are now 2 × 8 matrices of 16 ×
-// 8, and one `mma` takes 8 steps of $p$ for one of them.
+// **Rung 10, tensor cores, TF32.** Tile and warps are those of rung 8, 16 deep.
+// A warp's 32 × 64 numbers of C are now 2 × 8 matrices of 16 × 8, and one
+// `mma` takes 8 steps of $p$ for one of them. (Two stages are given up here:
+// the inputs have to be rounded, so they come by way of registers.)
 #pragma once
 
+#include <bit>
+
+#include "backend/gpu/tensor_core.cuh"
 #include "rung_6_vectors.cuh"
-#include "tensor_core.cuh"
 
 namespace cr::backend::CR_GPU {
 
-// A lies as it is, B too. The lanes read as the pictures say: four neighbours
-// in a row of A times eight rows, or eight neighbours in a row of B times
-// four rows. So that these 32 numbers lie in 32 banks, A's rows are 20 words
-// long (eight rows times 20 are 0, 20, 8, 28, 16, 4, 24, 12 modulo 32) and
-// B's 136 (four rows: 0, 8, 16, 24).
+// Neither tile is turned over. The lanes read as the pictures say: four
+// neighbours in a row of A times eight rows, or eight neighbours in a row of B
+// times four rows. So that these 32 numbers lie in 32 banks, A's rows are 20
+// words long (eight rows times 20 are 0, 20, 8, 28, 16, 4, 24, 12 modulo 32)
+// and B's 136 (four rows: 0, 8, 16, 24).
 struct Tf32Tiles {
   static constexpr int kDepth = 16;
-  float a[kSide][kDepth + 4];
-  float b[kDepth][kSide + 8];
+  uint32_t a[kSide][kDepth + 4];
+  uint32_t b[kDepth][kSide + 8];
 };
 
-// The inputs are rounded on the way into shared memory.
-__device__ inline float4 rounded(float4 x) {
-#if defined(__CUDACC__)
-  auto round = [](float v) {
-    uint32_t bits;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(v));
-    return __uint_as_float(bits);
-  };
-#else
-  auto round = [](float v) { return to_tf32(v); };
-#endif
-  return {round(x.x), round(x.y), round(x.z), round(x.w)};
+__device__ inline uint4 rounded(float4 x) {
+  return make_uint4(round_tf32(x.x), round_tf32(x.y), round_tf32(x.z),
+                    round_tf32(x.w));
 }
 
 template <class Tiles>
@@ -45,34 +39,35 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
   for (int64_t p0 = 0; p0 < g.k; p0 += Tiles::kDepth) {
     // Fetch, two groups of four of either tile for each thread.
 #pragma unroll
-    for (int s = t; s < kSide * Tiles::kDepth / 4; s += kThreads) {
-      const int i = s / 4, p = s % 4 * 4, q = s / 32, j = s % 32 * 4;
+    for (int q = 0; q < kSide * Tiles::kDepth / 4 / kThreads; ++q) {
+      const int s = t + q * kThreads;
+      const int i = s / 4, p = s % 4 * 4, below = s / 32, j = s % 32 * 4;
       float4 of_a = {0, 0, 0, 0}, of_b = {0, 0, 0, 0};
       if (i0 + i < g.m)
         of_a = load4(g.a + (i0 + i) * g.k, p0 + p, g.k, g.k % 4 == 0);
-      if (p0 + q < g.k)
-        of_b = load4(g.b + (p0 + q) * g.n, j0 + j, g.n, g.n % 4 == 0);
-      *reinterpret_cast<float4*>(&tile.a[i][p]) = rounded(of_a);
-      *reinterpret_cast<float4*>(&tile.b[q][j]) = rounded(of_b);
+      if (p0 + below < g.k)
+        of_b = load4(g.b + (p0 + below) * g.n, j0 + j, g.n, g.n % 4 == 0);
+      *reinterpret_cast<uint4*>(&tile.a[i][p]) = rounded(of_a);
+      *reinterpret_cast<uint4*>(&tile.b[below][j]) = rounded(of_b);
     }
     __syncthreads();
 #pragma unroll
     for (int p = 0; p < Tiles::kDepth; p += 8) {
       // The lane collects its numbers: two pieces of A, 16 rows each, and
       // eight of B.
-      float a[2][4], b[8][2];
+      uint32_t a[2][4], b[8][2];
 #pragma unroll
       for (int r = 0; r < 4; ++r)
 #pragma unroll
         for (int y = 0; y < 2; ++y) {
-          const Place at = tf32_mma::a(lane, r);
+          const fragment::Place at = fragment::tf32_a(lane, r);
           a[y][r] = tile.a[row + 16 * y + at.row][p + at.column];
         }
 #pragma unroll
       for (int r = 0; r < 2; ++r)
 #pragma unroll
         for (int x = 0; x < 8; ++x) {
-          const Place at = tf32_mma::b(lane, r);
+          const fragment::Place at = fragment::tf32_b(lane, r);
           b[x][r] = tile.b[p + at.row][column + 8 * x + at.column];
         }
         // Every piece of A with every piece of B: 16 instructions, 16 384
@@ -80,7 +75,7 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
 #pragma unroll
       for (int y = 0; y < 2; ++y)
 #pragma unroll
-        for (int x = 0; x < 8; ++x) mma_tf32(sum[y][x], a[y], b[x]);
+        for (int x = 0; x < 8; ++x) mma_tf32(sum[y][x], a[y], b[x][0], b[x][1]);
     }
     __syncthreads();
   }
@@ -91,7 +86,7 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
     for (int x = 0; x < 8; ++x)
 #pragma unroll
       for (int r = 0; r < 4; ++r) {
-        const Place at = mma_c(lane, r);
+        const fragment::Place at = fragment::c(lane, r);
         const int64_t i = i0 + row + 16 * y + at.row,
                       j = j0 + column + 8 * x + at.column;
         if (i < g.m && j < g.n) g.c[i * g.n + j] = sum[y][x][r];
@@ -101,7 +96,8 @@ __global__ void __launch_bounds__(kThreads) tf32_kernel(Product<float> g) {
 inline void tf32(const Product<float>& g) {
   launch("tf32", tf32_kernel<Tf32Tiles>,
          {.blocks = {unsigned(tiles(g.n, kSide)), unsigned(tiles(g.m, kSide))},
-          .threads = {kThreads}},
+          .threads = {kThreads},
+          .needs = 80},
          g);
 }
 

@@ -16,7 +16,7 @@
 // a block then fetches 128 rows of A and 128 of B.
 #pragma once
 
-#include "hopper.cuh"
+#include "rung_12_wgmma.cuh"
 
 #if defined(__CUDACC__)
 namespace cr::backend::cuda {
@@ -30,14 +30,15 @@ struct BigStage {
 template <class S>
 __global__ void __launch_bounds__(384)
     persistent_kernel(const __grid_constant__ CUtensorMap map_a,
-                      const __grid_constant__ CUtensorMap map_b, Product<Bf16> g,
-                      Schedule schedule) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-  char* shared = dynamic_shared<char>();
-  shared += (1024 - shared_address(shared) % 1024) % 1024;
+                      const __grid_constant__ CUtensorMap map_b,
+                      Product<BFloat16> g, Schedule schedule) {
+  // A consumer leaves a stage while it multiplies the next one, so there must
+  // be a next one.
+  static_assert(S::kStages >= 2);
+  char* shared = tiles_of_block();
   __shared__ uint64_t full[S::kStages], empty[S::kStages];
   const int t = int(threadIdx.x) % 128, group = int(threadIdx.x) / 128;
-  const int rank = int(blockIdx.x) % 2;  // in the cluster
+  const int rank = int(cluster_rank());
   const int steps = int(tiles(g.k, S::kDepth));
   const int64_t cluster = blockIdx.x / 2, clusters = gridDim.x / 2;
 
@@ -49,9 +50,10 @@ __global__ void __launch_bounds__(384)
       barrier_init(&full[s], 1);
       barrier_init(&empty[s], 2 * 2);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    show_barriers();
   }
-  cooperative_groups::this_cluster().sync();
+  __syncwarp();
+  sync_cluster();
 
   Ring ring{S::kStages};
   if (group == 0) {
@@ -61,7 +63,7 @@ __global__ void __launch_bounds__(384)
     registers_down<40>();
     if (t == 0) {
       for (int64_t tile = cluster; tile < schedule.count(); tile += clusters) {
-        const Place at = schedule.at(tile);
+        const fragment::Place at = schedule.at(tile);
         const int i0 = (at.row * 2 + rank) * S::kRowsA, j0 = at.column * S::kRowsB;
         for (int step = 0; step < steps; ++step, ring.next()) {
           char* to = shared + ring.stage * S::kBytes;
@@ -72,71 +74,59 @@ __global__ void __launch_bounds__(384)
           barrier_wait(&empty[ring.stage], ring.phase ^ 1);
           barrier_expect(barrier, S::kBytes);
           // Our rows of A to ourselves, our half of B's rows to both blocks.
-          tma_load(to, map_a, step * S::kDepth, i0, barrier);
+          tma_load(to, map_a, barrier, step * S::kDepth, i0);
           tma_load_multicast(to + S::kBytesA + rank * (S::kBytesB / 2), map_b,
-                             step * S::kDepth, j0 + rank * (S::kRowsB / 2), barrier,
+                             barrier, step * S::kDepth, j0 + rank * (S::kRowsB / 2),
                              3);
         }
       }
     }
   } else {
-    // A consumer. Two groups times 128 threads times 232 registers, and 128
-    // times 40 for the producer, are 64 512 of the 65 536 that there are.
+    // A consumer. ptxas gives each of the 384 threads 168 registers, 64 512 in
+    // all. Now 128 threads keep 40, and 256 take 232: 64 512 again.
     registers_up<232>();
     auto leave = [&] {
       if (t < 2)
         barrier_arrive(&empty[(ring.stage + S::kStages - 1) % S::kStages], t);
     };
     for (int64_t tile = cluster; tile < schedule.count(); tile += clusters) {
-      const Place at = schedule.at(tile);
+      const fragment::Place at = schedule.at(tile);
       // Upper or lower 64 rows of A, all 256 columns.
       float sum[128] = {};
 #pragma unroll 1
       for (int step = 0; step < steps; ++step, ring.next()) {
         barrier_wait(&full[ring.stage], ring.phase);
-        const uint32_t stage = shared_address(shared) +
-                               uint32_t(ring.stage * S::kBytes),
-                       of_a = stage + uint32_t((group - 1) * 64 * 128),
-                       of_b = stage + uint32_t(S::kBytesA);
+        const uint64_t of_a = shared_address(shared) +
+                              uint64_t(ring.stage * S::kBytes),
+                       of_b = of_a + S::kBytesA;
         wgmma_begin();
 #pragma unroll
-        for (int p = 0; p < S::kDepth * 2; p += 32)
-          wgmma_256(sum, wgmma_descriptor(of_a + uint32_t(p)),
-                    wgmma_descriptor(of_b + uint32_t(p)));
+        for (int p = 0; p < S::kDepth; p += 16)
+          wgmma(sum, hopper::rowwise(of_a, S::kRowsA, (group - 1) * 64, p),
+                hopper::rowwise(of_b, S::kRowsB, 0, p));
         wgmma_commit();
         // One group stays under way. The stage before this one has been read
         // to its end, and threads 0 and 1 say so to the two blocks.
         wgmma_wait<1>();
         if (step > 0) leave();
       }
-      sums_are_ready(sum);
+      wgmma_wait<0>();
+      sums_change(sum);
       leave();
 
       // Write the sums. The producer is already busy with the next tile.
-      const int64_t i0 = int64_t{at.row} * 2 * S::kRowsA + rank * S::kRowsA +
-                         (group - 1) * 64,
-                    j0 = int64_t{at.column} * S::kRowsB;
-#pragma unroll
-      for (int r = 0; r < 128; r += 2) {
-        const Place in = wgmma_c(t, r);
-        const int64_t i = i0 + in.row, j = j0 + in.column;
-        if (i < g.m && j < g.n)
-          *reinterpret_cast<uint32_t*>(g.c + i * g.n + j) =
-              uint32_t{to_bfloat16(sum[r])} | uint32_t{to_bfloat16(sum[r + 1])}
-                                                  << 16;
-      }
+      store_warpgroup(sum, g,
+                      (int64_t{at.row} * 2 + rank) * S::kRowsA + (group - 1) * 64,
+                      int64_t{at.column} * S::kRowsB, t);
     }
   }
   // Nobody leaves while the other may still write into its memory.
-  cooperative_groups::this_cluster().sync();
-#endif
+  __syncwarp();
+  sync_cluster();
 }
 
-inline void persistent(const Product<Bf16>& g) {
-  int device = 0, processors = 0;
-  check("persistent", cudaGetDevice(&device));
-  check("persistent", cudaDeviceGetAttribute(
-                          &processors, cudaDevAttrMultiProcessorCount, device));
+inline void persistent(const Product<BFloat16>& g) {
+  const int processors = Runtime::get().properties().multiProcessorCount;
   // C in pairs of tiles, one below the other, and a pair of blocks for as
   // many of them as the GPU can hold.
   const Schedule schedule{tiles(g.m, 2 * BigStage::kRowsA),
@@ -146,7 +136,8 @@ inline void persistent(const Product<Bf16>& g) {
          {.blocks = {unsigned(2 * pairs)},
           .threads = {384},
           .shared_bytes = BigStage::kStages * BigStage::kBytes + 1024,
-          .cluster = {2}},
+          .cluster = {2},
+          .needs = 90},
          tensor_map(g.a, g.m, g.k, BigStage::kRowsA),
          tensor_map(g.b, g.n, g.k, BigStage::kRowsB / 2), g, schedule);
 }

@@ -1,7 +1,6 @@
-// **Rung 1, naive.** A **kernel** is the program of one thread. It is marked
-// `__global__`, and asks four built-in variables who it is: `threadIdx` is
-// the thread's place in its **block**, `blockIdx` the block's in the
-// **grid**, `blockDim` and `gridDim` are their sizes, each with an x, a y and
+// **Rung 1, naive.** Threads come in **blocks**, and blocks in a **grid**.
+// `threadIdx` is the thread's place in its block, `blockIdx` the block's in
+// the grid, `blockDim` and `gridDim` are their sizes, each with an x, a y and
 // a z. Here a thread takes row x and column y of C. Threads beyond the edge
 // have nothing to do.
 #pragma once
@@ -23,9 +22,7 @@ template <class T> __global__ void naive_kernel(Product<T> g) {
   g.c[i * g.n + j] = sum;
 }
 
-// `launch` starts it: a name for error messages, the kernel, how many blocks
-// of how many threads, and the arguments. Blocks of 32 × 8 threads, as many
-// as cover C.
+// Blocks of 32 × 8 threads, as many as cover C.
 inline void naive(const Product<float>& g) {
   launch("naive", naive_kernel<float>,
          {.blocks = {unsigned(tiles(g.m, 32)), unsigned(tiles(g.n, 8))},

@@ -1,12 +1,13 @@
 // **Rung 3, shared tiles.** A block of 32 × 32 threads makes a tile of 32 ×
 // 32 numbers of C. For that it needs 32 rows of A and 32 columns of B, 32
 // numbers deep at a time. Each thread fetches one number of either tile. Then
-// all of them multiply, each number being read 32 times from next door.
+// all of them multiply, and each number is read by 32 threads.
 //
 // `__syncthreads()` is a **barrier**: nobody passes it before all threads of
 // the block have arrived. We need two. Nobody may multiply before the tiles
-// are complete, and nobody may overwrite them before all have multiplied. The
-// last parameter leaves the second one out, for `--break missing-barrier`.
+// are complete, and nobody may overwrite them before all have multiplied.
+// (Without the last parameter the second one is for the warp only: that is
+// `--break missing-barrier`.)
 #pragma once
 
 #include "backend/gpu/gpu.cuh"
@@ -34,6 +35,7 @@ __global__ void shared_kernel(Product<float> g) {
     __syncthreads();
     for (int p = 0; p < kTile; ++p) sum += a[y][p] * b[p][x];
     if constexpr (kBothBarriers) __syncthreads();
+    else __syncwarp();
   }
   // Only who has a number of C writes one.
   if (i < g.m && j < g.n) g.c[i * g.n + j] = sum;

@@ -1,119 +1,96 @@
-// **Rung 9, double buffering.** Two pairs of tiles. While one is multiplied,
-// the next is on its way into the other. The instruction is `cp.async`: it
-// asks memory to put some bytes into shared memory, without passing through
-// registers, and the thread goes on at once. `cp.async.commit_group` closes a
-// parcel of such requests, and `wait_group` waits until it has come.
+// **Rung 9, double buffering.** Two pairs of tiles, 16 deep. While one is
+// multiplied, the next is on its way into the other.
 #pragma once
 
+#include "backend/gpu/async_copy.cuh"
 #include "rung_6_vectors.cuh"
 
 namespace cr::backend::CR_GPU {
 
-// Brings `kBytes` bytes (4, 8 or 16), or zeros where `valid` is false; `from`
-// is not read then, but must be an address. On the emulator memory answers at
-// once.
-template <int kBytes>
-__device__ void copy_async(void* to, const void* from, bool valid) {
-#if defined(__CUDACC__)
-  const unsigned shared = unsigned(__cvta_generic_to_shared(to));
-  if constexpr (kBytes == 16)
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared),
-                 "l"(from), "r"(valid ? 16 : 0));
-  else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %3, %2;" ::"r"(shared),
-                 "l"(from), "r"(valid ? kBytes : 0), "n"(kBytes));
-#else
-  if constexpr (kBytes == 16)
-    *static_cast<uint4*>(to) =
-        valid ? *static_cast<const uint4*>(from) : make_uint4(0, 0, 0, 0);
-  else *static_cast<float*>(to) = valid ? *static_cast<const float*>(from) : 0.0f;
-#endif
-}
-
-__device__ inline void close_parcel() {
-#if defined(__CUDACC__)
-  asm volatile("cp.async.commit_group;");
-#endif
-}
-
-// Waits until at most `kOpen` parcels of this thread are still on their way.
-template <int kOpen> __device__ void wait_for_parcels() {
-#if defined(__CUDACC__)
-  asm volatile("cp.async.wait_group %0;" ::"n"(kOpen) : "memory");
-#endif
-}
-
-// The two tiles of one stage. A's is turned over, one number at a time: 8
-// lanes take 32 bytes of a row of A, which are one sector, and 4 rows; in
-// shared memory these lie in 32 different banks, because a row is 132 words.
 struct Stage {
   static constexpr int kDepth = 16;
   float a[kDepth][Warps::kStep];
   float b[kDepth][kSide];
+};
 
-  __device__ void fill(const Product<float>& g, int64_t i0, int64_t j0, int64_t p0,
-                       int64_t end, int t) {
+// What a thread brings of each pair of tiles are always the same rows of A and
+// columns of B, only farther along. So it works out once where they are and
+// which of them exist, and then moves on. `kWhole` says that rows of B begin
+// at multiples of 16 bytes.
+template <bool kWhole> struct Fetch {
+  const float *a, *b;
+  int64_t k, n;
+  int x, y, left, lane, rows, columns;
+
+  __device__ Fetch(const Product<float>& g, int64_t i0, int64_t j0, int64_t p0,
+                   int t)
+      : k(g.k), n(g.n), x(t % 8), y(t / 8), left(t / 32), lane(t % 32 * 4) {
+    a = g.a + (i0 + y) * k + p0 + x;
+    b = g.b + (p0 + left) * n + j0 + lane;
+    const int64_t below = g.m - i0 - y, right = g.n - j0 - lane;
+    rows = int(below < kSide ? below : kSide);
+    columns = int(right < kSide ? right : kSide);
+  }
+
+  // Orders the next pair; `deep` of its 16 steps exist.
+  __device__ void next(Stage& stage, int64_t deep) {
+    // A's is turned over, one number at a time: 8 lanes take 32 bytes of a row
+    // of A, one sector, and 4 rows. In shared memory these lie in 32 different
+    // banks, because a row is 132 words.
 #pragma unroll
-    for (int s = 0; s < kSide * kDepth / kThreads; ++s) {
-      const int deep = t % 8 + s % 2 * 8, row = t / 8 + s / 2 * 32;
-      const bool valid = i0 + row < g.m && p0 + deep < end;
-      copy_async<4>(&a[deep][row], valid ? g.a + (i0 + row) * g.k + p0 + deep : g.a,
-                    valid);
+    for (int s = 0; s < kSide * Stage::kDepth / kThreads; ++s) {
+      const int p = s % 2 * 8, row = s / 2 * 32;
+      copy_async<4>(&stage.a[x + p][y + row], a + row * k + p,
+                    row < rows && x + p < deep);
     }
-    // B's goes as it is, 16 bytes at a time, if its rows begin at multiples
-    // of 16 bytes.
-    const bool whole = g.n % 4 == 0;
+    // B's goes as it is, 16 bytes at a time where that is possible.
 #pragma unroll
-    for (int s = 0; s < kSide * kDepth / 4 / kThreads; ++s) {
-      const int deep = t / 32 + s * 8, column = t % 32 * 4;
-      const float* from = g.b + (p0 + deep) * g.n + j0 + column;
-      if (whole) {
-        const bool valid = p0 + deep < end && j0 + column < g.n;
-        copy_async<16>(&b[deep][column], valid ? from : g.b, valid);
-      } else {
-        for (int e = 0; e < 4; ++e) {
-          const bool valid = p0 + deep < end && j0 + column + e < g.n;
-          copy_async<4>(&b[deep][column + e], valid ? from + e : g.b, valid);
-        }
-      }
+    for (int p = 0; p < Stage::kDepth; p += 8) {
+      const bool exists = left + p < deep;
+      if constexpr (kWhole)
+        copy_async<16>(&stage.b[left + p][lane], b + p * n, exists && 0 < columns);
+      else
+        for (int e = 0; e < 4; ++e)
+          copy_async<4>(&stage.b[left + p][lane + e], b + p * n + e,
+                        exists && e < columns);
     }
-    close_parcel();
+    a += Stage::kDepth, b += Stage::kDepth * n;
   }
 };
 
-// Now one barrier is enough. It says two things at once: this stage's tiles
-// are complete, and everyone has finished with the other stage's, which is
-// the one that is filled next.
-//
-// Block z sums over the z-th slice of $p$ only, and writes to the z-th of
-// `slices` matrices. That is for the thin products below; with one slice it
-// is the product.
-template <int kStages>
-__global__ void __launch_bounds__(kThreads)
+// Block z sums over the z-th slice of $p$ only, and writes to the z-th of so
+// many matrices. That is for the thin products below; with one slice it is
+// the product. (`__launch_bounds__` promises how many threads a block has, and
+// asks for two blocks on a multiprocessor: then a thread may have 128
+// registers.)
+template <int kStages, bool kWhole>
+__global__ void __launch_bounds__(kThreads, 2)
     async_kernel(Product<float> g, int64_t slice) {
   __shared__ __align__(16) Stage stages[kStages];
   const int t = int(threadIdx.x);
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
-  // The slice of p that is ours.
   const int64_t begin = slice * blockIdx.z;
   const int64_t end = begin + slice < g.k ? begin + slice : g.k;
   g.c += int64_t{blockIdx.z} * g.m * g.n;
 
-  // The first stages are ordered before anything is multiplied.
+  // The first stages are ordered before anything is multiplied. Behind the end
+  // there is nothing to order, and the batch is empty.
   Sums<Warps> sums;
-  for (int s = 0; s < kStages - 1; ++s)
-    stages[s].fill(g, i0, j0, begin + s * Stage::kDepth, end, t);
+  Fetch<kWhole> fetch(g, i0, j0, begin, t);
+  int64_t ordered = begin;
+  auto order = [&](int stage) {
+    if (ordered < end) fetch.next(stages[stage], end - ordered);
+    ordered += Stage::kDepth;
+    commit_copies();
+  };
+  for (int s = 0; s < kStages - 1; ++s) order(s);
   int now = 0;
   for (int64_t p0 = begin; p0 < end; p0 += Stage::kDepth) {
-    // My parcels for this stage have come; behind the barrier, everybody's
-    // have.
-    wait_for_parcels<kStages - 2>();
+    // Mine have come; behind the barrier, everybody's have. And everybody has
+    // multiplied the stage before this one, so it may be filled again.
+    wait_for_copies<kStages - 2>();
     __syncthreads();
-    // Order what will be needed next, into the stage that was multiplied
-    // last. Beyond the end of the slice that is zeros, which nobody will
-    // read.
-    const int64_t ahead = p0 + (kStages - 1) * Stage::kDepth;
-    stages[(now + kStages - 1) % kStages].fill(g, i0, j0, ahead, end, t);
+    order((now + kStages - 1) % kStages);
     // Multiply, while it comes.
 #pragma unroll
     for (int p = 0; p < Stage::kDepth; ++p)
@@ -125,10 +102,12 @@ __global__ void __launch_bounds__(kThreads)
 
 inline void async_slices(const Product<float>& g, int slices) {
   const int64_t slice = tiles(tiles(g.k, slices), Stage::kDepth) * Stage::kDepth;
-  launch("double buffers", async_kernel<2>,
+  launch("double buffers",
+         g.n % 4 == 0 ? async_kernel<2, true> : async_kernel<2, false>,
          {.blocks = {unsigned(tiles(g.n, kSide)), unsigned(tiles(g.m, kSide)),
                      unsigned(slices)},
-          .threads = {kThreads}},
+          .threads = {kThreads},
+          .needs = 80},
          g, slice);
 }
 

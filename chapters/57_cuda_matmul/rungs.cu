@@ -1,10 +1,10 @@
 // The list of kernels, for whichever machine this is compiled for.
 #include "broken.cuh"
 #include "by_hand.cuh"
+#include "columns.cuh"
 #include "ladder.hpp"
 #include "rung_10_tf32.cuh"
 #include "rung_11_bf16.cuh"
-#include "rung_12_wgmma.cuh"
 #include "rung_13_persistent.cuh"
 #include "rung_2_coalesced.cuh"
 #include "rung_3_shared.cuh"
@@ -14,8 +14,7 @@
 
 namespace cr::backend::CR_GPU {
 
-// The names are what an error message and a table call them. Where the
-// compiler is nvcc, `CR_GPU` is `cuda`, and the last two rungs are there.
+// The names are what an error message and a table call them.
 Kernels kernels() {
   Kernels all;
   all.ladder = {{"naive", naive},
@@ -26,24 +25,18 @@ Kernels kernels() {
                 {"vectors", vectors},
                 {"free banks", free_banks},
                 {"warp tiles", warp_tiles},
-                {"double buffers", double_buffers},
-                {"tf32", tf32, kTf32Error}};
-  all.halves = {{"bf16", bf16}};
+                {"double buffers", double_buffers, 0, 80},
+                {"tf32", tf32, 1.0 / 2048, 80}};
+  all.halves = {{"bf16", bf16, 0, 80}};
 #if defined(__CUDACC__)
-  all.halves.push_back({"wgmma", wgmma});
-  all.halves.push_back({"persistent", persistent});
+  all.halves.push_back({"wgmma", tma_and_wgmma, 0, 90});
+  all.halves.push_back({"persistent", persistent, 0, 90});
 #endif
   all.split_k = split_k;
   all.one_row = thin<1>;
   all.eight_rows = thin<8>;
-  all.read = [](const float* x, float* y, int lanes, int first, int step) {
-    launch("read", read_kernel<float>,
-           {.blocks = {1}, .threads = {unsigned(lanes)}}, x, y, first, step);
-  };
-  all.columns = [](const float* x, float* y, bool longer_rows) {
-    launch("columns", longer_rows ? columns_kernel<33> : columns_kernel<32>,
-           {.blocks = {1}, .threads = {32}}, x, y);
-  };
+  all.read = read;
+  all.columns = columns;
   all.missing_barrier = shared_tiles<32, false>;
   all.short_rows = short_rows;
   return all;

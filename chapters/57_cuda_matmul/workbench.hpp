@@ -1,8 +1,7 @@
-// ## The workbench
-//
-// It makes matrices, lets a rung multiply them, and looks at two things: the
-// result, and what the emulator has counted. Kernels on the emulator may read
-// what has been announced to it and nothing else, hence `Memory`.
+// The workbench makes matrices, lets a rung multiply them, and looks at two
+// things: the result, and what the emulator has counted. Kernels on the
+// emulator may read what has been announced to it and nothing else, hence
+// `Memory`.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,17 +9,45 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "backend/simt/counts.hpp"
 #include "backend/simt/memory.hpp"
 #include "book/chapter.hpp"
 #include "chainrule.hpp"
+
+// What it runs is a list.
 #include "ladder.hpp"
 
 using namespace cr;
 namespace simt = cr::backend::simt;
+
+// The largest error of C = A B, in units of the bound of [chapter
+// 56](../56_cpu_performance/main.cpp#three-loops); each input may be wrong by
+// `input` as well. A number that nobody wrote is NaN, and infinitely wrong.
+inline double float_error(const Tensor& a, const Tensor& b, const Tensor& c,
+                          double input) {
+  const Tensor x = a.to(DType::float64), y = b.to(DType::float64);
+  const double ku = double(a.size(1)) * std::ldexp(1.0, -24);
+  const double bound = (1 + input) * (1 + input) * (1 + ku / (1 - ku)) - 1;
+  const double worst = amax(abs(c.to(DType::float64) - matmul(x, y)) /
+                            (bound * matmul(abs(x), abs(y))))
+                           .item();
+  return std::isnan(worst) ? INFINITY : worst;
+}
+
+// The same for bfloat16 and C = A Bᵀ. Its inputs are exact. Rounding the result
+// changes it by at most a part in 256; the sum before it may err as above. In
+// units of both together: rounding alone nearly fills it.
+inline double half_error(const Tensor& a, const Tensor& b, const Tensor& c) {
+  const Tensor x = a.to(DType::float64), y = b.to(DType::float64).t();
+  const double ku = double(a.size(1)) * std::ldexp(1.0, -24), rounding = 1.0 / 256;
+  const Tensor right = matmul(x, y), size = matmul(abs(x), abs(y));
+  const double worst = amax(abs(c.to(DType::float64) - right) /
+                            (rounding * abs(right) + (1 + rounding) * ku * size))
+                           .item();
+  return std::isnan(worst) ? INFINITY : worst;
+}
 
 class Workbench {
  public:
@@ -42,18 +69,8 @@ class Workbench {
     return simt::count([&] { multiply(g); });
   }
 
-  // The largest error of the last result, in units of the bound of [chapter
-  // 56](../56_cpu_performance/main.cpp#three-loops); each input may be wrong
-  // by `input` as well.
-  double error(double input = 0) const {
-    const Tensor a = a_.to(DType::float64), b = b_.to(DType::float64);
-    const double ku = double(a_.size(1)) * std::ldexp(1.0, -24);
-    const double bound = (1 + input) * (1 + input) * (1 + ku / (1 - ku)) - 1;
-    const double worst = amax(abs(c_.to(DType::float64) - matmul(a, b)) /
-                              (bound * matmul(abs(a), abs(b))))
-                             .item();
-    return std::isnan(worst) ? INFINITY : worst;
-  }
+  // The largest error of the last result; each input may be wrong by `input`.
+  double error(double input = 0) const { return float_error(a_, b_, c_, input); }
 
   const Tensor& result() const { return c_; }
 
@@ -61,55 +78,27 @@ class Workbench {
   Tensor a_, b_, c_;
 };
 
-// The same for 16 bits: A (m, k), B (n, k), C (m, n). The inputs are rounded
-// before anyone multiplies, so they are exact; the result is rounded once.
+// The same for bfloat16: A (m, k), B (n, k), C (m, n).
 class HalfBench {
  public:
   HalfBench(int64_t m, int64_t n, int64_t k, Generator& random)
-      : m_(m),
-        n_(n),
-        k_(k),
-        a_(round(randn({m, k}, random))),
-        b_(round(randn({n, k}, random))),
-        c_(size_t(m * n)) {}
+      : a_(randn({m, k}, random).to(DType::bfloat16)),
+        b_(randn({n, k}, random).to(DType::bfloat16)),
+        c_(full({m, n}, NAN).to(DType::bfloat16)) {}
 
-  simt::Counts run(void (*multiply)(const Product<Bf16>&)) {
-    const simt::Memory a(a_), b(b_), c(c_);
-    std::fill(c_.begin(), c_.end(), Bf16(0xffff));
-    return simt::count([&] {
-      multiply({m_, n_, k_, a_.data(), b_.data(), c_.data()});
-    });
+  simt::Counts run(void (*multiply)(const Product<BFloat16>&)) {
+    const Product<BFloat16> g{c_.size(0),          c_.size(1),
+                              a_.size(1),          a_.data<BFloat16>(),
+                              b_.data<BFloat16>(), c_.mutable_data<BFloat16>()};
+    const simt::Memory a(g.a, size_t(g.m * g.k) * 2), b(g.b, size_t(g.n * g.k) * 2),
+        c(g.c, size_t(g.m * g.n) * 2);
+    return simt::count([&] { multiply(g); });
   }
 
-  // Rounding the result changes it by at most a part in 256; the sum before
-  // it may err as above. In units of both together.
-  double error() const {
-    const Tensor a = widen(a_, m_, k_), b = widen(b_, n_, k_).t(),
-                 c = widen(c_, m_, n_);
-    const double ku = double(k_) * std::ldexp(1.0, -24), rounding = 1.0 / 256;
-    const Tensor right = matmul(a, b), size = matmul(abs(a), abs(b));
-    const double worst =
-        amax(abs(c - right) / (rounding * abs(right) + (1 + rounding) * ku * size))
-            .item();
-    return std::isnan(worst) ? INFINITY : worst;
-  }
+  double error() const { return half_error(a_, b_, c_); }
 
  private:
-  // Tensors to 16 bits and back.
-  static std::vector<Bf16> round(const Tensor& x) {
-    std::vector<Bf16> halves;
-    for (int64_t i = 0; i < x.numel(); ++i)
-      halves.push_back(to_bfloat16(x.data<float>()[i]));
-    return halves;
-  }
-  static Tensor widen(const std::vector<Bf16>& x, int64_t rows, int64_t columns) {
-    Tensor wide = zeros({rows, columns}, DType::float64);
-    for (size_t i = 0; i < x.size(); ++i)
-      wide.mutable_data<double>()[i] = double(from_bfloat16(x[i]));
-    return wide;
-  }
-  int64_t m_, n_, k_;
-  std::vector<Bf16> a_, b_, c_;
+  Tensor a_, b_, c_;
 };
 
 // All that the story carries along: the kernels, a small product with
@@ -125,6 +114,7 @@ struct Ladder {
   Workbench odd, square;
   double worst = 0;  // the largest error of any rung, in units of its bound
   std::vector<simt::LineCounts> seen;
+  simt::LineCounts seen_of_bf16;  // rung 11, at 128 x 128 x 128
 
   // Multiply-adds of the square product, in warps: 32 at a time.
   double warp_steps() const {
@@ -143,8 +133,9 @@ struct Ladder {
     return seen.back();
   }
 
-  // Bytes fetched from memory for one multiply-add, in sectors of 32;
-  // wavefronts of shared memory for eight steps of p of a thread's 64 sums.
+  // Bytes fetched for one multiply-add: sectors of 32, for 32 at a time. And
+  // wavefronts of shared memory for eight steps of p of a thread's 64 sums:
+  // 512 multiply-adds of a warp.
   double bytes(const simt::LineCounts& c) const {
     return double(c.load_sectors) / warp_steps();
   }
