@@ -540,23 +540,23 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
 
   // Which lane holds which number of A and of C? A frame for each register, of
   // A for each that holds two.
-  Figure figure =
-      chapter.figure("fragments", "the lane that holds each number of an mma");
+  Figure figure = chapter.figure(
+      "fragments",
+      "the lane that holds each number of an mma, row 0 at the bottom");
   figure.size(900, 420);
   auto draw = [&](const char* title, int columns, int registers, auto where) {
     std::vector<double> x, y;
     for (int i = 0; i < 16; i += 8)
       for (int j = 0; j < columns; j += 8) {
-        const double left = j - 0.4, right = j + 7.6, up = i - 0.5, down = i + 7.5;
-        for (double edge : {left, right, right, left, left, double(NAN)})
-          x.push_back(edge);
-        for (double edge : {up, up, down, down, up, double(NAN)}) y.push_back(edge);
+        for (double edge : {0, 8, 8, 0, 0}) x.push_back(j + edge);
+        for (double edge : {0, 0, 8, 8, 0}) y.push_back(i + edge);
+        x.push_back(NAN), y.push_back(NAN);
       }
-    figure.panel(title).line(x, y).axes("column", "").xlim(-1, 16).ylim(15.7, -0.7);
+    figure.panel(title).line(x, y).axes("column", "row").xlim(0, 16).ylim(0, 16);
     for (int lane = 0; lane < 32; ++lane)
       for (int r = 0; r < registers; ++r) {
         const backend::fragment::Place at = where(lane, r);
-        figure.note(at.column - 0.2, at.row, fmt::format("{}", lane));
+        figure.note(at.column + 0.2, at.row + 0.5, fmt::format("{}", lane));
       }
   };
   draw("A (16, 16), bfloat16", 16, 8,

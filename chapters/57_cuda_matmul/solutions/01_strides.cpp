@@ -2,7 +2,7 @@
 // s) / 8 \rfloor$. For steps up to 8 the 32 lanes span $31 s + 1$ numbers without a gap of a
 // sector, so the count is $\lfloor (f + 31 s) / 8 \rfloor - \lfloor f / 8 \rfloor + 1$; from 8
 // on every lane has a sector of its own. Step 2 costs 8: twice what neighbours cost, for half
-// of each sector. Beginning at the worst place costs one more, at any step below 8.
+// of each sector. Beginning at the worst place costs one more, for steps from 1 to 7.
 #include <cstdio>
 #include <set>
 
