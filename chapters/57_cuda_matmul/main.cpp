@@ -54,9 +54,16 @@ using namespace cr;
 // A full warp has 32 lanes, so the same four patterns cost 4, 32, 5 and 1.
 #include "by_hand.cuh"
 
-// So much for one kernel. All others are run and counted alike.
+// All other kernels have one task.
+#include "product.hpp"
+
+// They stand in a list.
+#include "ladder.hpp"
+
+// And they are run and counted alike.
 #include "workbench.hpp"
 
+// First the eight patterns.
 static void by_hand(Chapter& chapter, Ladder& ladder) {
   chapter.section("By hand: eight threads read");
   chapter.say(
@@ -83,10 +90,8 @@ static void by_hand(Chapter& chapter, Ladder& ladder) {
 
 // # One thread for each number of C
 //
-// $C_{ij} = \sum_p A_{ip} B_{pj}$.
-#include "product.hpp"
-
-// A thread takes one pair $(i, j)$ and runs along $p$.
+// $C_{ij} = \sum_p A_{ip} B_{pj}$. A thread takes one pair $(i, j)$ and runs
+// along $p$.
 #include "rung_1_naive.cuh"
 
 // # Coalesced
@@ -102,6 +107,7 @@ static void by_hand(Chapter& chapter, Ladder& ladder) {
 // - [ ] 1 sector: that would be so if a sector held 32 numbers
 #include "rung_2_coalesced.cuh"
 
+// And counted, both kernels:
 static void coalescing(Chapter& chapter, Ladder& ladder) {
   chapter.section("Coalesced");
   const simt::LineCounts naive = ladder.climb(), coalesced = ladder.climb();
@@ -217,13 +223,12 @@ static void shared(Chapter& chapter, Ladder& ladder) {
 // neighbours of `b`, one from each bank: a wavefront each. But let the warp
 // read a *column* of a tile whose rows are 32 words long. Row $r$ of column
 // $c$ is word $32 r + c$, in bank $c$. All 32 numbers lie in the same bank.
-//
+#include "columns.cuh"
+
 // ? Reading the column takes 32 wavefronts. What if the rows are made 33 words long, the last of them unused?
 // - [ ] still 32: the numbers themselves are where they were; but each row now begins one bank further
 // - [ ] 2: so it would be for rows of 34 words, since 34 r mod 32 meets each even bank twice
 // - [x] 1: word 33 r + c lies in bank (r + c) mod 32, another one for each row
-#include "columns.cuh"
-
 static void banks(Chapter& chapter, Ladder& ladder) {
   chapter.section("Banks, by hand");
   Generator random(chapter.seed());
@@ -263,6 +268,7 @@ static void banks(Chapter& chapter, Ladder& ladder) {
 // registers.
 #include "rung_4_registers.cuh"
 
+// How often do they ask shared memory?
 static void registers(Chapter& chapter, Ladder& ladder) {
   chapter.section("Register tiles");
   const simt::LineCounts tiles = ladder.seen.back(), column = ladder.climb(),
@@ -341,6 +347,7 @@ static void registers(Chapter& chapter, Ladder& ladder) {
 // of B lanes 0 and 2. That makes 8.
 #include "rung_7_banks.cuh"
 
+// Counted, and on paper:
 static void layouts(Chapter& chapter, Ladder& ladder) {
   chapter.section("Wider, without conflicts, by warps");
   const double square = ladder.wavefronts_of_eight(ladder.seen.back());
@@ -387,8 +394,8 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
 // Is that few enough? A multiprocessor makes 128 multiply-adds in a cycle, four
 // warps' worth, and a wavefront takes it a cycle too. Eight steps are 512
 // multiply-adds of a warp: 128 cycles. So rung 5 with its 392 wavefronts (264,
-// as nvcc joins them) waits for shared memory most of the time. Served in
-// quarters, rung 7 takes {claim:spread-wavefronts}, a little more than there
+// as nvcc joins them) waits for shared memory more than half of the time. Served
+// in quarters, rung 7 takes {claim:spread-wavefronts}, a little more than there
 // is time for; in pairs {claim:spread-pairs}, and rung 8 {claim:warp-pairs}.
 // Then there is room for writing the next tiles.
 //
@@ -396,9 +403,8 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
 // **issue slots**. A multiprocessor has four schedulers, and each starts one
 // instruction of one warp in a cycle. To make 128 multiply-adds in a cycle, all
 // four must start nothing else. In the loops that nvcc makes (CUDA 13.0, for an
-// H100) the share of instructions that multiply is 32 of 103 in rung 3, 64 of
-// 121 in rung 4, 512 of 631 in rung 8: 81 % of the peak at most, and wider
-// loads are worth more for the instructions they save than for anything else.
+// H100) 32 of 103 instructions multiply in rung 3, 64 of 121 in rung 4 and 512
+// of 631 in rung 8: 81 % of the peak at most. Wide loads save these as well.
 //
 // # Double buffering
 //
@@ -418,6 +424,7 @@ static void layouts(Chapter& chapter, Ladder& ladder) {
 // - [ ] none: the copies wait by themselves; but a thread waits for its own copies only
 #include "rung_9_async.cuh"
 
+// How often must all threads of a block wait for each other?
 static void pipeline(Chapter& chapter, Ladder& ladder) {
   chapter.section("Double buffering");
   const simt::LineCounts before = ladder.seen.back(), after = ladder.climb();
@@ -600,6 +607,7 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
 // GPU. What we can do is to play them on paper.
 #include "on_paper.hpp"
 
+// Many random orders, then, and with them the order of the tiles.
 static void hopper(Chapter& chapter) {
   chapter.section("Hopper, on paper");
   Generator random(chapter.seed());
@@ -658,7 +666,8 @@ static void hopper(Chapter& chapter) {
 // Rung 12 fetches more for a multiply-add than rung 11 did: its tile is 64 × 256,
 // and $2 (1/64 + 1/256)$ is 0.039 bytes. Rung 13 without clusters would ask L2
 // for 0.023 bytes; at 494 million million multiply-adds in a second that is
-// 11.6 TB/s. With multicast it is 0.016 bytes and 7.7 TB/s.
+// 11.6 TB/s. With multicast it is 0.016 bytes and 7.7 TB/s, about what an A100's
+// L2 gives.
 //
 // # Thin products
 //

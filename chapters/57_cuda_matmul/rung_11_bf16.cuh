@@ -36,6 +36,8 @@ struct Bf16Tile {
 // A warp makes 64 × 32 numbers: 4 × 4 matrices of 16 × 8. For 16 steps of $p$
 // it loads four pieces of 16 × 16 of A, and of B two pieces of 16 rows, each
 // of which serves two matrices.
+// Three stages are 96 KB, more than `__shared__` may ask for; a launch may ask
+// for up to 227, and `dynamic_shared` is where they are.
 template <int kStages>
 __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<BFloat16> g) {
   char* shared = dynamic_shared<char>();

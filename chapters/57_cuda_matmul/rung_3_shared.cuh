@@ -6,8 +6,8 @@
 // `__syncthreads()` is a **barrier**: nobody passes it before all threads of
 // the block have arrived. We need two. Nobody may multiply before the tiles
 // are complete, and nobody may overwrite them before all have multiplied.
-// (Without the last parameter the second one is for the warp only: that is
-// `--break missing-barrier`.)
+// (The last parameter is for `--break missing-barrier`: without it the second
+// barrier is one for the warp only.)
 #pragma once
 
 #include "backend/gpu/gpu.cuh"

@@ -11,7 +11,8 @@
 namespace cr::backend::CR_GPU {
 
 // Four numbers of a row from place `at` on; behind its end stand zeros.
-// `whole` says that rows begin at multiples of 16 bytes.
+// `whole` says that rows begin at multiples of 16 bytes. (`__device__` marks a
+// function that kernels call.)
 __device__ inline float4 load4(const float* row, int64_t at, int64_t end,
                                bool whole) {
   if (whole && at + 4 <= end) return *reinterpret_cast<const float4*>(row + at);

@@ -2,18 +2,15 @@
 
 #include "timing.hpp"
 
-// A rung of 16 384 multiply-adds, as many as a warp makes in eight steps of 64
-// sums: how many bytes it fetches for each, and how many wavefronts of shared
-// memory and cycles of multiplying it takes for all.
 struct Row {
   std::string rung;
   double bytes, wavefronts, cycles;
   std::string steps, target = "";  // steps of p from one barrier to the next
 };
 
-// Rungs 12 and 13 on paper. A block fetches `rows` of A and `columns` of B for
-// each step; a stage arrives at 128 bytes a wavefront, and every warpgroup
-// reads its 64 rows of A and all 256 of B, as fast.
+// Rungs 12 and 13 on paper. For each step a block fetches so many numbers of A
+// and B; 64 rows of A for each warpgroup and 256 of B arrive, and each
+// warpgroup reads its 64 and all 256, at 128 bytes a wavefront.
 static Row on_paper(const std::string& rung, int fetched, int groups,
                     const std::string& steps) {
   const double adds = groups * 64.0 * 256, step = 16384 / adds;

@@ -15,8 +15,6 @@
 #include "backend/simt/memory.hpp"
 #include "book/chapter.hpp"
 #include "chainrule.hpp"
-
-// What it runs is a list.
 #include "ladder.hpp"
 
 using namespace cr;
