@@ -758,8 +758,7 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
 // | 1 and 2 | 32 | 256 | 8 | threads: 2048 |
 // | 3 | 31 | 1024 | 2 | threads |
 // | 4 | 62 | 512 | 2 | registers: 65 536 |
-// | 5 to 10 | 111 to 128 | 256 | 2 | registers |
-// | 11 | 160 | 256 | 1 | registers; its tiles would fit twice |
+// | 5 to 11 | 111 to 128 | 256 | 2 | registers |
 // | 12 | 154 | 128 | 2 | shared memory: 2 · 81 KB |
 // | 13 | 168 | 384 | 1 | both |
 #include "timing.hpp"

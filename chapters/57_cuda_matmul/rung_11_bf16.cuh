@@ -39,7 +39,7 @@ struct Bf16Tile {
 // Three stages are 96 KB, more than `__shared__` may ask for; a launch may ask
 // for up to 227, and `dynamic_shared` is where they are.
 template <int kStages>
-__global__ void __launch_bounds__(kThreads) bf16_kernel(Product<BFloat16> g) {
+__global__ void __launch_bounds__(kThreads, 2) bf16_kernel(Product<BFloat16> g) {
   char* shared = dynamic_shared<char>();
   const int t = int(threadIdx.x), lane = t % 32;
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
@@ -66,7 +66,9 @@ __global__ void __launch_bounds__(kThreads) bf16_kernel(Product<BFloat16> g) {
     order((now + kStages - 1) % kStages, p0 + (kStages - 1) * Bf16Tile::kDepth);
     char *of_a = shared + now * 2 * Bf16Tile::kBytes,
          *of_b = of_a + Bf16Tile::kBytes;
-#pragma unroll
+    // 16 steps of p at a time. (Not unrolled: four times over, the loop takes 160
+    // registers, and only one block fits.)
+#pragma unroll 1
     for (int p = 0; p < Bf16Tile::kChunks; p += 2) {
       uint32_t a[4][4], b[2][4];
       const fragment::Chunk for_a = fragment::named_for_a(lane),
