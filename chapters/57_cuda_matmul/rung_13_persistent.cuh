@@ -36,7 +36,8 @@ __global__ void __launch_bounds__(384)
   // be a next one.
   static_assert(S::kStages >= 2);
   char* shared = tiles_of_block();
-  __shared__ uint64_t full[S::kStages], empty[S::kStages];
+  __shared__ uint64_t full[S::kStages];
+  __shared__ uint64_t empty[S::kStages];
   const int t = int(threadIdx.x) % 128, group = int(threadIdx.x) / 128;
   const int rank = int(cluster_rank());
   const int steps = int(tiles(g.k, S::kDepth));

@@ -18,7 +18,8 @@ namespace cr::backend::CR_GPU {
 template <int kTile, bool kBothBarriers>
 __global__ void shared_kernel(Product<float> g) {
   // `__shared__` makes a variable of which each block has one.
-  __shared__ float a[kTile][kTile], b[kTile][kTile];
+  __shared__ float a[kTile][kTile];
+  __shared__ float b[kTile][kTile];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kTile + y;
   const int64_t j = int64_t{blockIdx.x} * kTile + x;

@@ -12,7 +12,8 @@ namespace cr::backend::CR_GPU {
 
 template <int kSide, int kDepth, int kRows>
 __global__ void column_kernel(Product<float> g) {
-  __shared__ float a[kSide][kDepth], b[kDepth][kSide];
+  __shared__ float a[kSide][kDepth];
+  __shared__ float b[kDepth][kSide];
   const int t = int(threadIdx.x), x = t % kSide, y = t / kSide * kRows;
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
 
@@ -53,7 +54,8 @@ inline void column_tiles(const Product<float>& g) {
 // each with each: 64 multiply-adds for 16 reads.
 template <int kDepth> __global__ void square_kernel(Product<float> g) {
   constexpr int kSide = 128, kEach = 8, kThreads = 256;
-  __shared__ float a[kSide][kDepth], b[kDepth][kSide];
+  __shared__ float a[kSide][kDepth];
+  __shared__ float b[kDepth][kSide];
   const int t = int(threadIdx.x), x = t % 16 * kEach, y = t / 16 * kEach;
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
 

@@ -74,7 +74,8 @@ template <class Layout> struct Sums {
 // thread, and so are 8 rows of B by 128.
 template <class Layout> __global__ void vector_kernel(Product<float> g) {
   constexpr int kDepth = 8;
-  __shared__ __align__(16) float a[kDepth][Layout::kStep], b[kDepth][kSide];
+  __shared__ __align__(16) float a[kDepth][Layout::kStep];
+  __shared__ __align__(16) float b[kDepth][kSide];
   const int t = int(threadIdx.x);
   const int64_t i0 = int64_t{blockIdx.y} * kSide, j0 = int64_t{blockIdx.x} * kSide;
 

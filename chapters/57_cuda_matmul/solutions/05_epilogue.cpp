@@ -20,7 +20,8 @@ static __global__ void bias_relu_kernel(float* c, const float* bias, int64_t m,
 // Rung 3 with another last line.
 template <int kTile>
 __global__ void fused_kernel(Product<float> g, const float* bias) {
-  __shared__ float a[kTile][kTile], b[kTile][kTile];
+  __shared__ float a[kTile][kTile];
+  __shared__ float b[kTile][kTile];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kTile + y,
                 j = int64_t{blockIdx.x} * kTile + x;
