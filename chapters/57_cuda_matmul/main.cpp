@@ -159,11 +159,12 @@ static void coalescing(Chapter& chapter, Ladder& ladder) {
 // A sector that is asked for need not come from memory. On its way the request
 // meets two caches. What do they give, and how much is that for each
 // multiply-add that an H100 could make in float32, 128 in a cycle in each of
-// its 132 multiprocessors?
+// its 132 multiprocessors? (It is the [roofline of chapter
+// 56](../56_cpu_performance/main.cpp#the-roofline), read the other way round.)
 //
 // | | how much it holds | what it gives | for a multiply-add |
 // |---|---|---|---|
-// | **L1**, one in each multiprocessor | 256 KB, less the shared memory of below | 128 bytes a cycle | 1 byte |
+// | **L1**, one in each multiprocessor | 256 KB, less what is shared memory (below) | 128 bytes a cycle | 1 byte |
 // | **L2**, one for all | 50 MB | not published; an A100's gives 7 TB/s | 0.2 byte |
 // | memory | 80 GB | 3.35 TB/s | 0.1 byte |
 //
@@ -744,7 +745,7 @@ static void thin_products(Chapter& chapter, Ladder& ladder) {
 // | here | there |
 // |---|---|
 // | sectors for a request | `l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_ld.ratio` |
-// | bytes fetched: from L1, from L2, from memory | 32 times `l1tex__t_sectors_op_read.sum`, `lts__t_sectors_op_read.sum`; `dram__bytes_read.sum` |
+// | bytes fetched: from L1, from L2, from memory | 32 times `l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum` and `lts__t_sectors_op_read.sum`; `dram__bytes_read.sum` |
 // | wavefronts of shared memory | `l1tex__data_pipe_lsu_wavefronts_mem_shared.sum` |
 // | those that banks cost | `l1tex__data_bank_conflicts_pipe_lsu_mem_shared.sum` |
 // | issue slots in use | `smsp__issue_active.avg.pct_of_peak_sustained_active` |
