@@ -1,14 +1,15 @@
 // **Rung 11, tensor cores, bfloat16.** Numbers of 16 bits, so half the bytes
 // wherever they go. From here on B comes turned over, (n, k): that is how a
 // `Linear` layer keeps its weight, and both tiles are then rows along $p$.
-// $k$ must be a multiple of 8, so that every row begins at a multiple of 16
-// bytes, and $n$ even, because a lane writes two neighbours at once.
+// $k$ and $n$ must be multiples of 8, so that every row begins at a multiple
+// of 16 bytes.
 #pragma once
 
 #include "backend/gpu/async_copy.cuh"
 #include "backend/gpu/tensor_core.cuh"
 #include "layouts.hpp"
 #include "product.hpp"
+#include "store_row.cuh"
 
 namespace cr::backend::CR_GPU {
 
@@ -91,20 +92,18 @@ __global__ void __launch_bounds__(kThreads, 2) bf16_kernel(Product<BFloat16> g) 
     now = (now + 1) % kStages;
   }
 
-  // A lane has two neighbours of each row: they leave together.
+  // Two rows of 32 columns for each piece of 16.
 #pragma unroll
   for (int y = 0; y < 4; ++y)
 #pragma unroll
-    for (int x = 0; x < 4; ++x)
+    for (int r = 0; r < 4; r += 2) {
+      uint32_t words[4];
 #pragma unroll
-      for (int r = 0; r < 4; r += 2) {
-        const fragment::Place at = fragment::c(lane, r);
-        const int64_t i = i0 + row + 16 * y + at.row,
-                      j = j0 + column + 8 * x + at.column;
-        if (i < g.m && j < g.n)
-          *reinterpret_cast<uint32_t*>(g.c + i * g.n + j) =
-              pack_bf16(sum[y][x][r], sum[y][x][r + 1]);
-      }
+      for (int x = 0; x < 4; ++x)
+        words[x] = pack_bf16(sum[y][x][r], sum[y][x][r + 1]);
+      store_row(g, i0 + row + 16 * y + fragment::c(lane, r).row, j0 + column, words,
+                lane);
+    }
 }
 
 inline void bf16(const Product<BFloat16>& g) {

@@ -9,6 +9,7 @@
 #include "backend/gpu/hopper.cuh"
 #include "product.hpp"
 #include "schedule.hpp"
+#include "store_row.cuh"
 
 #if defined(__CUDACC__)
 #include "backend/cuda/tensor_map.hpp"
@@ -29,19 +30,23 @@ __device__ inline char* tiles_of_block() {
   return shared + (1024 - shared_address(shared) % 1024) % 1024;
 }
 
-// Writes the sums of a warpgroup whose part of C begins at (i0, j0). A thread's
-// sums come in pairs of neighbours, as in rung 11.
+// Writes the sums of a warpgroup whose part of C begins at (i0, j0), 32 columns
+// at a time.
 __device__ inline void store_warpgroup(const float (&sum)[128],
                                        const Product<BFloat16>& g, int64_t i0,
                                        int64_t j0, int t) {
 #pragma unroll
-  for (int r = 0; r < 128; r += 2) {
-    const fragment::Place at = fragment::warpgroup_c(t, r);
-    const int64_t i = i0 + at.row, j = j0 + at.column;
-    if (i < g.m && j < g.n)
-      *reinterpret_cast<uint32_t*>(g.c + i * g.n + j) =
-          pack_bf16(sum[r], sum[r + 1]);
-  }
+  for (int j = 0; j < 256; j += 32)
+#pragma unroll
+    for (int r = 0; r < 4; r += 2) {
+      uint32_t words[4];
+#pragma unroll
+      for (int b = 0; b < 4; ++b) {
+        const int first = j / 2 + 4 * b + r;
+        words[b] = pack_bf16(sum[first], sum[first + 1]);
+      }
+      store_row(g, i0 + fragment::warpgroup_c(t, r).row, j0 + j, words, t % 32);
+    }
 }
 
 template <int kStages>

@@ -4,6 +4,8 @@
 // `a[p][row]`.
 #pragma once
 
+#include <bit>
+
 #include "backend/gpu/gpu.cuh"
 #include "layouts.hpp"
 #include "product.hpp"
@@ -20,11 +22,24 @@ __device__ inline float4 load4(const float* row, int64_t at, int64_t end,
           at + 2 < end ? row[at + 2] : 0, at + 3 < end ? row[at + 3] : 0};
 }
 
+// 16 bytes at once. (Where nvcc sees four numbers it may make four stores of it;
+// so on a GPU the instruction is named, in PTX, its assembly language.)
+__device__ inline void store16(void* to, uint4 x) {
+#if defined(__CUDACC__)
+  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x.x),
+               "r"(x.y), "r"(x.z), "r"(x.w)
+               : "memory");
+#else
+  *static_cast<uint4*>(to) = x;
+#endif
+}
+
 // The way back, for the results.
 __device__ inline void store4(float* row, int64_t at, int64_t end, bool whole,
                               const float* x) {
+  auto bits = [&](int e) { return std::bit_cast<unsigned>(x[e]); };
   if (whole && at + 4 <= end)
-    *reinterpret_cast<float4*>(row + at) = make_float4(x[0], x[1], x[2], x[3]);
+    store16(row + at, make_uint4(bits(0), bits(1), bits(2), bits(3)));
   else
     for (int e = 0; e < 4; ++e)
       if (at + e < end) row[at + e] = x[e];

@@ -133,13 +133,13 @@ TEST_CASE("every rung computes the product, whatever the size") {
   }
 }
 
-TEST_CASE("the bfloat16 rung computes the product for k in eights and even n") {
+TEST_CASE("the bfloat16 rung computes the product for k and n in eights") {
   const Kernels kernels = backend::simt::kernels();
   Generator random(3);
-  for (auto [m, n, k] : {std::array<int64_t, 3>{1, 2, 8},
-                         {37, 54, 72},
+  for (auto [m, n, k] : {std::array<int64_t, 3>{1, 8, 8},
+                         {37, 56, 72},
                          {130, 136, 64},
-                         {3, 8, 200}}) {
+                         {3, 24, 200}}) {
     CAPTURE(m, n, k);
     const Tensor a = whole({m, k}, random).to(DType::bfloat16),
                  b = whole({n, k}, random).to(DType::bfloat16),
