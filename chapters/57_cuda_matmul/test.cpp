@@ -209,6 +209,18 @@ TEST_CASE("tma and wgmma on paper give the product") {
     CHECK(paper_wgmma_gap(columns, random) == 0);
 }
 
+// As rungs 12 and 13 take them: 32 columns from j on, block b of 8 of them, two neighbours.
+TEST_CASE("a warpgroup's sums lie in rows of 32 columns as a warp's do") {
+  using backend::fragment::Place;
+  using backend::fragment::warpgroup_c;
+  for (int t = 0; t < 128; ++t)
+    for (int j = 0; j < 256; j += 32)
+      for (int b = 0; b < 4; ++b)
+        for (int r = 0; r < 4; ++r)
+          CHECK_FALSE(warpgroup_c(t, j / 2 + 4 * b + r) !=
+                      Place{warpgroup_c(t, r).row, j + 8 * b + t % 4 * 2 + r % 2});
+}
+
 // The multiplier on paper believes the descriptor: without its swizzle, or a group of eight rows elsewhere, it finds others.
 TEST_CASE("the multiplier on paper notices a wrong descriptor") {
   Generator random(3);
