@@ -4,7 +4,8 @@
 // 32 columns, they hold 64 bytes: two whole sectors, if each lane has one
 // *block* and not two numbers of each. So the four change places: word $b$ of
 // lane $t$ becomes word $t$ of lane $b$, in two rounds. First neighbours swap,
-// then those who are two apart.
+// then those who are two apart. (`__shfl_xor_sync` is such a swap: each lane
+// gives a word to the one whose number differs in this bit, and gets its.)
 #pragma once
 
 #include "rung_6_vectors.cuh"
