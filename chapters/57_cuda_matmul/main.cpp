@@ -815,8 +815,6 @@ static void story(Chapter& chapter) {
   if (!simt::count([] {}).checked)
     throw UsageError(
         "this build's emulator does not count (a sanitizer is in its place); use another preset");
-  // A long kernel asks before each block whether Ctrl-C was pressed.
-  simt::before_each_block(book::throw_if_interrupted);
   Generator random(chapter.seed());
   Ladder ladder(n, 128, random);
   if (chapter.broken("missing-barrier")) return missing_barrier(chapter, ladder);
