@@ -336,12 +336,15 @@ template <bool Broken> __global__ void misaligned(const float* x, float* y) {
 }
 
 // Local variables lie in memory too.
+__device__ [[gnu::noinline]] float ends_of_four(const float* x) {
+  const float4 v = *reinterpret_cast<const float4*>(x);  // here: misaligned_local
+  return v.x + v.w;
+}
 template <bool Broken> __global__ void misaligned_local(const float* x, float* y) {
   const int t = static_cast<int>(threadIdx.x);
   alignas(16) float local[8];
   for (int i = 0; i < 8; ++i) local[i] = x[i];
-  float4 v = *reinterpret_cast<float4*>(local + (Broken ? 1 : 4) + 4 * (t / kThreads));  // here: misaligned_local
-  y[t] = v.x + v.w;
+  y[t] = ends_of_four(local + (Broken ? 2 : 4));
 }
 
 // Two numbers of 8 bytes may lie at any multiple of 8, also where they are copied in one piece; but at no other address.
@@ -387,12 +390,8 @@ template <bool Broken> __global__ void writes_into_the_blue(const float* x, floa
   y[t] = x[t];  // here: writes_into_the_blue
 }
 
-const float kConstants[4] = {1, 2, 3, 4};
-template <bool Broken> __global__ void writes_a_constant(const float*, float* y) {
-  const int t = static_cast<int>(threadIdx.x);
-  float* where = Broken ? const_cast<float*>(kConstants) : y;
-  where[t % 4] = 1;  // here: writes_a_constant
-  y[t] = kConstants[t % 4];
+__global__ void writes_memory(float* y) {
+  y[threadIdx.x % 4] = 1;  // here: constant_memory
 }
 
 template <bool Broken> __global__ void too_much_shared(const float* x, float* y) {
@@ -512,6 +511,14 @@ void reused_memory(bool broken) {
   launch("reused_memory", reads_memory, {.blocks = {1}, .threads = {kThreads}}, x.data() + (broken ? 1 : 0), y.data());
 }
 
+const float kConstants[4] = {1, 2, 3, 4};
+void constant_memory(bool broken) {
+  std::vector<float> y(kThreads);
+  Memory y_memory(y);
+  launch("constant_memory", writes_memory, {.blocks = {1}, .threads = {kThreads}},
+         broken ? const_cast<float*>(kConstants) : y.data());
+}
+
 void announced_twice(bool broken) {
   std::vector<float> x(kThreads), y(kThreads);
   Memory y_memory(y);
@@ -571,7 +578,6 @@ std::vector<BrokenKernel> broken_kernels() {
       kernel("far_past_a_shared_array", far_past_a_shared_array<true>, far_past_a_shared_array<false>,
              "past the end of __shared__ "),
       kernel("writes_into_the_blue", writes_into_the_blue<true>, writes_into_the_blue<false>, "writes 4 bytes"),
-      kernel("writes_a_constant", writes_a_constant<true>, writes_a_constant<false>, "writes 4 bytes of a constant"),
       kernel("too_much_shared", too_much_shared<true>, too_much_shared<false>, "have 52000 bytes"),
       kernel("product_of_half_a_warp", product_of_half_a_warp<true>, product_of_half_a_warp<false>,
              "calls mma_bf16 with 16 lanes"),
@@ -601,6 +607,7 @@ std::vector<BrokenKernel> broken_kernels() {
              "thread (1, 0, 0) writes 4 bytes 4 bytes past the end of a block"),
       {"freed_memory", freed_memory, "has been freed"},
       {"reused_memory", reused_memory, "0 bytes past the end of a block of 256 bytes"},
+      {"constant_memory", constant_memory, "writes 4 bytes of a constant"},
       {"announced_twice", announced_twice, "has been freed"},
       {"host_memory", host_memory, "reads 4 bytes"},
   };
