@@ -196,18 +196,22 @@ class Shadow {
     return races(clocks, earlier, now) && !(earlier.atomic() && kind == Access::atomic);
   }
   static const Stamp* racing(const Clocks& clocks, const Latest& all, Access kind, const Stamp& now) {
+    if (all.last.epoch != now.epoch) return nullptr;
     if (races(clocks, all.last, kind, now)) return &all.last;
     return races(clocks, all.other, kind, now) ? &all.other : nullptr;
   }
 
   static void add(const Clocks& clocks, Latest& all, const Stamp& now) {
-    const auto same_warp = [&](const Stamp& s) { return s.thread() / 32 == now.thread() / 32; };
-    const auto plain = [&](const Stamp& s) { return now.atomic() && !s.atomic() && s.epoch == now.epoch; };
-    const bool last_races = races(clocks, all.last, now);
+    if (all.last.epoch != now.epoch) {
+      all = {now, {}};
+      return;
+    }
+    const auto plain = [&](const Stamp& s) { return now.atomic() && !s.atomic(); };
+    const auto other_warp = [&](const Stamp& s) { return s.thread() / 32 != now.thread() / 32; };
+    const bool worth_keeping = all.other.epoch == now.epoch && (plain(all.other) || other_warp(all.other));
     if (plain(all.last)) all.other = all.last;
-    else if (plain(all.other)) {
-    } else if (!races(clocks, all.other, now)) all.other = last_races ? all.last : Stamp{};
-    else if (same_warp(all.other) && !same_warp(all.last) && last_races) all.other = all.last;
+    else if (!worth_keeping && (other_warp(all.last) || !races(clocks, all.other, now)))
+      all.other = races(clocks, all.last, now) ? all.last : Stamp{};
     all.last = now;
   }
 
