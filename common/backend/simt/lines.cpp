@@ -196,7 +196,7 @@ Symbols symbols_of(const Module& module) {
     while (end != std::string::npos && end > 0 && !functions.count(v.symbol.substr(0, end)))
       end = v.symbol.rfind('E', end - 1);
     if (end == std::string::npos || end == 0) continue;
-    v.constructed = constructed.count(v.symbol) > 0;
+    v.constructed = constructed.count(v.symbol.substr(0, v.symbol.find('.'))) > 0;  // clang splits structs
     found.shared.push_back(v);
   }
   std::sort(found.shared.begin(), found.shared.end(),

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "backend/simt/memory_map.hpp"
+#include "tensor/error.hpp"
 
 namespace cr::backend::simt {
 namespace {
@@ -36,6 +37,12 @@ std::string last_name(const std::string& symbol) {
 // ## A launch
 void Watcher::begin_kernel(const Kernel& kernel, const Grid& grid, void* shared) {
   learn_the_program(kernel.function());
+  // An error in the middle of a constructor would leave it begun for ever: none is let begin.
+  for (const SharedVariable& v : symbols_.shared) {
+    if (v.constructed)
+      throw DeviceError(std::string(kernel.name) + ": this program declares __shared__ " + last_name(v.symbol) +
+                        ", which has a constructor or a destructor: a GPU runs neither");
+  }
   ++launch_;
   shared_bytes_ = 0;
   if (clocks_.epoch > 0xf0000000u) {
@@ -100,7 +107,6 @@ void Watcher::look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, cons
   if (is(Place::shared, dynamic_, &dynamic_shadow_)) return;
   if (const SharedVariable* variable = shared_variable(a)) {
     if (variable->gap) fail(Fault::outside);
-    if (variable->constructed) fail(Fault::constructed);
     uint32_t& touched_in = touched_in_[static_cast<size_t>(variable - symbols_.shared.data())];
     if (touched_in != launch_) shared_bytes_ += variable->range.high - variable->range.low;
     touched_in = launch_;
@@ -153,10 +159,6 @@ std::string Watcher::fault() const {
   const Fault& f = fault_;
   if (f.kind == Fault::outside) return outside(f);
   if (f.kind == Fault::conflict) return conflict(f);
-  if (f.kind == Fault::constructed) {
-    return std::string(" ") + verb(f.access) + " " + name_of_shared(f.a) +
-           ", which has a constructor or a destructor, at " + line_of(f.pc) + ": a GPU runs neither";
-  }
   if (f.kind == Fault::too_much_shared) {
     return std::string(" ") + verb(f.access) + " " + name_of_shared(f.a) + " at " + line_of(f.pc) +
            ": the variables declared __shared__ that it uses have " + std::to_string(shared_bytes_) +

@@ -108,7 +108,7 @@ class Watcher {
   void look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc);
 
   struct Fault {
-    enum Kind : uint8_t { outside, misaligned, conflict, constructed, too_much_shared } kind = outside;
+    enum Kind : uint8_t { outside, misaligned, conflict, too_much_shared } kind = outside;
     uintptr_t a = 0;
     unsigned bytes = 0, alignment = 1;
     Access access = Access::read;
