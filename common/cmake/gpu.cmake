@@ -32,18 +32,18 @@ endfunction()
 # sanitizer; the functions it calls are ours (backend/simt/hooks.cpp), and the sanitizer's own library is not linked. A
 # sanitizer that somebody really asked for cannot share a program with that: then kernels are compiled like all else.
 #
-# The other options keep the accesses those of the source: none merged into wider ones, none made by the library, and
-# those of two branches stay two. And a last call stays a call, so that it has a line to return to.
+# The other options keep the accesses those of the source: none merged into wider ones, none made by the library, copies
+# between them that the compiler would expand where nothing is instrumented any more, and those of two branches stay two. And a
+# last call stays a call, so that it has a line to return to.
 if(CHAINRULE_SIMT AND NOT CHAINRULE_SANITIZE AND NOT CHAINRULE_FUZZ)
   set(CHAINRULE_SIMT_CHECKS 1)
-  set(simt_options -fsanitize=thread -ftls-model=initial-exec $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno)
+  set(simt_options -fsanitize=thread -ftls-model=initial-exec $<IF:$<CONFIG:Debug>,-g,-g1> -fno-optimize-sibling-calls -fno-math-errno
+      -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -tsan-instrument-func-entry-exit=0"
-                "SHELL:-mllvm -tsan-instrument-read-before-write=1")
+    list(APPEND simt_options -fno-vectorize -fno-slp-vectorize "SHELL:-mllvm -sink-common-insts=false" "SHELL:-mllvm -tsan-instrument-read-before-write=1")
   else()
     list(APPEND simt_options -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns -fno-crossjumping
-                -fno-tree-tail-merge --param=tsan-instrument-func-entry-exit=0
-                "$<$<CONFIG:Debug>:-finline-small-functions;-finline-functions>")  # CUDA's words are part of the kernel's line
+                -fno-tree-tail-merge "$<$<CONFIG:Debug>:-finline-small-functions;-finline-functions>")  # CUDA's words are part of the kernel's line
   endif()
 else()
   set(CHAINRULE_SIMT_CHECKS 0)

@@ -1,11 +1,15 @@
 #include "broken.cuh"
 
+#include <cstdio>
+#include <cstring>
 #include <memory>
 
 #include "backend/gpu/async_copy.cuh"
+#include "backend/gpu/tensor_core.cuh"
 #include "backend/simt/memory.hpp"
 
 using namespace cr::backend::CR_GPU;
+namespace cg = cooperative_groups;
 
 namespace {
 
@@ -74,6 +78,79 @@ template <bool Broken> __global__ void missing_syncwarp(const float* x, float* y
   if (t == 0) y[0] = sum[0];
 }
 
+// Lanes that vote, shuffle or ask who is there meet, but what they wrote before is not in order for that.
+template <bool Broken> __global__ void vote_as_fence(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  const unsigned lanes = __ballot_sync(0xffffffffu, t > 3);
+  if (!Broken) __syncwarp();
+  y[t] = tile[t ^ 1] + static_cast<float>(lanes & 1);  // here: vote_as_fence
+}
+
+template <bool Broken> __global__ void shuffle_as_fence(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  const float next = __shfl_xor_sync(0xffffffffu, x[t], 1);
+  if (!Broken) __syncwarp();
+  y[t] = tile[t ^ 1] + next;  // here: shuffle_as_fence
+}
+
+template <bool Broken> __global__ void active_lanes_as_fence(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];
+  const unsigned lanes = __activemask();
+  if (!Broken) __syncwarp();
+  y[t] = tile[t ^ 1] + static_cast<float>(lanes & 1);  // here: active_lanes_as_fence
+}
+
+template <bool Broken> __global__ void matrix_not_yet_there(const float*, float* y) {
+  __shared__ __align__(16) uint32_t tile[32 * 4];
+  const int t = static_cast<int>(threadIdx.x);
+  if (t >= 32) return;
+  for (int i = 0; i < 4; ++i) tile[4 * t + i] = static_cast<uint32_t>(t);
+  if (!Broken) __syncwarp();
+  uint32_t row[4];
+  ldmatrix(row, &tile[4 * t]);  // here: matrix_not_yet_there
+  y[t] = static_cast<float>(row[0] + row[3]);
+}
+
+// Atomics are in no order among themselves. Who wants the sum, or the counter to begin at zero, must wait.
+template <bool Broken> __global__ void sum_read_too_early(const float* x, float* y) {
+  __shared__ int sum;
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) sum = 0;
+  __syncthreads();
+  atomicAdd(&sum, static_cast<int>(x[t]));
+  if (!Broken) __syncthreads();
+  if (t == kThreads - 1) y[0] = static_cast<float>(sum);  // here: sum_read_too_early
+}
+
+template <bool Broken> __global__ void counter_set_too_late(const float*, float* y) {
+  __shared__ int count;
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) count = 0;
+  if (!Broken) __syncthreads();
+  atomicAdd(&count, 1);  // here: counter_set_too_late
+  __syncthreads();
+  y[t] = static_cast<float>(count);
+}
+
+// Two tiles of a warp read. One of them meets, but that says nothing about the other.
+template <bool Broken> __global__ void written_under_the_other_tile(const float* x, float* y) {
+  __shared__ float shared;
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) shared = x[0];
+  __syncthreads();
+  const float v = t < 32 ? shared : 0.0f;
+  if (Broken) cg::tiled_partition<16>(cg::this_thread_block()).sync();
+  else cg::tiled_partition<32>(cg::this_thread_block()).sync();
+  if (t == 16) shared = 5;  // here: written_under_the_other_tile
+  y[t] = v;
+}
+
 // ## Copies under way
 
 // Without waiting, nobody knows whether the copy has come.
@@ -125,6 +202,21 @@ template <bool Broken> __global__ void ordered_too_early(const float* x, float* 
   y[t] = sum + tile[t];
 }
 
+// The copy was never waited for: it may still come, and overwrite the five.
+template <bool Broken> __global__ void copy_comes_late(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  copy_async<4>(&tile[t], x + t, true);
+  commit_copies();
+  if (!Broken) wait_for_copies<0>();
+  __syncthreads();
+  tile[kThreads - 1 - t] = 5;  // here: copy_comes_late
+  __syncthreads();
+  if (Broken) wait_for_copies<0>();
+  __syncthreads();
+  y[t] = tile[t];
+}
+
 // The two halves of a warp meet each for itself, and read from each other.
 template <bool Broken> __global__ void half_a_warp_meets(const float* x, float* y) {
   __shared__ float tile[32];
@@ -170,6 +262,34 @@ template <bool Broken> __global__ void two_barriers(const float* x, float* y) {
   __syncthreads();  // here: two_barriers
 }
 
+// Thread 0 waits for a flag of thread 32, which on a GPU comes; here it comes when thread 0 lets it.
+template <bool Broken> __global__ void spins(const float*, float* y) {
+  __shared__ int flag;
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) flag = 0;
+  __syncthreads();
+  if (t == 32) atomicExch(&flag, 1);
+  if (!Broken) __syncthreads();
+  if (t == 0) {
+    while (atomicAdd(&flag, 0) == 0) {  // here: spins
+    }
+  }
+  y[t] = 1;
+}
+
+// Where a thread waits that may not throw, an error of another one is still an error and no more.
+struct AtTheEnd {
+  ~AtTheEnd() { __syncthreads(); }
+};
+__device__ [[gnu::noinline]] void wait_and_never_throw() noexcept { __syncthreads(); }
+template <bool Broken> __global__ void fails_where_others_cannot(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  AtTheEnd waits;
+  if (t < 32) wait_and_never_throw();
+  y[Broken && t == 63 ? t + 1 : t] = x[t];  // here: fails_where_others_cannot
+  if (t >= 32) wait_and_never_throw();
+}
+
 // ## Addresses
 
 template <bool Broken> __global__ void reads_past_the_end(const float* x, float* y) {
@@ -211,8 +331,75 @@ template <bool Broken> __global__ void past_dynamic_shared(const float* x, float
 template <bool Broken> __global__ void misaligned(const float* x, float* y) {
   const int t = static_cast<int>(threadIdx.x);
   if (t >= 8) return;
-  float4 v = *reinterpret_cast<const float4*>(x + 4 * t + (Broken ? 1 : 0));  // here: misaligned
+  float4 v = *reinterpret_cast<const float4*>(x + 4 * t + (Broken ? 2 : 0));  // here: misaligned
   y[t] = v.x + v.w;
+}
+
+// Local variables lie in memory too.
+__device__ [[gnu::noinline]] float ends_of_four(const float* x) {
+  const float4 v = *reinterpret_cast<const float4*>(x);  // here: misaligned_local
+  return v.x + v.w;
+}
+template <bool Broken> __global__ void misaligned_local(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  alignas(16) float local[8];
+  for (int i = 0; i < 8; ++i) local[i] = x[i];
+  y[t] = ends_of_four(local + (Broken ? 2 : 4));
+}
+
+// Two numbers of 8 bytes may lie at any multiple of 8, also where they are copied in one piece; but at no other address.
+template <bool Broken> __global__ void misaligned_struct(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (t >= 8) return;
+  const auto* best = reinterpret_cast<const Best*>(x + 4 * t + (Broken ? 1 : 2));
+  const Best copy = Broken ? Best{best->value, 0} : *best;  // here: misaligned_struct
+  reinterpret_cast<Best*>(y + 2)[t] = copy;
+}
+
+// The library's copies, of a size that a compiler knows.
+template <bool Broken> __global__ void copies_past_the_end(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (t < 4) std::memcpy(y + 16 * t + (Broken ? 1 : 0), x, 64);  // here: copies_past_the_end
+}
+template <bool Broken> __global__ void clears_past_the_end(const float*, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (t < 4) std::memset(y + 16 * t + (Broken ? 1 : 0), 0, 64);  // here: clears_past_the_end
+}
+template <bool Broken> __global__ void racing_copies(const float* x, float* y) {
+  __shared__ float tile[16 * kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  std::memcpy(tile + (Broken ? 0 : 16 * t), x, 64);  // here: racing_copies
+  __syncthreads();
+  y[t] = tile[0];
+}
+
+// A row further on.
+template <bool Broken> __global__ void far_past_a_shared_array(const float* x, float* y) {
+  __shared__ float tile[kThreads];
+  __shared__ float other[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = other[t] = x[t];
+  __syncthreads();
+  y[t] = tile[Broken ? t + 32 : t] + other[Broken ? t + 32 : t];  // here: far_past_a_shared_array
+}
+
+// Far from everything, where the loader may have put a library.
+template <bool Broken> __global__ void writes_into_the_blue(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (Broken) y = reinterpret_cast<float*>(reinterpret_cast<uintptr_t>(&std::fwrite) & ~uintptr_t{7});
+  y[t] = x[t];  // here: writes_into_the_blue
+}
+
+__global__ void writes_memory(float* y) {
+  y[threadIdx.x % 4] = 1;  // here: constant_memory
+}
+
+template <bool Broken> __global__ void too_much_shared(const float* x, float* y) {
+  __shared__ float tile[Broken ? 13000 : 12000];
+  const int t = static_cast<int>(threadIdx.x);
+  tile[t] = x[t];  // here: too_much_shared
+  __syncthreads();
+  y[t] = tile[kThreads - 1 - t];
 }
 
 template <bool Broken> __global__ void unwritten_shared(const float* x, float* y) {
@@ -223,8 +410,35 @@ template <bool Broken> __global__ void unwritten_shared(const float* x, float* y
   y[t] = tile[t];  // here: unwritten_shared
 }
 
+// A struct that is written member by member has bytes that nobody writes, and is copied with them.
+struct Padded {
+  double value;
+  int index;
+};
+template <bool Broken> __global__ void padded_structs(const float* x, float* y) {
+  __shared__ Padded all[kThreads];
+  __shared__ Padded sorted[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  if (!Broken || t != 5) {
+    all[t].value = x[t];
+    all[t].index = t;
+  }
+  __syncthreads();
+  sorted[t] = all[kThreads - 1 - t];  // here: padded_structs
+  y[t] = static_cast<float>(sorted[t].value) + static_cast<float>(sorted[t].index);
+}
+
+// Each of two branches keeps its line.
+template <bool Broken> __global__ void one_of_two_branches(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  float* to = y + t;
+  if (t & 1) to[Broken ? kThreads : 0] = x[t];  // here: one_of_two_branches
+  else to[0] = 2;
+}
+
 __global__ void reads_memory(const float* x, float* y) {
-  y[threadIdx.x] = x[threadIdx.x];  // here: freed_memory // here: host_memory
+  y[threadIdx.x] =
+      x[threadIdx.x];  // here: freed_memory // here: host_memory // here: reused_memory // here: announced_twice
 }
 
 // A pointer to a local variable is good for the thread that owns it.
@@ -256,6 +470,16 @@ template <bool Broken> __global__ void shuffle_in_a_branch(const float* x, float
   y[t] = v;
 }
 
+// A product takes a whole warp.
+template <bool Broken> __global__ void product_of_half_a_warp(const float*, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  if (Broken && t % 32 >= 16) return;
+  float c[4] = {};
+  const uint32_t ones = pack_bf16(1, 1), a[4] = {ones, ones, ones, ones};
+  mma_bf16(c, a, ones, ones);  // here: product_of_half_a_warp
+  y[t] = c[0] + c[3];
+}
+
 // Runs kernel<true> or kernel<false> on 64 numbers.
 using Pair = void (*)(const float*, float*);
 BrokenKernel kernel(const char* name, Pair broken, Pair right, const char* says) {
@@ -276,6 +500,32 @@ void freed_memory(bool broken) {
   auto x_memory = std::make_unique<Memory>(x);
   if (broken) x_memory.reset();
   launch("freed_memory", reads_memory, {.blocks = {1}, .threads = {kThreads}}, x.data(), y.data());
+}
+
+// Once there was a longer block in its place.
+void reused_memory(bool broken) {
+  std::vector<float> x(2 * kThreads), y(kThreads);
+  Memory y_memory(y);
+  std::make_unique<Memory>(x);
+  Memory x_memory(x.data(), kThreads * sizeof(float));
+  launch("reused_memory", reads_memory, {.blocks = {1}, .threads = {kThreads}}, x.data() + (broken ? 1 : 0), y.data());
+}
+
+const float kConstants[4] = {1, 2, 3, 4};
+void constant_memory(bool broken) {
+  std::vector<float> y(kThreads);
+  Memory y_memory(y);
+  launch("constant_memory", writes_memory, {.blocks = {1}, .threads = {kThreads}},
+         broken ? const_cast<float*>(kConstants) : y.data());
+}
+
+void announced_twice(bool broken) {
+  std::vector<float> x(kThreads), y(kThreads);
+  Memory y_memory(y);
+  auto first = std::make_unique<Memory>(x), second = std::make_unique<Memory>(x);
+  first.reset();
+  if (broken) second.reset();
+  launch("announced_twice", reads_memory, {.blocks = {1}, .threads = {kThreads}}, x.data(), y.data());
 }
 
 void host_memory(bool broken) {
@@ -299,10 +549,38 @@ std::vector<BrokenKernel> broken_kernels() {
       kernel("missing_syncwarp", missing_syncwarp<true>, missing_syncwarp<false>, "in a race"),
       kernel("half_a_warp_meets", half_a_warp_meets<true>, half_a_warp_meets<false>, "in a race"),
       kernel("forgets_to_wait", forgets_to_wait<true>, forgets_to_wait<false>,
-             "of __shared__ tile (4 bytes), which nobody in this block has written yet"),
+             "to which a copy is on its way that thread (63, 0, 0) has ordered"),
       kernel("waits_for_itself", waits_for_itself<true>, waits_for_itself<false>, "in a race"),
-      kernel("waits_for_another", waits_for_another<true>, waits_for_another<false>, "which nobody"),
+      kernel("waits_for_another", waits_for_another<true>, waits_for_another<false>, "to which a copy is on its way"),
       kernel("ordered_too_early", ordered_too_early<true>, ordered_too_early<false>, "which wrote it"),
+      kernel("vote_as_fence", vote_as_fence<true>, vote_as_fence<false>, "in a race"),
+      kernel("shuffle_as_fence", shuffle_as_fence<true>, shuffle_as_fence<false>, "in a race"),
+      kernel("active_lanes_as_fence", active_lanes_as_fence<true>, active_lanes_as_fence<false>, "in a race"),
+      kernel("matrix_not_yet_there", matrix_not_yet_there<true>, matrix_not_yet_there<false>, "in a race"),
+      kernel("sum_read_too_early", sum_read_too_early<true>, sum_read_too_early<false>, "in a race"),
+      kernel("counter_set_too_late", counter_set_too_late<true>, counter_set_too_late<false>,
+             "thread (1, 0, 0) changes byte 0 of __shared__ count"),
+      kernel("written_under_the_other_tile", written_under_the_other_tile<true>, written_under_the_other_tile<false>,
+             "in a race"),
+      kernel("copy_comes_late", copy_comes_late<true>, copy_comes_late<false>,
+             "writes byte 252 of __shared__ tile (4 bytes)"),
+      kernel("spins", spins<true>, spins<false>, "thread (0, 0, 0) waits in a loop"),
+      kernel("fails_where_others_cannot", fails_where_others_cannot<true>, fails_where_others_cannot<false>,
+             "0 bytes past the end of a block of 256 bytes"),
+      kernel("misaligned_local", misaligned_local<true>, misaligned_local<false>, "reads 16 bytes at once"),
+      kernel("misaligned_struct", misaligned_struct<true>, misaligned_struct<false>, "reads 8 bytes at once"),
+      kernel("copies_past_the_end", copies_past_the_end<true>, copies_past_the_end<false>,
+             "thread (3, 0, 0) writes 4 bytes 0 bytes past the end of a block"),
+      kernel("clears_past_the_end", clears_past_the_end<true>, clears_past_the_end<false>,
+             "thread (3, 0, 0) writes 4 bytes 0 bytes past the end of a block"),
+      kernel("racing_copies", racing_copies<true>, racing_copies<false>,
+             "thread (1, 0, 0) writes byte 0 of __shared__ tile"),
+      kernel("far_past_a_shared_array", far_past_a_shared_array<true>, far_past_a_shared_array<false>,
+             "past the end of __shared__ "),
+      kernel("writes_into_the_blue", writes_into_the_blue<true>, writes_into_the_blue<false>, "writes 4 bytes"),
+      kernel("too_much_shared", too_much_shared<true>, too_much_shared<false>, "have 52000 bytes"),
+      kernel("product_of_half_a_warp", product_of_half_a_warp<true>, product_of_half_a_warp<false>,
+             "calls mma_bf16 with 16 lanes"),
       kernel("racing_structs", racing_structs<true>, racing_structs<false>, "in a race"),
       kernel("divergent_barrier", divergent_barrier<true>, divergent_barrier<false>, "thread (48, 0, 0) has returned"),
       kernel("two_barriers", two_barriers<true>, two_barriers<false>, "but thread (32, 0, 0) at"),
@@ -323,7 +601,14 @@ std::vector<BrokenKernel> broken_kernels() {
       kernel("own_lane_missing", own_lane_missing<true>, own_lane_missing<false>, "its own lane 0 is missing"),
       kernel("shuffle_in_a_branch", shuffle_in_a_branch<true>, shuffle_in_a_branch<false>,
              "for thread (16, 0, 0), which waits at __syncthreads"),
+      kernel("padded_structs", padded_structs<true>, padded_structs<false>,
+             "which nobody in this block has written yet"),
+      kernel("one_of_two_branches", one_of_two_branches<true>, one_of_two_branches<false>,
+             "thread (1, 0, 0) writes 4 bytes 4 bytes past the end of a block"),
       {"freed_memory", freed_memory, "has been freed"},
+      {"reused_memory", reused_memory, "0 bytes past the end of a block of 256 bytes"},
+      {"constant_memory", constant_memory, "writes 4 bytes of a constant"},
+      {"announced_twice", announced_twice, "has been freed"},
       {"host_memory", host_memory, "reads 4 bytes"},
   };
 }

@@ -1,5 +1,7 @@
 #include "counted.cuh"
 
+#include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <vector>
 
@@ -80,16 +82,46 @@ __global__ void double_strided(float* x, int64_t count, int64_t stride) {
   if (i < count) x[i * stride] *= 2;
 }
 
-struct CountsItself {
-  explicit CountsItself(int& counter) : n(counter) { ++n; }
-  ~CountsItself() { --n; }
-  int& n;
-};
-__global__ void throwing(int* alive, unsigned which) {
-  CountsItself counted(*alive);
+// Library copies read and write; all lanes' atomics on one word come one after the other.
+__global__ void copies_and_atomics(const float* x, float* y) {
+  __shared__ int sum;
+  __shared__ int sums[32];
+  const int t = static_cast<int>(threadIdx.x);
+  if (t == 0) sum = 0;
+  sums[t] = 0;
+  __syncthreads();
+  std::memcpy(y + 16 * t, x + 16 * t, 64);  // count: library copy
+  atomicAdd(&sum, t);                       // count: atomics on one word
+  atomicAdd(&sums[t], t);                   // count: atomics on many words
+  __syncthreads();
+  if (sum + sums[t] < 0) y[t] = 0;
+}
+
+// The first column of blocks does more.
+__global__ void uneven_columns(const float* x, float* y) {
+  const int t = static_cast<int>(threadIdx.x);
+  y[t] = x[t];
+  if (blockIdx.x == 0) y[t] += x[8 * t];
+}
+
+__global__ void throwing(unsigned which) {
   __syncwarp();
   __syncthreads();
   if (threadIdx.x == which) throw std::out_of_range("thrown in a kernel");
+  __syncthreads();
+}
+
+__device__ [[gnu::noinline]] float recursive(int depth, float x) {
+  return depth == 0 ? x : recursive(depth - 1, x * 0.5f) + 1;
+}
+__global__ void recursion(int depth, float* y) { y[threadIdx.x] = recursive(depth, 1); }
+
+__global__ void fill(int n, float* y) {
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += 32) y[i] = 1;
+}
+
+__global__ void exiting(int code) {
+  if (threadIdx.x == 3) std::exit(code);
   __syncthreads();
 }
 
@@ -133,10 +165,33 @@ void run_double_strided(float* x, int64_t count, int64_t stride) {
          x, count, stride);
 }
 
-void run_throwing(int* alive, unsigned which) {
-  Memory memory(alive, sizeof *alive);
-  launch("throwing", throwing, {.blocks = {2}, .threads = {64}}, alive, which);
+void run_copies_and_atomics() {
+  alignas(32) static float x[512], y[512];
+  Memory x_memory(x, sizeof x), y_memory(y, sizeof y);
+  launch("copies_and_atomics", copies_and_atomics, {.blocks = {1}, .threads = {32}}, &x[0], &y[0]);
 }
+
+void run_uneven_columns() {
+  alignas(32) static float x[256], y[32];
+  Memory x_memory(x, sizeof x), y_memory(y, sizeof y);
+  launch("uneven_columns", uneven_columns, {.blocks = {32, 32}, .threads = {32}}, &x[0], &y[0]);
+}
+
+void run_throwing(unsigned which) { launch("throwing", throwing, {.blocks = {2}, .threads = {64}}, which); }
+
+void run_recursion(int depth) {
+  std::vector<float> y(2);
+  Memory memory(y);
+  launch("recursion", recursion, {.blocks = {1}, .threads = {2}}, depth, y.data());
+}
+
+void run_fill(size_t size, int n) {
+  std::vector<float> y(size + 64);
+  Memory memory(y.data(), size * sizeof(float));
+  launch("fill", fill, {.blocks = {1}, .threads = {32}}, n, y.data());
+}
+
+void run_exiting(int code) { launch("exiting", exiting, {.blocks = {1}, .threads = {32}}, code); }
 
 void run_stack_hungry(int bytes) { launch("stack_hungry", stack_hungry, {.blocks = {1}, .threads = {2}}, bytes); }
 

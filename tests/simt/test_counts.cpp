@@ -105,6 +105,40 @@ TEST_CASE("a request is divergent if not all threads of its warp take part", "[s
   CHECK(at(counts, "one lane").divergent == 1);
 }
 
+TEST_CASE("what the library copies is read and written, and atomics on one word are served one by one", "[simt]") {
+  if (!counts_something()) return;
+  const Counts counts = count(run_copies_and_atomics);
+  INFO(to_string(counts));
+  CHECK(at(counts, "library copy").loads == 8);  // eight bytes at a time
+  CHECK(at(counts, "library copy").stores == 8);
+  CHECK(at(counts, "atomics on one word").wavefronts == 32);
+  CHECK(at(counts, "atomics on many words").wavefronts == 1);
+}
+
+// 32 x 32 blocks. Every 64th would be the first of every second row.
+TEST_CASE("the blocks that count come from all columns of the grid", "[simt]") {
+  if (!counts_something()) return;
+  const LineCounts all = count(run_uneven_columns).total();
+  const LineCounts some = count(run_uneven_columns, {.blocks = 16}).total();
+  CHECK(all.stores == 33 * 32);
+  CHECK(some.stores >= 32 * 32);
+  CHECK(some.stores < 36 * 32);
+}
+
+TEST_CASE("arithmetic intensity", "[simt]") {
+  if (!counts_something()) return;
+  const Counts counts = count([] { run_access_patterns(1); }, {.operations = 9600});
+  const LineCounts all = counts.total();
+  CHECK(counts.intensity() == Approx(300.0 / static_cast<double>(all.load_sectors + all.store_sectors)));
+  CHECK(to_string(counts).find("9600 operations") != std::string::npos);
+  CHECK(to_string(count(run_bank_patterns)).find("operations") == std::string::npos);
+}
+
+TEST_CASE("nothing is counted where nobody watches", "[simt]") {
+  Unwatched fast;
+  CHECK(!count(run_bank_patterns).checked);
+}
+
 // Per block and tile, each of 8 warps loads twice: two rows of 16 floats, 2 sectors each. Per step of the inner product
 // it reads one word of A for each of its two rows, and a row of B: no conflicts.
 TEST_CASE("matmul in tiles: the traffic of 64 x 64 x 64", "[simt]") {

@@ -3,11 +3,15 @@
 
 #if CHAINRULE_SIMT
 #include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
 
 #include "backend/simt/counts.hpp"
 #include "broken.cuh"
 #include "catch.hpp"
+#include "counted.cuh"
 #include "marked_line.hpp"
 #include "tensor/error.hpp"
 
@@ -48,5 +52,35 @@ TEST_CASE("every broken kernel is caught at its line, and its correct twin is cl
       if (at != std::string::npos) CHECK(!std::isdigit(message[at + place.size()]));
     }
   }
+}
+
+// Only between declarations lies a gap that shows who runs past an array's end.
+TEST_CASE("shared variables are declared one at a time", "[simt]") {
+  int declarations = 0;
+  for (const char* folder : {"/common/backend/gpu", "/tests/simt"}) {
+    for (const auto& file : std::filesystem::directory_iterator(CHAINRULE_SOURCE_DIR + std::string(folder))) {
+      std::ifstream source(file.path());
+      std::string line;
+      while (std::getline(source, line)) {
+        const size_t start = line.find("  __shared__ ");
+        if (start == std::string::npos) continue;
+        ++declarations;
+        CAPTURE(file.path().string(), line);
+        int depth = 0;
+        for (char c : line.substr(start)) {
+          depth += (c == '(' || c == '[' || c == '<') - (c == ')' || c == ']' || c == '>');
+          CHECK((c != ',' || depth > 0));
+        }
+      }
+    }
+  }
+  CHECK(declarations > 30);
+}
+
+TEST_CASE("of launches in plenty those with new numbers are watched", "[simt]") {
+  if (!watched()) return;
+  for (int i = 0; i < 40; ++i) CHECK(message_of([] { run_fill(64, 64); }) == "");
+  CHECK(message_of([] { run_fill(64, 65); }).find("0 bytes past the end") != std::string::npos);
+  CHECK(message_of([] { run_fill(64, 64); }) == "");
 }
 #endif

@@ -46,6 +46,22 @@ TEST_CASE("votes, reductions, shuffles and atomics", "[simt]") {
   }
 }
 
+TEST_CASE("shuffles beyond the edge, counters that go round", "[simt]") {
+  auto seen = words::more_of_them();
+  for (unsigned t = 0; t < 32; ++t) {
+    CAPTURE(t);
+    const unsigned* mine = &seen[8 * t];
+    CHECK(mine[0] == (t % 3 == 0 ? 0x49249249u : t % 3 == 1 ? 0x92492492u : 0x24924924u));
+    CHECK(mine[1] == t);
+    CHECK(mine[2] == t);
+    CHECK(mine[3] == 31 - t);
+    CHECK(mine[4] == t % 5);
+    CHECK(mine[5] == (5 - t % 5) % 5);
+    CHECK(mine[6] == (1u << t) - 1);
+    CHECK(mine[7] == 3);
+  }
+}
+
 TEST_CASE("tiles of eight threads", "[simt]") {
   std::vector<float> x(64), expected(64);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);

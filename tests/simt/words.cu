@@ -69,6 +69,20 @@ __global__ void all_words(unsigned* out, int* counter) {
   if (__syncthreads_or(t == 95) && t == 0) mine[7] = static_cast<unsigned>(counter[0] + counter[1]);
 }
 
+// Shuffles beyond all edges, counters that go round, and what else there is.
+__global__ void more_words(unsigned* out, unsigned* counters, unsigned long long* bits) {
+  const unsigned t = threadIdx.x;
+  unsigned* mine = out + t * 8;
+  mine[0] = __match_any_sync(0xffffffffu, t % 3);
+  mine[1] = __shfl_up_sync(0xffffffffu, t, 0xffffffffu);
+  mine[2] = __shfl_down_sync(0xffffffffu, t, 1u << 31);
+  mine[3] = __shfl_xor_sync(0xffffffffu, t, -1);
+  mine[4] = atomicInc(counters, 4);
+  mine[5] = atomicDec(counters + 1, 4);
+  mine[6] = static_cast<unsigned>(atomicXor(bits, 1ull << (t + 16)) >> 16);
+  mine[7] = static_cast<unsigned>(__fdividef(6 * __expf(0), 2));
+}
+
 // C (16, 16) = A (16, 16) · B (16, 16) by one warp. Tiles of four chunks to a row, of which two are used. kTurned: A comes
 // with k down its columns and B with k down its columns too; otherwise both have k along their rows.
 template <bool kTurned> __global__ void multiply_bf16(const uint16_t* a, const uint16_t* b, float* c) {
@@ -171,6 +185,14 @@ std::vector<unsigned> lane_report() {
   std::vector<int> counter(3);
   Memory out_memory(out), counter_memory(counter);
   launch("words", all_words, {.blocks = {1}, .threads = {96}}, out.data(), counter.data());
+  return out;
+}
+
+std::vector<unsigned> more_of_them() {
+  std::vector<unsigned> out(32 * 8), counters(2);
+  std::vector<unsigned long long> bits(1);
+  Memory out_memory(out), counter_memory(counters), bit_memory(bits);
+  launch("more_words", more_words, {.blocks = {1}, .threads = {32}}, out.data(), counters.data(), bits.data());
   return out;
 }
 

@@ -62,7 +62,8 @@ template <Precision kPrecision> struct Side {
 // One block for each tile of C, along the grid's z one for each part of each product, as in `products.cu`.
 template <Precision kPrecision>
 __global__ void __launch_bounds__(kThreads) rounded_kernel(Product<float> p, int64_t parts, float* partial) {
-  __shared__ Words a, b;
+  __shared__ Words a;
+  __shared__ Words b;
   const int64_t down = (p.m + kSide - 1) / kSide;
   const int64_t row = blockIdx.x % down * kSide, column = blockIdx.x / down * kSide;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;

@@ -132,8 +132,8 @@ struct Nothing {
 template <class Tile, class T, class A, class B, class Term, class F = Nothing>
 __device__ void multiply_tile(T (&sum)[Tile::kRows][Tile::kColumns], int64_t begin, int64_t end, A& left, B& right,
                               Term term, F f = {}) {
-  alignas(16) __shared__ T a[Tile::kK][Tile::kM + 4];
-  alignas(16) __shared__ T b[Tile::kK][Tile::kN + 4];
+  __shared__ __align__(16) T a[Tile::kK][Tile::kM + 4];
+  __shared__ __align__(16) T b[Tile::kK][Tile::kN + 4];
   Share<T, Tile::kM, Tile::kK, Tile::kThreads> from_a(left.along_k);
   Share<T, Tile::kN, Tile::kK, Tile::kThreads> from_b(right.along_k);
 

@@ -1,9 +1,9 @@
 #include "backend/simt/atomics.hpp"
 
 #include <algorithm>
-#include <utility>
+#include <cstring>
 
-#include "backend/simt/watch.hpp"
+#include "backend/simt/emulator.hpp"
 
 namespace cr::backend::simt {
 namespace {
@@ -17,7 +17,10 @@ template <class T, class F> CR_INLINE T change(T* p, F f) {
     from.watcher.access(reinterpret_cast<uintptr_t>(p), sizeof(T), sizeof(T), Access::atomic,
                         __builtin_return_address(0));
   }
-  return std::exchange(*p, f(*p));
+  const T before = *p, after = f(before);
+  if (std::memcmp(&before, &after, sizeof(T)) == 0) emulator().changed_nothing(p, __builtin_return_address(0));
+  else *p = after;
+  return before;
 }
 
 template <class T> CR_INLINE T add(T* p, T v) {
@@ -72,6 +75,16 @@ int atomicXor(int* p, int v) {
 }
 unsigned atomicXor(unsigned* p, unsigned v) {
   return change(p, [v](unsigned old) { return old ^ v; });
+}
+
+unsigned long long atomicXor(unsigned long long* p, unsigned long long v) {
+  return change(p, [v](unsigned long long old) { return old ^ v; });
+}
+unsigned atomicInc(unsigned* p, unsigned last) {
+  return change(p, [last](unsigned old) { return old >= last ? 0 : old + 1; });
+}
+unsigned atomicDec(unsigned* p, unsigned last) {
+  return change(p, [last](unsigned old) { return old == 0 || old > last ? last : old - 1; });
 }
 
 int atomicExch(int* p, int v) { return swap(p, v); }

@@ -33,6 +33,11 @@ unsigned atomicOr(unsigned* p, unsigned value);
 unsigned long long atomicOr(unsigned long long* p, unsigned long long value);
 int atomicXor(int* p, int value);
 unsigned atomicXor(unsigned* p, unsigned value);
+unsigned long long atomicXor(unsigned long long* p, unsigned long long value);
+
+// Counts round and round: 0, 1 … `last`, 0 …, and downwards.
+unsigned atomicInc(unsigned* p, unsigned last);
+unsigned atomicDec(unsigned* p, unsigned last);
 
 int atomicExch(int* p, int value);
 unsigned atomicExch(unsigned* p, unsigned value);

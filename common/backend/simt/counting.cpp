@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
+#include "backend/simt/emulator.hpp"
 #include "backend/simt/lines.hpp"
-#include "backend/simt/memory_map.hpp"
 
 namespace cr::backend::simt {
 
@@ -27,7 +28,7 @@ int sectors(const Request& request, unsigned bytes) {
   return n;
 }
 
-int wavefronts(const Request& request, unsigned bytes) {
+int wavefronts(const Request& request, unsigned bytes, Access kind) {
   const int at_once = bytes <= 4 ? 32 : bytes <= 8 ? 16 : 8;
   int sum = 0;
   for (int first = 0; first < 32; first += at_once) {
@@ -40,7 +41,7 @@ int wavefronts(const Request& request, unsigned bytes) {
       for (uintptr_t word = a / 4; word <= (a + bytes - 1) / 4; ++word) {
         const auto bank = static_cast<size_t>(word % 32);
         int i = depth[bank];
-        while (i > 0 && words[bank][i - 1] != word) --i;
+        while (i > 0 && (words[bank][i - 1] != word || kind == Access::atomic)) --i;
         if (i == 0) words[bank][depth[bank]++] = word;
         deepest = std::max(deepest, depth[bank]);
       }
@@ -50,15 +51,17 @@ int wavefronts(const Request& request, unsigned bytes) {
   return sum;
 }
 
-void Tallies::begin_kernel(const char* name, uint64_t blocks) {
+void Tallies::begin_kernel(const char* name, uint64_t blocks_x, uint64_t blocks_y, uint64_t blocks_z) {
   kernel_ = name;
   here_.clear();
   turns_.clear();
   last_ = nullptr;
-  blocks_ = blocks;
+  blocks_ = blocks_x * blocks_y * blocks_z;
   counted_ = 0;
+  // A step that shares no factor with the grid's sides comes to every row and every column.
   const auto most = static_cast<uint64_t>(std::max<int64_t>(1, options_.blocks));
-  every_ = (blocks + most - 1) / most;
+  every_ = (blocks_ + most - 1) / most;
+  while (std::gcd(every_, blocks_) != 1) ++every_;
 }
 
 bool Tallies::begin_block(uint64_t number) {
@@ -68,7 +71,7 @@ bool Tallies::begin_block(uint64_t number) {
 }
 
 void Tallies::access(unsigned thread, bool shared, uintptr_t a, unsigned bytes, Access kind, const void* pc) {
-  const uint64_t key = reinterpret_cast<uintptr_t>(pc) << 1 | shared;
+  const uint64_t key = reinterpret_cast<uintptr_t>(pc) << 3 | static_cast<uint64_t>(kind) << 1 | shared;
   if (!last_ || key != last_key_) {
     last_ = &turns_[key];
     last_key_ = key;
@@ -104,7 +107,7 @@ void Tallies::end_warp(unsigned threads) {
       c.divergent += r.lanes != whole;
       if (turn.shared) {
         c.shared_requests += 1;
-        c.wavefronts += wavefronts(r, turn.bytes);
+        c.wavefronts += wavefronts(r, turn.bytes, turn.kind);
         c.ideal_wavefronts += std::max(1, (n * static_cast<int>(turn.bytes) + 127) / 128);
         continue;
       }
@@ -127,7 +130,7 @@ void Tallies::end_kernel() {
 }
 
 Counts Tallies::counts() const {
-  Counts counts{true, {}};
+  Counts counts{true, options_.operations, {}};
   std::vector<const void*> addresses;
   for (const auto& [key, c] : all_) addresses.push_back(key.second);
   const auto lines = lines_of(addresses);
@@ -146,7 +149,7 @@ Counts Tallies::counts() const {
 
 // A count inside a count is the inner one's alone.
 Counts count(const std::function<void()>& f, const CountOptions& options) {
-  if (!kChecked) {
+  if (!watch) {
     f();
     return {};
   }

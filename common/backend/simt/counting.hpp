@@ -4,6 +4,9 @@
 // barrier, then lane 1. To see what would have been one request, the accesses of a line are numbered for each lane; the
 // n-th access of every lane to the same line belong together. When all lanes have had their turn, the addresses of
 // each such group tell how many sectors and wavefronts the request takes.
+//
+// So a line that lanes take in turns, the even ones in the first round of a loop and the odd ones in the second, looks like
+// one request where a GPU makes two; and branches that touch no memory are not seen at all.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +28,16 @@ struct Request {
 };
 
 // How many sectors of 32 bytes hold these addresses; how many wavefronts the 32 banks of shared memory take, which serve
-// 32 lanes at a time if each wants up to 4 bytes, 16 if 8, 8 if 16.
+// 32 lanes at a time if each wants up to 4 bytes, 16 if 8, 8 if 16. Lanes that want one word are served together, but for
+// atomics, which come one after the other.
 int sectors(const Request& request, unsigned bytes);
-int wavefronts(const Request& request, unsigned bytes);
+int wavefronts(const Request& request, unsigned bytes, Access kind);
 
 class Tallies {
  public:
   explicit Tallies(const CountOptions& options) : options_(options) {}
 
-  void begin_kernel(const char* name, uint64_t blocks);
+  void begin_kernel(const char* name, uint64_t blocks_x, uint64_t blocks_y, uint64_t blocks_z);
   bool begin_block(uint64_t number);  // whether this block is one of those that count
   void end_kernel();
   void barrier(const void* pc) { ++here_[pc].barriers; }

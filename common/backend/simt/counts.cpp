@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace cr::backend::simt {
@@ -44,6 +45,11 @@ LineCounts Counts::at(const std::string& file, int line) const {
   return sum;
 }
 
+double Counts::intensity() const {
+  const LineCounts all = total();
+  return operations / (32 * static_cast<double>(std::max<int64_t>(1, all.load_sectors + all.store_sectors)));
+}
+
 std::string to_string(const Counts& counts) {
   if (!counts.checked) return "nothing counted: this build has no watcher\n";
   std::string text =
@@ -63,6 +69,9 @@ std::string to_string(const Counts& counts) {
     const size_t slash = c.file.rfind('/');
     row("  " + (slash == std::string::npos ? c.file : c.file.substr(slash + 1)) + ":" + std::to_string(c.line), c);
   }
+  if (counts.operations > 0)
+    text += fmt::format("{:.4g} operations, {:.3g} for each byte of global memory\n", counts.operations,
+                        counts.intensity());
   return text;
 }
 

@@ -30,23 +30,28 @@ struct LineCounts {
 };
 
 struct Counts {
-  bool checked = false;           // false in a build without the watcher: then nothing was counted
+  bool checked = false;           // false in a build without the watcher and under Unwatched: then nothing was counted
+  double operations = 0;          // what `count` was told
   std::vector<LineCounts> lines;  // by kernel, file and line
 
   // The sum over a kernel's lines; over all with "".
   LineCounts total(const std::string& kernel = "") const;
   // The sum over one line of files whose name ends so.
   LineCounts at(const std::string& file, int line) const;
+  // **Arithmetic intensity**: operations per byte of the sectors that moved between the kernels and global memory.
+  double intensity() const;
 };
 
 // Runs f. Only one thread's launches are counted: the caller's. Every launch is run as always; of grids of more than
-// `blocks` blocks only so many, spread evenly, are counted, and the counts scaled up.
+// `blocks` blocks at most so many are counted, every so-manieth of the grid, and the counts scaled up. How many additions and
+// multiplications f makes nobody sees; a caller who knows says so in `operations`.
 struct CountOptions {
   int64_t blocks = 1 << 30;
+  double operations = 0;
 };
 Counts count(const std::function<void()>& f, const CountOptions& options = {});
 
-// A table, one row a line.
+// A table, one row a line; and the arithmetic intensity, if the operations are known.
 std::string to_string(const Counts& counts);
 
 }  // namespace cr::backend::simt

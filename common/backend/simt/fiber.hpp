@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <memory>
 #include <string>
 
 #include "backend/simt/copies.hpp"
@@ -18,18 +17,17 @@
 
 namespace cr::backend::simt {
 
-struct Stopped {};  // thrown where a fiber waits, to unwind a thread whose block has failed
-
 // ## Its stack
 //
 // Stacks grow downwards, so below the 64 kB lies a **canary**: known words that are looked at whenever the fiber
-// pauses. The margin below it gives a moderate overflow room to do no harm until then. The odd 32 words make the tops
-// of neighbouring stacks fall on different cache lines; were they a multiple of 4096 bytes apart, hundreds of fibers
-// would fight for eight.
+// pauses. The margin below it gives an overflow room to do no harm until then, and the page below the margin may not be
+// touched. Memory that nobody touches costs only addresses.
 class Stack {
  public:
-  static constexpr size_t kSize = 64 << 10, kMargin = 16 << 10;  // bytes
-  Stack() { repair(); }
+  static constexpr size_t kSize = 64 << 10, kMargin = 256 << 10;  // bytes
+  Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
   void repair();
   bool overflown() const;
   static std::string too_small() { return " needs more than " + std::to_string(kSize >> 10) + " kB of stack"; }
@@ -37,9 +35,7 @@ class Stack {
 
  private:
   static constexpr size_t kCanaryWords = 8;
-  std::unique_ptr<uint64_t[]> words_{new uint64_t[(kMargin + kSize) / 8 + 32]};
-  uint64_t* bottom_ = words_.get() + kMargin / 8;
-  uint64_t* canary_ = bottom_ - kCanaryWords;
+  uint64_t *bottom_, *canary_;
 };
 
 // What a lane brings to a meeting.
@@ -51,7 +47,7 @@ enum class Waits : uint8_t { nothing, block, warp };
 class Fiber {
  public:
   explicit Fiber(const Kernel*& kernel);
-  ~Fiber();
+  ~Fiber() = delete;
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
@@ -67,14 +63,16 @@ class Fiber {
   bool inside = false;     // has entered the kernel and not left it
   bool done = true;        // has left it, in this block
   bool abandoned = false;  // to be renewed
+  std::string why;         // where the watcher does not know it
   std::exception_ptr error;
 
   // Where it waits, and what it brings: for a meeting of lanes the mask and up to three numbers, for a block's vote yes or
   // no.
   Waits waits = Waits::nothing;
-  const char* word = "";  // "__syncthreads"
+  const char* call = "";  // "__syncthreads"
   const void* pc = nullptr;
   unsigned mask = 0;
+  bool orders_memory = false;
   Brought brings{};
 
   // Its copies under way, oldest first, each with the number of its batch.
@@ -94,7 +92,6 @@ class Fiber {
   Context context_, host_;
   const void* host_bottom_ = nullptr;
   size_t host_size_ = 0;
-  bool quit_ = false;
 };
 
 }  // namespace cr::backend::simt

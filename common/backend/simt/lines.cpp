@@ -13,17 +13,11 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 
 namespace cr::backend::simt {
 namespace {
-
-// A program or a library in memory.
-struct Module {
-  std::string path;
-  uintptr_t base;  // what the loader added to the addresses in the file
-  std::vector<Range> segments;
-  Range thread_locals;
-};
 
 std::string own_path() {
   std::error_code error;
@@ -35,13 +29,13 @@ std::vector<Module> modules() {
   std::vector<Module> all;
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* out) {
-        Module m{info->dlpi_name, info->dlpi_addr, {}, {}};
+        Module m{info->dlpi_name, info->dlpi_addr, {}};
         for (int i = 0; i < info->dlpi_phnum; ++i) {
           const auto& header = info->dlpi_phdr[i];
           const uintptr_t low = info->dlpi_addr + header.p_vaddr;
-          if (header.p_type == PT_LOAD) m.segments.push_back({low, low + header.p_memsz});
-          const auto block = reinterpret_cast<uintptr_t>(info->dlpi_tls_data);
-          if (header.p_type == PT_TLS && block) m.thread_locals = {block, block + header.p_memsz};
+          const Range range{low, low + header.p_memsz};
+          if (header.p_type == PT_LOAD) m.segments.push_back({range, (header.p_flags & PF_W) != 0});
+          if (header.p_type == PT_GNU_RELRO) m.segments.insert(m.segments.begin(), {range, false});
         }
         static_cast<std::vector<Module>*>(out)->push_back(std::move(m));
         return 0;
@@ -72,10 +66,21 @@ bool is_ours(const std::string& file) {
          file == "common/backend/gpu/tensor_core.cuh";
 }
 
+// As one word of a shell's command.
+std::string quoted(const std::string& text) {
+  std::string word = "'";
+  for (char c : text) {
+    if (c == '\'') word += "'\\'";
+    word += c;
+  }
+  return word + "'";
+}
+
 // What addr2line answers to `-ai`: for each address itself, then "file:line" of the innermost call and, further down,
 // of those it was inlined into.
 void ask(const std::string& path, const std::vector<uintptr_t>& addresses, std::vector<Line>& answers) {
-  std::string command = "addr2line -ai -e '" + path + "'";
+  std::string command = "addr2line -ai -e ";
+  command += quoted(path);
   char text[4096];
   for (uintptr_t a : addresses) {
     std::snprintf(text, sizeof text, " 0x%zx", static_cast<size_t>(a));
@@ -106,13 +111,12 @@ std::vector<Line> lines_of(const std::vector<const void*>& return_addresses) {
   for (const void* pc : return_addresses) {
     if (known.emplace(pc, Line{}).second) unknown.push_back(pc);
   }
-  const auto all = modules();
-  for (const Module& m : unknown.empty() ? std::vector<Module>{} : all) {
+  for (const Module& m : unknown.empty() ? std::vector<Module>{} : modules()) {
     std::vector<const void*> here;
     std::vector<uintptr_t> addresses;
     for (const void* pc : unknown) {
       const uintptr_t call = reinterpret_cast<uintptr_t>(pc) - 1;  // the last byte of the call
-      if (std::none_of(m.segments.begin(), m.segments.end(), [&](const Range& r) { return r.holds(call); })) continue;
+      if (!m.holds(call)) continue;
       here.push_back(pc);
       addresses.push_back(call - m.base);
     }
@@ -137,22 +141,24 @@ std::string line_of(const void* return_address) {
   return text;
 }
 
-std::vector<Range> static_data() {
-  std::vector<Range> all;
-  for (const Module& m : modules()) all.insert(all.end(), m.segments.begin(), m.segments.end());
-  return all;
+bool Module::holds(uintptr_t a) const {
+  return std::any_of(segments.begin(), segments.end(), [&](const Segment& s) { return s.range.holds(a); });
 }
 
-Range thread_local_block() {
-  const auto all = modules();
-  return all.empty() ? Range{} : all[0].thread_locals;
+Module module_of(uintptr_t a) {
+  for (Module& m : modules()) {
+    if (m.holds(a)) return std::move(m);
+  }
+  return {};
 }
 
-// The symbol table of an ELF file: a section of fixed-size entries, beside a section with the names.
-std::vector<ThreadLocal> thread_locals() {
-  std::vector<ThreadLocal> found;
-  const Range block = thread_local_block();
-  std::ifstream file(own_path(), std::ios::binary);
+// The symbol table of an ELF file is a section of fixed-size entries, beside a section with the names. A variable that is
+// local to a function is called _ZZ, the function's name, E, its own name. A function that declares one `__shared__` has a
+// gap there too, and its variables without a value from the start are shared: the loader clears them, so that they take no
+// place in the file. A variable that must be constructed has a guard, called _ZGV and so on.
+Symbols symbols_of(const Module& module) {
+  Symbols found;
+  std::ifstream file(module.path, std::ios::binary);
   auto read = [&](auto* to, size_t count, uint64_t offset) {
     file.seekg(static_cast<std::streamoff>(offset));
     return static_cast<bool>(file.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(count * sizeof(*to))));
@@ -161,6 +167,8 @@ std::vector<ThreadLocal> thread_locals() {
   if (!read(&header, 1, 0) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return found;
   std::vector<ElfW(Shdr)> sections(header.e_shnum);
   if (!read(sections.data(), sections.size(), header.e_shoff)) return found;
+  std::set<std::string> functions, constructed;
+  std::vector<SharedVariable> locals;
   for (const auto& section : sections) {
     if (section.sh_type != SHT_SYMTAB || section.sh_link >= sections.size()) continue;
     std::vector<ElfW(Sym)> symbols(section.sh_size / sizeof(ElfW(Sym)));
@@ -169,12 +177,31 @@ std::vector<ThreadLocal> thread_locals() {
     if (!read(symbols.data(), symbols.size(), section.sh_offset)) continue;
     if (!read(names.data(), names_section.sh_size, names_section.sh_offset)) continue;
     for (const auto& s : symbols) {
-      if ((s.st_info & 0xf) != STT_TLS || s.st_shndx == SHN_UNDEF || s.st_name >= names.size()) continue;
-      const uintptr_t low = block.low + s.st_value;
-      found.push_back({{low, low + s.st_size}, names.data() + s.st_name});
+      if ((s.st_info & 0xf) != STT_OBJECT || s.st_shndx >= sections.size() || s.st_name >= names.size()) continue;
+      const uintptr_t low = module.base + s.st_value;
+      const Range range{low, low + s.st_size};
+      found.variables.push_back(range);
+      const char* name = names.data() + s.st_name;
+      if (std::strncmp(name, "_ZGVZ", 5) == 0) constructed.insert(std::string("_Z") + (name + 4));
+      if (std::strncmp(name, "_ZZ", 3) != 0 || sections[s.st_shndx].sh_type != SHT_NOBITS) continue;
+      const char* gap = std::strstr(name, "cr_shared_guard_");
+      locals.push_back({range, name, gap != nullptr});
+      if (gap)
+        functions.insert(
+            locals.back().symbol.substr(0, locals.back().symbol.rfind('E', static_cast<size_t>(gap - name))));
     }
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.range.low < b.range.low; });
+  for (SharedVariable& v : locals) {
+    size_t end = v.symbol.rfind('E');
+    while (end != std::string::npos && end > 0 && !functions.count(v.symbol.substr(0, end)))
+      end = v.symbol.rfind('E', end - 1);
+    if (end == std::string::npos || end == 0) continue;
+    v.constructed = constructed.count(v.symbol.substr(0, v.symbol.find('.'))) > 0;  // clang splits structs
+    found.shared.push_back(v);
+  }
+  std::sort(found.shared.begin(), found.shared.end(),
+            [](const auto& a, const auto& b) { return a.range.low < b.range.low; });
+  std::sort(found.variables.begin(), found.variables.end(), [](Range a, Range b) { return a.low < b.low; });
   return found;
 }
 

@@ -28,18 +28,34 @@ struct Range {
   bool holds(uintptr_t a) const { return a - low < high - low; }
 };
 
-// A `thread_local` variable of this program, as the calling thread sees it.
-struct ThreadLocal {
+// A variable declared `__shared__`, or the gap before one.
+struct SharedVariable {
   Range range;
   std::string symbol;  // as the linker knows it
+  bool gap = false;
+  bool constructed = false;  // the program constructs it, which a GPU does not
 };
-// All of them, sorted by address; empty in a program that was stripped of its symbols.
-std::vector<ThreadLocal> thread_locals();
 
-// What the loader brought into memory: code, constants and global variables of the program and its libraries.
-std::vector<Range> static_data();
-// The calling thread's `thread_local` variables of this program, all in one piece.
-Range thread_local_block();
+// What the loader brought into memory with the program or library that a kernel belongs to.
+struct Module {
+  std::string path;
+  uintptr_t base = 0;  // what the loader added to the addresses in the file
+  struct Segment {
+    Range range;
+    bool writable = true;
+  };
+  std::vector<Segment> segments;  // what the loader has protected stands before what it is a part of
+  bool holds(uintptr_t a) const;
+};
+// The module with this address; without segments if there is none.
+Module module_of(uintptr_t a);
+
+// What its symbol table says: sorted by address, empty in a program that was stripped of its symbols.
+struct Symbols {
+  std::vector<SharedVariable> shared;
+  std::vector<Range> variables;  // all of static duration
+};
+Symbols symbols_of(const Module& module);
 
 std::string demangled(const std::string& symbol);
 

@@ -30,6 +30,12 @@ inline double __longlong_as_double(long long x) { return __builtin_bit_cast(doub
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
 
+// Less exact than `expf` and `/` on a GPU; here they are not.
+inline float fast_exp(float x) { return std::exp(x); }
+#define __expf(x) \
+  ::cr::backend::simt::fast_exp(x)  // the C library has a function of this name, which it keeps to itself
+inline float __fdividef(float x, float y) { return x / y; }
+
 // Of a number and a NaN they give the number, as `fmin` does.
 template <class A, class B>
   requires std::is_arithmetic_v<A> && std::is_arithmetic_v<B> std::common_type_t<A, B> min(A a, B b) {

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "backend/simt/memory_map.hpp"
+#include "backend/simt/watch.hpp"
 #include "tensor/allocator.hpp"
 #include "tensor/storage.hpp"
 
@@ -14,7 +15,11 @@ namespace {
 // All live blocks, by their first byte, and the last thousand that were freed. Any thread may make a tensor.
 struct Map {
   std::mutex mutex;
-  std::map<uintptr_t, size_t> live;
+  struct Live {
+    size_t bytes = 0;
+    int times = 0;
+  };
+  std::map<uintptr_t, Live> live;
   MemoryBlock freed[1024] = {};
   size_t next_freed = 0;
 };
@@ -45,15 +50,17 @@ void announce(const void* data, size_t bytes) {
   if (!kChecked) return;
   Map& m = map();
   std::lock_guard lock(m.mutex);
-  m.live[reinterpret_cast<uintptr_t>(data)] = bytes;
+  Map::Live& block = m.live[reinterpret_cast<uintptr_t>(data)];
+  block.bytes = std::max(block.bytes, bytes);
+  ++block.times;
 }
 
 void forget(const void* data) {
   Map& m = map();
   std::lock_guard lock(m.mutex);
   auto block = m.live.find(reinterpret_cast<uintptr_t>(data));
-  if (block == m.live.end()) return;
-  m.freed[m.next_freed++ % std::size(m.freed)] = {block->first, block->second};
+  if (block == m.live.end() || --block->second.times > 0) return;
+  m.freed[m.next_freed++ % std::size(m.freed)] = {block->first, block->second.bytes};
   m.live.erase(block);
 }
 
@@ -69,21 +76,26 @@ MemoryBlock live_block(uintptr_t address) {
   auto after = m.live.upper_bound(address);
   if (after == m.live.begin()) return {};
   --after;
-  return {after->first, after->second};
+  return {after->first, after->second.bytes};
 }
 
 MemoryBlock live_block_after(uintptr_t address) {
   Map& m = map();
   std::lock_guard lock(m.mutex);
   auto after = m.live.upper_bound(address);
-  return after == m.live.end() ? MemoryBlock{} : MemoryBlock{after->first, after->second};
+  return after == m.live.end() ? MemoryBlock{} : MemoryBlock{after->first, after->second.bytes};
 }
 
 MemoryBlock freed_block(uintptr_t address) {
   Map& m = map();
   std::lock_guard lock(m.mutex);
-  for (const MemoryBlock& b : m.freed) {
-    if (address - b.low < b.bytes) return b;
+  for (size_t age = 1; age <= std::size(m.freed); ++age) {
+    const MemoryBlock& b = m.freed[(m.next_freed - age) % std::size(m.freed)];
+    if (address - b.low >= b.bytes) continue;
+    // Where a younger block lives the address is said to lie beside that.
+    auto after = m.live.lower_bound(b.low + b.bytes);
+    const bool reused = after != m.live.begin() && (--after, after->first + after->second.bytes > b.low);
+    return reused ? MemoryBlock{} : b;
   }
   return {};
 }

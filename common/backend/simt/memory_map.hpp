@@ -6,12 +6,6 @@
 
 namespace cr::backend::simt {
 
-#if CHAINRULE_SIMT_CHECKS
-inline constexpr bool kChecked = true;
-#else
-inline constexpr bool kChecked = false;  // kernels are compiled without hooks, so there is nothing to watch
-#endif
-
 struct MemoryBlock {
   uintptr_t low = 0;
   size_t bytes = 0;

@@ -80,15 +80,22 @@ struct Stamp {
   bool atomic() const { return who & 1; }
 };
 
-// The shadow of one word of four bytes. Of the readers it keeps the last one and one more, of another warp if there is
-// one: warps are never in order within an epoch, so that one would be in a race with any writer.
+// Accesses of which some need not be in order with each other: reads, or writes that were atomic. Kept are the last one and
+// one of those before that are not in order with it; of another warp if there is one, because warps are never in order
+// within an epoch. What atomics followed on is kept rather than one of them.
+struct Latest {
+  Stamp last, other;
+};
+
+// The shadow of one word of four bytes.
 struct Cell {
-  Stamp write, read, other_read;
-  uint32_t bytes = 0;  // not 0: the word is used byte by byte; the number of its four cells, plus 1
+  Latest write, read;
+  uint32_t copy : 1 = 0;    // the last write is a copy that is on its way
+  uint32_t bytes : 31 = 0;  // not 0: the word is used byte by byte; the number of its four cells, plus 1
 };
 
 struct Conflict {
-  enum Kind : uint8_t { none, uninitialised, race } kind = none;
+  enum Kind : uint8_t { none, uninitialised, race, copy } kind = none;
   Stamp earlier;
   bool earlier_wrote = false;
 };
@@ -113,6 +120,8 @@ class Shadow {
       for (unsigned i = 0; i < size; i += 4) {
         Cell& cell = cells_[(a + i) / 4 - first_word_];
         const Conflict c = cell.bytes ? access_bytes(clocks, cell, 0, 4, kind, now) : touch(clocks, cell, kind, now);
+        if (c.kind == Conflict::uninitialised && size >= 8 && a % 8 == 0 && partly_written(clocks, a + i / 8 * 8))
+          continue;
         if (c.kind != Conflict::none) return c;
       }
       return {};
@@ -125,7 +134,7 @@ class Shadow {
       if (!cell.bytes) {
         Cell whole = cell;
         split_.push_back({whole, whole, whole, whole});
-        cell.bytes = static_cast<uint32_t>(split_.size());
+        cell.bytes = static_cast<uint32_t>(split_.size()) & 0x7fffffffu;
       }
       const Conflict c = access_bytes(clocks, cell, from, to, kind, now);
       if (c.kind != Conflict::none) return c;
@@ -134,20 +143,41 @@ class Shadow {
     return {};
   }
 
-  // A thread will have whole words overwritten, some time from now on: as a write it must be in order with all before it,
-  // as a read with the writes behind it, and until it is done there is nothing to read.
-  Conflict empty(const Clocks& clocks, uintptr_t a, unsigned size, const Stamp& now) {
+  // A thread orders a copy to whole words. It may come at any time from now until it is waited for: to write, read or order
+  // another one in between is a race, for this thread too.
+  Conflict order_copy(const Clocks& clocks, uintptr_t a, unsigned size, const Stamp& now) {
     if (const Conflict c = access(clocks, a, size, Access::write, now); c.kind != Conflict::none) return c;
-    for (uintptr_t word = a / 4; word < (a + size) / 4; ++word) {
-      Cell& cell = cells_[word - first_word_];
-      const auto clear = [&](Cell& one) { one.write = {}, one.read = now; };
-      clear(cell);
-      if (cell.bytes) std::for_each(split_[cell.bytes - 1].begin(), split_[cell.bytes - 1].end(), clear);
-    }
+    set_copy(a, size, true);
     return {};
   }
+  // It is there; the thread that has waited for it writes it.
+  void copy_arrives(uintptr_t a, unsigned size) { set_copy(a, size, false); }
 
  private:
+  void set_copy(uintptr_t a, unsigned size, bool on_its_way) {
+    for (uintptr_t word = a / 4; word < (a + size) / 4; ++word) {
+      Cell& cell = cells_[word - first_word_];
+      cell.copy = on_its_way;
+      if (!cell.bytes) continue;
+      for (Cell& one : split_[cell.bytes - 1]) one.copy = on_its_way;
+    }
+  }
+
+  // A struct is copied with its padding, which nobody writes: eight bytes have a value if one of them has.
+  bool partly_written(const Clocks& clocks, uintptr_t a) const {
+    const auto written = [&](const Cell& cell) { return cell.write.last.epoch >= clocks.first_epoch; };
+    for (uintptr_t word = a / 4; word < a / 4 + 2; ++word) {
+      const Cell& cell = cells_[word - first_word_];
+      if (!cell.bytes) {
+        if (written(cell)) return true;
+        continue;
+      }
+      const auto& bytes = split_[cell.bytes - 1];
+      if (std::any_of(bytes.begin(), bytes.end(), written)) return true;
+    }
+    return false;
+  }
+
   Conflict access_bytes(const Clocks& clocks, const Cell& cell, unsigned from, unsigned to, Access kind,
                         const Stamp& now) {
     auto& bytes = split_[cell.bytes - 1];
@@ -161,22 +191,46 @@ class Shadow {
     return earlier.epoch == now.epoch && !clocks.ordered(now.thread(), earlier.thread(), earlier.meeting());
   }
 
+  // Two atomics are never in a race.
+  static bool races(const Clocks& clocks, const Stamp& earlier, Access kind, const Stamp& now) {
+    return races(clocks, earlier, now) && !(earlier.atomic() && kind == Access::atomic);
+  }
+  static const Stamp* racing(const Clocks& clocks, const Latest& all, Access kind, const Stamp& now) {
+    if (all.last.epoch != now.epoch) return nullptr;
+    if (races(clocks, all.last, kind, now)) return &all.last;
+    return races(clocks, all.other, kind, now) ? &all.other : nullptr;
+  }
+
+  static void add(const Clocks& clocks, Latest& all, const Stamp& now) {
+    if (all.last.epoch != now.epoch) {
+      all = {now, {}};
+      return;
+    }
+    const auto plain = [&](const Stamp& s) { return now.atomic() && !s.atomic(); };
+    const auto other_warp = [&](const Stamp& s) { return s.thread() / 32 != now.thread() / 32; };
+    const bool worth_keeping = all.other.epoch == now.epoch && (plain(all.other) || other_warp(all.other));
+    if (plain(all.last)) all.other = all.last;
+    else if (!worth_keeping && (other_warp(all.last) || !races(clocks, all.other, now)))
+      all.other = races(clocks, all.last, now) ? all.last : Stamp{};
+    all.last = now;
+  }
+
   static Conflict touch(const Clocks& clocks, Cell& cell, Access kind, const Stamp& now) {
-    if (kind != Access::write && cell.write.epoch < clocks.first_epoch) return {Conflict::uninitialised, {}, false};
-    const bool both_atomic = cell.write.atomic() && kind == Access::atomic;
-    if (!both_atomic && races(clocks, cell.write, now)) return {Conflict::race, cell.write, true};
+    const bool written = cell.write.last.epoch >= clocks.first_epoch;
+    if (cell.copy && written) return {Conflict::copy, cell.write.last, true};
+    if (kind != Access::write && !written) return {Conflict::uninitialised, {}, false};
+    if (const Stamp* earlier = racing(clocks, cell.write, kind, now)) return {Conflict::race, *earlier, true};
     if (kind == Access::read) {
-      const bool same_epoch = cell.read.epoch == now.epoch;
-      if (same_epoch && cell.read.thread() != now.thread()) {
-        const bool keep = cell.other_read.epoch == now.epoch && cell.other_read.thread() / 32 != now.thread() / 32;
-        if (!keep) cell.other_read = cell.read;
-      }
-      cell.read = now;
+      add(clocks, cell.read, now);
       return {};
     }
-    if (races(clocks, cell.read, now)) return {Conflict::race, cell.read, false};
-    if (races(clocks, cell.other_read, now)) return {Conflict::race, cell.other_read, false};
-    cell.write = now;
+    if (const Stamp* earlier = racing(clocks, cell.read, kind, now)) return {Conflict::race, *earlier, false};
+    if (kind == Access::atomic) {
+      add(clocks, cell.write, now);
+    } else {
+      cell.write = {now, {}};
+      cell.copy = false;
+    }
     return {};
   }
 

@@ -5,12 +5,24 @@
 // which is the same to C++ but four requests to whoever counts them.
 #pragma once
 
+#include <cstdint>
+
 namespace cr::backend::simt {
 
-// Loads and stores `Bytes` bytes in one access.
+// Tells the watcher of an address that is no multiple of the bytes that are read or written there at once.
+void misaligned_access(const void* p, unsigned bytes, bool writes);
+
+// Loads and stores `Bytes` bytes in one access. Of 16 bytes g++ tells the watcher only what any struct asks for, a multiple
+// of 8.
 template <int Bytes> struct OneAccess {
   typedef char Vector __attribute__((vector_size(Bytes), may_alias));
-  static void copy(void* to, const void* from) { *static_cast<Vector*>(to) = *static_cast<const Vector*>(from); }
+  static void copy(void* to, const void* from) {
+#if CHAINRULE_SIMT_CHECKS && !defined(__clang__)
+    if (Bytes == 16 && reinterpret_cast<uintptr_t>(from) % Bytes != 0) misaligned_access(from, Bytes, false);
+    if (Bytes == 16 && reinterpret_cast<uintptr_t>(to) % Bytes != 0) misaligned_access(to, Bytes, true);
+#endif
+    *static_cast<Vector*>(to) = *static_cast<const Vector*>(from);
+  }
 };
 
 template <class T> struct alignas(2 * sizeof(T)) Vector2 {

@@ -2,7 +2,8 @@
 //
 // The 32 threads of a **warp** (its **lanes**) can pass numbers directly, without memory. Each function below is a
 // meeting: the lanes whose bits are set in `mask` must all call it, with the same mask, and none goes on before all
-// are there. Lanes that have returned are not waited for.
+// are there. Lanes that have returned are not waited for. Only `__syncwarp` also orders memory: after the others a lane must
+// not rely on what another one wrote before.
 //
 // What a lane reads from one that does not take part is undefined on a GPU; here all its bits are 1, so a float is NaN.
 #pragma once
@@ -21,7 +22,7 @@ namespace cr::backend::simt {
 
 inline constexpr int warpSize = 32;
 
-// The meetings themselves (`launch.cpp`). `source` is the lane whose bits are wanted.
+// The meetings themselves (`words.cpp`). `source` is the lane whose bits are wanted.
 enum class Shuffle : uint8_t { index, up, down, exclusive_or };
 enum class Combine : uint8_t {
   add_int,
@@ -36,8 +37,9 @@ enum class Combine : uint8_t {
 };
 CR_MEETING uint64_t warp_shuffle(Shuffle kind, unsigned mask, uint64_t bits, int lane, int width);
 CR_MEETING unsigned warp_combine(Combine kind, unsigned mask, unsigned value);
+CR_MEETING unsigned warp_match(unsigned mask, uint64_t bits);
 
-// Orders memory among the lanes: what one wrote before it, the others read after it.
+// What one lane wrote before it, the others read after it.
 CR_MEETING void __syncwarp(unsigned mask = 0xffffffffu);
 
 // Which lanes of `mask` gave something other than 0; whether all did, whether any did.
@@ -74,6 +76,9 @@ template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned delta, in
 template <class T> T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize) {
   return from_bits<T>(warp_shuffle(Shuffle::exclusive_or, mask, to_bits(value), lane_mask, width));
 }
+
+// The lanes that gave the same value as this one.
+template <class T> unsigned __match_any_sync(unsigned mask, T value) { return warp_match(mask, to_bits(value)); }
 
 // The sum, least or greatest of all lanes' values, to every lane. As on a GPU, for whole numbers only.
 inline int __reduce_add_sync(unsigned mask, int v) { return int(warp_combine(Combine::add_int, mask, unsigned(v))); }

@@ -8,6 +8,10 @@
 // For each access it asks: is this memory that the thread may touch, is the address a multiple of what it must be, and, for
 // shared memory, did somebody write there, and is everybody in order (`shadow.hpp`)? While somebody counts it also
 // keeps the addresses of a warp (`counting.hpp`). An answer that is wrong ends the kernel with a DeviceError.
+//
+// What it cannot see: an array's end where another variable begins at once, among `__device__` and `__constant__` ones, two
+// `__shared__` ones of one declaration, or, compiled by clang, behind a file's last one; that a pointer is to a global variable of the host; and, compiled by clang, that a
+// struct is copied from an address that its type does not allow, because clang copies it in pieces of one byte's alignment.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +20,18 @@
 #include <vector>
 
 #include "backend/simt/counting.hpp"
+#include "backend/simt/fiber.hpp"
 #include "backend/simt/launch.hpp"
 #include "backend/simt/lines.hpp"
 #include "backend/simt/shadow.hpp"
 
 namespace cr::backend::simt {
+
+#if CHAINRULE_SIMT_CHECKS
+inline constexpr bool kChecked = true;
+#else
+inline constexpr bool kChecked = false;  // kernels are compiled without hooks, so there is nothing to watch
+#endif
 
 class Watcher {
  public:
@@ -46,7 +57,10 @@ class Watcher {
   // The access that the running thread is about to make. `alignment` is what its type asks for. Does not return if the
   // access is wrong: the thread stays behind where it is.
   void access(uintptr_t a, unsigned bytes, unsigned alignment, Access kind, const void* pc) {
-    if (a - stack_ < kStack) return;  // its own local variables
+    if (a - stack_ < Stack::kSize) {  // its own local variables
+      if (a & (alignment - 1)) stop({Fault::misaligned, a, bytes, alignment, kind, pc, {}});
+      return;
+    }
     Site& site = sites_[hash(pc)];
     if (site.pc != pc || site.launch != launch_ || a - site.low >= site.bytes || bytes > site.bytes - (a - site.low))
       look_up(site, a, bytes, kind, pc);
@@ -59,17 +73,20 @@ class Watcher {
       stop({Fault::conflict, a, bytes, alignment, kind, pc, conflict});
   }
 
-  // The running thread orders a copy to shared memory: whoever reads or writes there before it has arrived, and is not in
-  // order with this thread, is in a race; and until then nobody has written there.
+  // It enters a function, and the hook's frame begins here. Calls can use up a stack without one load or store.
+  void enter(uintptr_t frame, const void* pc) {
+    if (frame < stack_) stop({Fault::outside, frame, 0, 1, Access::write, pc, {}});
+  }
+
+  // The running thread orders a copy to shared memory; and it is about to write there what has arrived.
   void copy_begins(uintptr_t a, unsigned bytes, const void* pc);
+  void copy_arrives(uintptr_t a, unsigned bytes);
 
   // What was wrong, in words that follow "matmul: block (0, 0, 0), thread (3, 0, 0)". On the host's stack: a fiber's may
   // be too full for it.
   std::string fault() const;
 
  private:
-  static constexpr uintptr_t kStack = 64 << 10;
-
   // Most lines of a program keep to one array. Each remembers where it was last.
   enum class Place : uint8_t { quiet, global, shared };
   struct Site {
@@ -82,15 +99,16 @@ class Watcher {
   };
   Stamp stamp(Access kind, const void* pc) const {
     return {clocks_.epoch, thread_ << 22 | clocks_.meetings(thread_) << 1 | (kind == Access::atomic),
-            static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - code_)};
+            static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - module_.base)};
   }
   static size_t hash(const void* pc) { return reinterpret_cast<uintptr_t>(pc) * 0x9e3779b97f4a7c15u >> 52; }
 
-  void learn_the_program();
+  void learn_the_program(uintptr_t kernel);
+  const SharedVariable* shared_variable(uintptr_t a) const;
   void look_up(Site& site, uintptr_t a, unsigned bytes, Access kind, const void* pc);
 
   struct Fault {
-    enum Kind : uint8_t { outside, misaligned, conflict } kind = outside;
+    enum Kind : uint8_t { outside, misaligned, conflict, too_much_shared } kind = outside;
     uintptr_t a = 0;
     unsigned bytes = 0, alignment = 1;
     Access access = Access::read;
@@ -112,11 +130,12 @@ class Watcher {
   Tallies* tallies_ = nullptr;  // while somebody counts
   Fault fault_;
 
-  bool program_known_ = false;
-  uintptr_t code_ = 0;
-  Range thread_local_block_;
-  std::vector<ThreadLocal> thread_locals_;
-  std::vector<Range> static_data_;
+  // The program or library that this launch's kernel belongs to.
+  Module module_;
+  Symbols symbols_;
+  Range statically_shared_;           // from the first variable to the last
+  std::vector<uint32_t> touched_in_;  // for each shared variable, the last launch that touched it
+  size_t shared_bytes_ = 0;           // of those touched in this launch
 };
 
 // The watcher of the kernel that this thread of the system is in right now. Outside a kernel there is none, and the

@@ -1,7 +1,7 @@
 // # CUDA's words, on a machine without CUDA
 //
 // A kernel is written once, in a `.cu` file. nvcc knows the words below by itself; for every other compiler this page
-// and the four it includes define them, so that the same source becomes ordinary C++ that `launch` (`launch.hpp`) runs,
+// and those it includes define them, so that the same source becomes ordinary C++ that `launch` (`launch.hpp`) runs,
 // watches and counts, and that a debugger steps through.
 //
 // A kernel is called once by each **thread**. Threads come in **blocks**, blocks form the **grid**, and each thread
@@ -21,7 +21,7 @@ struct dim3 {
   constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
   unsigned x, y, z;
 };
-inline constinit thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+inline constinit dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 // Waits until every thread of the block is here. All of them must come, or none: see `launch`. The other three also
 // count for how many threads the argument was not 0, and say how many they are, whether it was all, whether it was any.
@@ -44,8 +44,8 @@ template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_b
 
 #include "backend/simt/groups.hpp"
 
-// These stand where C++ has no word, so they must be macros. A block's threads take turns on one thread of the system,
-// hence a variable that all of them share, and that no other block sees at the same time, is a `thread_local` one.
+// These stand where C++ has no word, so they must be macros. One block runs at a time, hence a variable that all of its
+// threads share, and no other block, is a `static` one.
 #define __global__
 #define __device__
 #define __host__
@@ -54,14 +54,20 @@ template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_b
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
 
-// Where the watcher runs, a gap before each shared variable keeps one array's end from being the next one's beginning,
-// and the compiler's copies of structs go where they are seen.
+// Where the watcher runs, a gap before each declaration of shared variables keeps one array's end from being the next one's
+// beginning; so declare one at a time. Like on a GPU they have no initialiser and no constructor: g++ sees to that here,
+// clang 14 wrongly refuses `constinit` for some, and there the watcher does. Copies of structs go where they are seen.
 #if CHAINRULE_SIMT_CHECKS
 #define CR_JOIN_(a, b) a##b
 #define CR_JOIN(a, b) CR_JOIN_(a, b)
-#define __shared__                                                                   \
-  [[gnu::used]] static thread_local char CR_JOIN(cr_shared_guard_, __COUNTER__)[64]; \
-  static thread_local
+#if defined(__clang__)
+#define CR_UNCONSTRUCTED
+#else
+#define CR_UNCONSTRUCTED constinit
+#endif
+#define __shared__                                                       \
+  [[gnu::used]] static char CR_JOIN(cr_shared_guard_, __COUNTER__)[256]; \
+  static CR_UNCONSTRUCTED
 #if defined(__SANITIZE_THREAD__)
 #define CR_WATCHED 1
 #elif defined(__has_feature)
@@ -73,5 +79,5 @@ template <class T> T* dynamic_shared() { return static_cast<T*>(dynamic_shared_b
 __asm__(".set memcpy, cr_simt_memcpy\n.set memmove, cr_simt_memmove\n.set memset, cr_simt_memset\n");
 #endif
 #else
-#define __shared__ static thread_local
+#define __shared__ static
 #endif
