@@ -33,7 +33,8 @@ constexpr int kSide = 64, kDeep = 16, kThreads = 256;
 // lies in one bank.
 template <class Problem, int kPad = 2>
 __global__ void product_kernel(Problem problem) {
-  __shared__ float left[kDeep][kSide + kPad], right[kDeep][kSide + kPad];
+  __shared__ float left[kDeep][kSide + kPad];
+  __shared__ float right[kDeep][kSide + kPad];
 
   // 256 threads as 16 × 16. Thread (tx, ty) has rows tx, tx + 16, tx + 32, tx + 48
   // of the tile and as many columns: spread out, so that neighbouring threads read

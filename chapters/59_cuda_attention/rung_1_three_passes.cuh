@@ -13,7 +13,8 @@ constexpr int kSide = 16;
 // for each tile of scores. What must not be seen becomes $-\infty$.
 template <class T> __global__ void scores_kernel(ForwardCall<T> a, T* scores) {
   // Two tiles of 16 × 16 numbers. Why the 17th column stays empty, rung 3 explains.
-  __shared__ T qs[kSide][kSide + 1], ks[kSide][kSide + 1];
+  __shared__ T qs[kSide][kSide + 1];
+  __shared__ T ks[kSide][kSide + 1];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y,
                 j0 = int64_t{blockIdx.x} * kSide, j = j0 + x;
@@ -69,7 +70,8 @@ template <class T> __global__ void softmax_kernel(ForwardCall<T> a, T* scores) {
 // $O = P V$: the tiled product again.
 template <class T>
 __global__ void values_kernel(ForwardCall<T> a, const T* weights) {
-  __shared__ T ps[kSide][kSide + 1], vs[kSide][kSide];
+  __shared__ T ps[kSide][kSide + 1];
+  __shared__ T vs[kSide][kSide];
   const int x = int(threadIdx.x), y = int(threadIdx.y);
   const int64_t i = int64_t{blockIdx.y} * kSide + y,
                 d = int64_t{blockIdx.x} * kSide + x;

@@ -57,7 +57,8 @@ TEST_CASE("every broken kernel is caught at its line, and its correct twin is cl
 // Only between declarations lies a gap that shows who runs past an array's end.
 TEST_CASE("shared variables are declared one at a time", "[simt]") {
   int declarations = 0;
-  for (const char* folder : {"/common/backend/gpu", "/tests/simt"}) {
+  for (const char* folder : {"/common/backend/gpu", "/tests/simt", "/chapters/57_cuda_matmul",
+                             "/chapters/58_cuda_convolution", "/chapters/59_cuda_attention"}) {
     for (const auto& file : std::filesystem::directory_iterator(CHAINRULE_SOURCE_DIR + std::string(folder))) {
       std::ifstream source(file.path());
       std::string line;
