@@ -553,30 +553,28 @@ static void tensor_cores(Chapter& chapter, Ladder& ladder) {
       "rung 11: largest error, of a bound that rounding alone nearly fills", worst,
       at_most(1), identity);
 
-  // Which lane holds which number of A and of C? A frame for each register, of
-  // A for each that holds two.
-  Figure figure = chapter.figure(
-      "fragments",
-      "the lane that holds each number of an mma, row 0 at the bottom");
+  // Which lane holds which number of A and of C? The colour says in which of
+  // its registers; one of A's holds two numbers.
+  Figure figure =
+      chapter.figure("fragments", "the lane that holds each number of an mma");
   figure.size(900, 420);
-  auto draw = [&](const char* title, int columns, int registers, auto where) {
-    std::vector<double> x, y;
-    for (int i = 0; i < 16; i += 8)
-      for (int j = 0; j < columns; j += 8) {
-        for (double edge : {0, 8, 8, 0, 0}) x.push_back(j + edge);
-        for (double edge : {0, 0, 8, 8, 0}) y.push_back(i + edge);
-        x.push_back(NAN), y.push_back(NAN);
-      }
-    figure.panel(title).line(x, y).axes("column", "row").xlim(0, 16).ylim(0, 16);
+  auto draw = [&](const char* title, int columns, int numbers, int a_register,
+                  auto where) {
+    Tensor cells = zeros({16, columns});
+    Figure& panel = figure.panel(title);
     for (int lane = 0; lane < 32; ++lane)
-      for (int r = 0; r < registers; ++r) {
+      for (int r = 0; r < numbers; ++r) {
         const backend::fragment::Place at = where(lane, r);
-        figure.note(at.column + 0.2, at.row + 0.5, fmt::format("{}", lane));
+        cells.mutable_data<float>()[at.row * columns + at.column] =
+            float(r / a_register);
+        panel.note(at.column, at.row, fmt::format("{}", lane));
       }
+    panel.heatmap(cells).axes("column", "row");
   };
-  draw("A (16, 16), bfloat16", 16, 8,
+  draw("A (16, 16), bfloat16", 16, 8, 2,
        [](int l, int r) { return backend::fragment::a(l, r / 2, r % 2); });
-  draw("C (16, 8)", 8, 4, [](int l, int r) { return backend::fragment::c(l, r); });
+  draw("C (16, 8)", 8, 4, 1,
+       [](int l, int r) { return backend::fragment::c(l, r); });
 }
 
 // The four lanes of a row of C hold the four quarters of a row of A: what a
