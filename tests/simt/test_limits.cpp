@@ -57,7 +57,9 @@ TEST_CASE("a hundred errors leave the emulator as good as new", "[simt]") {
 TEST_CASE("ends the program with 3", "[.exiting]") { run_exiting(3); }
 TEST_CASE("a kernel may end the program", "[simt]") {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const int status = std::system(("timeout 60 '" + program + "' '[.exiting]' >/dev/null 2>&1").c_str());
+  // (What Catch2 holds is not given back then; a sanitizer shall not mind.)
+  const int status =
+      std::system(("ASAN_OPTIONS=detect_leaks=0 timeout 60 '" + program + "' '[.exiting]' >/dev/null 2>&1").c_str());
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 3);
 }
