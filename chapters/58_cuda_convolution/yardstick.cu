@@ -9,44 +9,16 @@
 #include <limits>
 #include <string>
 
+#include "backend/cuda/cudnn.hpp"
 #include "backend/cuda/stopwatch.hpp"
-#if __has_include(<cudnn.h>)
-#include <cudnn.h>
-#include <dlfcn.h>
-#endif
 
 namespace cr::backend::cuda {
 
 int processors() { return Runtime::get().properties().multiProcessorCount; }
-int capability() {
-  const cudaDeviceProp& gpu = Runtime::get().properties();
-  return 10 * gpu.major + gpu.minor;
-}
+bool has_tensor_cores() { return Runtime::get().has(80); }
 
-#if __has_include(<cudnn.h>)
-// ## cuDNN, found at run time
-//
-// Only the types come from its header. Its functions are asked for by name, from the library
-// that the system finds; there need be none.
+#ifdef CR_HAS_CUDNN
 namespace {
-
-void* library() {
-  static void* handle = [] {
-    void* found = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
-    return found ? found : dlopen("libcudnn.so", RTLD_NOW | RTLD_LOCAL);
-  }();
-  return handle;
-}
-
-// Calls the function of this name and throws if it reports an error.
-template <class F, class... A> void call(const char* name, A... args) {
-  auto* function = reinterpret_cast<F*>(dlsym(library(), name));
-  if (!function) throw DeviceError(std::string("cuDNN has no ") + name);
-  if (function(args...) != CUDNN_STATUS_SUCCESS)
-    throw DeviceError(std::string("cuDNN refused: ") + name);
-}
-
-#define CUDNN(function, ...) call<decltype(function)>(#function, __VA_ARGS__)
 
 // Scratch memory that only cuDNN sees.
 struct Space {
@@ -65,7 +37,7 @@ void use(cudnnConvolutionDescriptor_t conv, bool bf16, int found,
          const Best& best) {
   if (found < 1 || best.status != CUDNN_STATUS_SUCCESS)
     throw DeviceError("cuDNN found no algorithm");
-  if (bf16) CUDNN(cudnnSetConvolutionMathType, conv, best.mathType);
+  if (bf16) CR_CUDNN(cudnnSetConvolutionMathType, conv, best.mathType);
 }
 
 // Descriptors tell cuDNN what our eleven numbers tell us.
@@ -73,29 +45,20 @@ double time_cudnn(const Conv& d, Pass pass, bool bf16, void* of_x, void* of_w,
                   void* of_y) {
   const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
   const cudnnTensorFormat_t format = bf16 ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
-  static cudnnHandle_t cudnn = [] {
-    cudnnHandle_t handle = nullptr;
-    CUDNN(cudnnCreate, &handle);
-    return handle;
-  }();
-  CUDNN(cudnnSetStream, cudnn, Runtime::get().stream());
-  cudnnTensorDescriptor_t x = nullptr, y = nullptr;
-  cudnnFilterDescriptor_t w = nullptr;
-  cudnnConvolutionDescriptor_t conv = nullptr;
-  CUDNN(cudnnCreateTensorDescriptor, &x);
-  CUDNN(cudnnCreateTensorDescriptor, &y);
-  CUDNN(cudnnCreateFilterDescriptor, &w);
-  CUDNN(cudnnCreateConvolutionDescriptor, &conv);
-  CUDNN(cudnnSetTensor4dDescriptor, x, format, type, d.n, d.c, d.h, d.w);
-  CUDNN(cudnnSetTensor4dDescriptor, y, format, type, d.n, d.o, d.out_h(),
-        d.out_w());
-  CUDNN(cudnnSetFilter4dDescriptor, w, type, format, d.o, d.group_c(), d.kh, d.kw);
-  CUDNN(cudnnSetConvolution2dDescriptor, conv, d.pad, d.pad, d.stride, d.stride,
-        d.dilation, d.dilation, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
-  CUDNN(cudnnSetConvolutionGroupCount, conv, d.groups);
+  const cudnnHandle_t cudnn = cudnn_handle();
+  const ConvDescriptors told;
+  const auto& [x, y, w, conv] = told;
+  CR_CUDNN(cudnnSetTensor4dDescriptor, x, format, type, d.n, d.c, d.h, d.w);
+  CR_CUDNN(cudnnSetTensor4dDescriptor, y, format, type, d.n, d.o, d.out_h(),
+           d.out_w());
+  CR_CUDNN(cudnnSetFilter4dDescriptor, w, type, format, d.o, d.group_c(), d.kh,
+           d.kw);
+  CR_CUDNN(cudnnSetConvolution2dDescriptor, conv, d.pad, d.pad, d.stride, d.stride,
+           d.dilation, d.dilation, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
+  CR_CUDNN(cudnnSetConvolutionGroupCount, conv, d.groups);
   // In float32 both sides compute in float32: no TF32 behind our back.
-  CUDNN(cudnnSetConvolutionMathType, conv,
-        bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
+  CR_CUDNN(cudnnSetConvolutionMathType, conv,
+           bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
 
   // `Find` tries all algorithms that fit into a gigabyte and returns the fastest first.
   const size_t room = size_t{1} << 30;
@@ -105,36 +68,32 @@ double time_cudnn(const Conv& d, Pass pass, bool bf16, void* of_x, void* of_w,
   double result = 0;
   if (pass == Pass::forward) {
     cudnnConvolutionFwdAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionForwardAlgorithmEx, cudnn, x, of_x, w, of_w, conv, y,
-          of_y, 1, &found, &best, space.data, room);
+    CR_CUDNN(cudnnFindConvolutionForwardAlgorithmEx, cudnn, x, of_x, w, of_w, conv,
+             y, of_y, 1, &found, &best, space.data, room);
     use(conv, bf16, found, best);
     result = seconds([&] {
-      CUDNN(cudnnConvolutionForward, cudnn, &one, x, of_x, w, of_w, conv, best.algo,
-            space.data, room, &zero, y, of_y);
+      CR_CUDNN(cudnnConvolutionForward, cudnn, &one, x, of_x, w, of_w, conv,
+               best.algo, space.data, room, &zero, y, of_y);
     });
   } else if (pass == Pass::data) {
     cudnnConvolutionBwdDataAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionBackwardDataAlgorithmEx, cudnn, w, of_w, y, of_y,
-          conv, x, of_x, 1, &found, &best, space.data, room);
+    CR_CUDNN(cudnnFindConvolutionBackwardDataAlgorithmEx, cudnn, w, of_w, y, of_y,
+             conv, x, of_x, 1, &found, &best, space.data, room);
     use(conv, bf16, found, best);
     result = seconds([&] {
-      CUDNN(cudnnConvolutionBackwardData, cudnn, &one, w, of_w, y, of_y, conv,
-            best.algo, space.data, room, &zero, x, of_x);
+      CR_CUDNN(cudnnConvolutionBackwardData, cudnn, &one, w, of_w, y, of_y, conv,
+               best.algo, space.data, room, &zero, x, of_x);
     });
   } else {
     cudnnConvolutionBwdFilterAlgoPerf_t best{};
-    CUDNN(cudnnFindConvolutionBackwardFilterAlgorithmEx, cudnn, x, of_x, y, of_y,
-          conv, w, of_w, 1, &found, &best, space.data, room);
+    CR_CUDNN(cudnnFindConvolutionBackwardFilterAlgorithmEx, cudnn, x, of_x, y, of_y,
+             conv, w, of_w, 1, &found, &best, space.data, room);
     use(conv, bf16, found, best);
     result = seconds([&] {
-      CUDNN(cudnnConvolutionBackwardFilter, cudnn, &one, x, of_x, y, of_y, conv,
-            best.algo, space.data, room, &zero, w, of_w);
+      CR_CUDNN(cudnnConvolutionBackwardFilter, cudnn, &one, x, of_x, y, of_y, conv,
+               best.algo, space.data, room, &zero, w, of_w);
     });
   }
-  CUDNN(cudnnDestroyConvolutionDescriptor, conv);
-  CUDNN(cudnnDestroyFilterDescriptor, w);
-  CUDNN(cudnnDestroyTensorDescriptor, y);
-  CUDNN(cudnnDestroyTensorDescriptor, x);
   return result;
 }
 
@@ -143,7 +102,7 @@ double time_cudnn(const Conv& d, Pass pass, bool bf16, void* of_x, void* of_w,
 double cudnn_seconds(const Conv& d, Pass pass, bool bf16, void* x, void* w,
                      void* y) {
   try {
-    if (library()) return time_cudnn(d, pass, bf16, x, w, y);
+    return time_cudnn(d, pass, bf16, x, w, y);
   } catch (const DeviceError&) {
   }
   return std::numeric_limits<double>::quiet_NaN();

@@ -1,66 +1,20 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <string>
 #include <utility>
 #include <vector>
 
+#include "backend/cuda/cudnn.hpp"
 #include "backend/cuda/library.hpp"
-#include "backend/cuda/runtime.hpp"
-#include "backend/cuda/shared_library.hpp"
 #include "backend/gpu_options.hpp"
 
-#if __has_include(<cudnn.h>)
-#include <cudnn.h>
+#ifdef CR_HAS_CUDNN
 
 namespace cr::backend::cuda {
 namespace {
 
-const SharedLibrary& cudnn() {
-  static const SharedLibrary library{"libcudnn.so.9", "libcudnn.so"};
-  return library;
-}
-
-// Calls the function of this name and throws if it reports an error.
-template <class F, class... A> void call(const char* name, A... arguments) {
-  const cudnnStatus_t status = cudnn().find<F*>(name)(arguments...);
-  if (status != CUDNN_STATUS_SUCCESS)
-    throw DeviceError(std::string("conv: ") + name + " refuses, status " + std::to_string(static_cast<int>(status)));
-}
-#define CR_CUDNN(function, ...) call<decltype(function)>(#function, __VA_ARGS__)
-
-cudnnHandle_t handle() {
-  static const cudnnHandle_t made = [] {
-    cudnnHandle_t one = nullptr;
-    CR_CUDNN(cudnnCreate, &one);
-    CR_CUDNN(cudnnSetStream, one, Runtime::get().stream());
-    return one;
-  }();
-  return made;
-}
-
 // ## What the library is told
-struct Descriptors {
-  cudnnTensorDescriptor_t x = nullptr, y = nullptr;
-  cudnnFilterDescriptor_t w = nullptr;
-  cudnnConvolutionDescriptor_t conv = nullptr;
-
-  Descriptors() {
-    CR_CUDNN(cudnnCreateTensorDescriptor, &x);
-    CR_CUDNN(cudnnCreateTensorDescriptor, &y);
-    CR_CUDNN(cudnnCreateFilterDescriptor, &w);
-    CR_CUDNN(cudnnCreateConvolutionDescriptor, &conv);
-  }
-  ~Descriptors() {
-    cudnn().find<decltype(&cudnnDestroyConvolutionDescriptor)>("cudnnDestroyConvolutionDescriptor")(conv);
-    cudnn().find<decltype(&cudnnDestroyFilterDescriptor)>("cudnnDestroyFilterDescriptor")(w);
-    cudnn().find<decltype(&cudnnDestroyTensorDescriptor)>("cudnnDestroyTensorDescriptor")(y);
-    cudnn().find<decltype(&cudnnDestroyTensorDescriptor)>("cudnnDestroyTensorDescriptor")(x);
-  }
-  Descriptors(const Descriptors&) = delete;
-  Descriptors& operator=(const Descriptors&) = delete;
-};
-
+//
 // Two dimensions of places at least: one of size 1 goes in front of a single one.
 std::vector<int> sizes(const Tensor& t) {
   std::vector<int> all;
@@ -84,22 +38,22 @@ void describe(cudnnTensorDescriptor_t to, cudnnDataType_t type, const Tensor& t)
 // ## Which algorithm
 //
 // The library guesses how long each would take. Of those that give the same bits every time (with `--fast`: of all) and
-// round no factor that we do not allow to be rounded, the first.
+// round no factor, if none may be rounded (`exact`), the first. What it calls its default rounds to TF32.
 struct Choice {
   int algorithm;
   size_t bytes;
   cudnnMathType_t math;
 };
-template <class Perf, class Ask> Choice choose(const Ask& ask) {
+template <class Perf, class Ask> Choice choose(bool exact, const Ask& ask) {
   Perf found[16];
   int count = 0;
   ask(16, &count, found);
   for (int i = 0; i < count; ++i) {
-    const bool rounds = found[i].mathType != CUDNN_FMA_MATH && found[i].mathType != CUDNN_DEFAULT_MATH;
+    const cudnnMathType_t math = found[i].mathType;
+    if (exact && (math == CUDNN_TENSOR_OP_MATH || math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION)) continue;
     if (found[i].status != CUDNN_STATUS_SUCCESS) continue;
     if (found[i].determinism != CUDNN_DETERMINISTIC && !gpu_options().fast) continue;
-    if (rounds && gpu_options().precision == Precision::fp32) continue;
-    return {static_cast<int>(found[i].algo), found[i].memory, found[i].mathType};
+    return {static_cast<int>(found[i].algo), found[i].memory, exact ? CUDNN_FMA_MATH : math};
   }
   return {-1, 0, CUDNN_FMA_MATH};
 }
@@ -119,8 +73,9 @@ bool library_conv(Computes computes, const Tensor& x, const Tensor& w, const Ten
 
   const bool wide = x.dtype() == DType::float64;
   const Precision precision = gpu_options().precision;
+  const bool exact = wide || precision == Precision::fp32;
   const cudnnDataType_t type = wide ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT;
-  Descriptors d;
+  ConvDescriptors d;
   describe(d.x, type, x);
   describe(d.y, type, y);
   const std::vector<int> filter = sizes(w), padding = numbers(window.padding, 0), stride = numbers(window.stride, 1),
@@ -130,9 +85,9 @@ bool library_conv(Computes computes, const Tensor& x, const Tensor& w, const Ten
            dilation.data(), CUDNN_CROSS_CORRELATION, type);
   CR_CUDNN(cudnnSetConvolutionGroupCount, d.conv, static_cast<int>(groups));
   CR_CUDNN(cudnnSetConvolutionMathType, d.conv,
-           wide || precision == Precision::fp32 ? CUDNN_FMA_MATH
-           : precision == Precision::tf32       ? CUDNN_DEFAULT_MATH
-                                                : CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION);
+           exact                          ? CUDNN_FMA_MATH
+           : precision == Precision::tf32 ? CUDNN_DEFAULT_MATH
+                                          : CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION);
 
   // Asked once for each shape.
   static std::map<std::vector<int64_t>, Choice> known;
@@ -145,16 +100,23 @@ bool library_conv(Computes computes, const Tensor& x, const Tensor& w, const Ten
   auto found = known.find(key);
   if (found == known.end()) {
     const Choice choice =
-        computes == Computes::y   ? choose<cudnnConvolutionFwdAlgoPerf_t>([&](int most, int* count, auto* list) {
-          CR_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7, handle(), d.x, d.w, d.conv, d.y, most, count, list);
-        })
-        : computes == Computes::x ? choose<cudnnConvolutionBwdDataAlgoPerf_t>([&](int most, int* count, auto* list) {
-            CR_CUDNN(cudnnGetConvolutionBackwardDataAlgorithm_v7, handle(), d.w, d.y, d.conv, d.x, most, count, list);
-          })
-                                  : choose<cudnnConvolutionBwdFilterAlgoPerf_t>([&](int most, int* count, auto* list) {
-                                      CR_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7, handle(), d.x, d.y,
-                                               d.conv, d.w, most, count, list);
-                                    });
+        computes == Computes::y
+            ? choose<cudnnConvolutionFwdAlgoPerf_t>(exact,
+                                                    [&](int most, int* count, auto* list) {
+                                                      CR_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7, cudnn_handle(),
+                                                               d.x, d.w, d.conv, d.y, most, count, list);
+                                                    })
+        : computes == Computes::x
+            ? choose<cudnnConvolutionBwdDataAlgoPerf_t>(exact,
+                                                        [&](int most, int* count, auto* list) {
+                                                          CR_CUDNN(cudnnGetConvolutionBackwardDataAlgorithm_v7,
+                                                                   cudnn_handle(), d.w, d.y, d.conv, d.x, most, count,
+                                                                   list);
+                                                        })
+            : choose<cudnnConvolutionBwdFilterAlgoPerf_t>(exact, [&](int most, int* count, auto* list) {
+                CR_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnn_handle(), d.x, d.y, d.conv, d.w, most,
+                         count, list);
+              });
     found = known.emplace(std::move(key), choice).first;
   }
   const Choice& choice = found->second;
@@ -169,15 +131,15 @@ bool library_conv(Computes computes, const Tensor& x, const Tensor& w, const Ten
   const void* zero = wide ? static_cast<const void*>(&zero64) : &zero32;
   switch (computes) {
     case Computes::y:
-      CR_CUDNN(cudnnConvolutionForward, handle(), one, d.x, first(x), d.w, first(w), d.conv,
+      CR_CUDNN(cudnnConvolutionForward, cudnn_handle(), one, d.x, first(x), d.w, first(w), d.conv,
                static_cast<cudnnConvolutionFwdAlgo_t>(choice.algorithm), at, choice.bytes, zero, d.y, first(y));
       break;
     case Computes::x:
-      CR_CUDNN(cudnnConvolutionBackwardData, handle(), one, d.w, first(w), d.y, first(y), d.conv,
+      CR_CUDNN(cudnnConvolutionBackwardData, cudnn_handle(), one, d.w, first(w), d.y, first(y), d.conv,
                static_cast<cudnnConvolutionBwdDataAlgo_t>(choice.algorithm), at, choice.bytes, zero, d.x, first(x));
       break;
     case Computes::w:
-      CR_CUDNN(cudnnConvolutionBackwardFilter, handle(), one, d.x, first(x), d.y, first(y), d.conv,
+      CR_CUDNN(cudnnConvolutionBackwardFilter, cudnn_handle(), one, d.x, first(x), d.y, first(y), d.conv,
                static_cast<cudnnConvolutionBwdFilterAlgo_t>(choice.algorithm), at, choice.bytes, zero, d.w, first(w));
   }
   Runtime::get().launched("cudnn");

@@ -14,32 +14,33 @@
 namespace cr::backend::cuda {
 namespace {
 
-// The few functions that we call, found in the library by their names.
+void check(cublasStatus_t status) {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    throw DeviceError("matmul: cuBLAS refuses, status " + std::to_string(static_cast<int>(status)));
+}
+
+// The function that we call, found in the library by its name, and what it wants first.
 using GemmFunction = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
                                         const void* alpha, const void* a, cudaDataType, int, long long a_stride,
                                         const void* b, cudaDataType, int, long long b_stride, const void* beta, void* c,
                                         cudaDataType, int, long long c_stride, int count, cublasComputeType_t,
                                         cublasGemmAlgo_t);
 struct Blas {
-  decltype(&cublasSetStream_v2) set_stream = nullptr;
   GemmFunction gemm = nullptr;
   cublasHandle_t handle = nullptr;
 
   Blas() {
     const SharedLibrary library{"libcublas.so.13", "libcublas.so.12"};
-    set_stream = library.find<decltype(set_stream)>("cublasSetStream_v2");
     gemm = library.find<GemmFunction>("cublasGemmStridedBatchedEx");
     const auto create = library.find<decltype(&cublasCreate_v2)>("cublasCreate_v2");
-    if (create(&handle) == CUBLAS_STATUS_SUCCESS) return;
-    Runtime::get().release_cached();  // it needs memory of its own
-    if (create(&handle) != CUBLAS_STATUS_SUCCESS) throw DeviceError("--kernels library: cuBLAS does not start");
+    const auto set_stream = library.find<decltype(&cublasSetStream_v2)>("cublasSetStream_v2");
+    if (create(&handle) != CUBLAS_STATUS_SUCCESS) {
+      Runtime::get().release_cached();  // it needs memory of its own
+      if (create(&handle) != CUBLAS_STATUS_SUCCESS) throw DeviceError("--kernels library: cuBLAS does not start");
+    }
+    check(set_stream(handle, Runtime::get().stream()));
   }
 };
-
-void check(cublasStatus_t status) {
-  if (status != CUBLAS_STATUS_SUCCESS)
-    throw DeviceError("matmul: cuBLAS refuses, status " + std::to_string(static_cast<int>(status)));
-}
 
 // A BLAS matrix is stored column by column with any step between columns, or is the transpose of one. Ours, row by row, is
 // such a transpose.
@@ -86,8 +87,6 @@ bool library_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmO
   static Blas blas;
   static std::mutex one_at_a_time;  // a handle is one thread's
   std::scoped_lock lock(one_at_a_time);
-  Runtime& runtime = Runtime::get();
-  check(blas.set_stream(blas.handle, runtime.stream()));
 
   // A call serves one dimension of products; those before it are walked here.
   Dims index(std::max(d - 3, 0), 0);
@@ -105,7 +104,7 @@ bool library_gemm(const Tensor& c, const Tensor& a, const Tensor& b, const GemmO
                     CUBLAS_GEMM_DEFAULT));
     for (int i = index.size(); i-- > 0 && ++index[i] == c.shape()[i];) index[i] = 0;
   }
-  runtime.launched("cublas");
+  Runtime::get().launched("cublas");
   if (options.relu) {
     const Operand operand[] = {c};
     backend.map(functor::Maps::index_of<functor::Relu>(), c, operand);

@@ -53,12 +53,17 @@ Runtime::Runtime() : allocator_(static_cast<BlockSource&>(*this)) {
 
 void Runtime::synchronize() { check(cudaDeviceSynchronize(), "synchronize"); }
 
-void Runtime::require(int capability, const char* who) const {
+bool Runtime::has(int capability) const {
   const int here = properties_.major * 10 + properties_.minor;
-  if (capability == 90 ? here == 90 : here >= capability) return;
-  auto text = [](int c) { return std::to_string(c / 10) + "." + std::to_string(c % 10); };
-  throw DeviceError(std::string(who) + ": needs a GPU of compute capability " + text(capability) +
-                    (capability == 90 ? ", and no other" : " or more") + "; this one has " + text(here));
+  return capability == 90 ? here == 90 : here >= capability;
+}
+
+void Runtime::require(int capability, const char* who) const {
+  if (has(capability)) return;
+  auto text = [](int major, int minor) { return std::to_string(major) + "." + std::to_string(minor); };
+  throw DeviceError(std::string(who) + ": needs a GPU of compute capability " + text(capability / 10, capability % 10) +
+                    (capability == 90 ? ", and no other" : " or more") + "; this one has " +
+                    text(properties_.major, properties_.minor));
 }
 
 // ## Errors

@@ -30,7 +30,9 @@ class Runtime final : public DeviceMemory, private BlockSource {
   cudaStream_t stream() const { return stream_; }
   void synchronize();
 
-  // Throws DeviceError, naming `who`, if the GPU has not the compute capability, times ten, that it needs (see `Grid`).
+  // Has the GPU the compute capability, times ten, that a kernel needs (see `Grid`)? If not, `require` throws DeviceError,
+  // naming `who`.
+  bool has(int capability) const;
   void require(int capability, const char* who) const;
 
   // ## Errors

@@ -1,7 +1,7 @@
 // # A library that need not be there
 //
 // cuBLAS and cuDNN are looked for when somebody first asks for them, by name, and so are their functions. From their headers
-// come the types only: a program that never asks needs neither.
+// come the types only: a program that never asks needs neither. Where one is missing the error says what does without it.
 #pragma once
 
 #include <dlfcn.h>
@@ -21,13 +21,13 @@ class SharedLibrary {
       handle_ = dlopen(name, RTLD_NOW | RTLD_LOCAL);
       if (handle_) return;
     }
-    throw DeviceError(name_ + " is not installed");
+    throw DeviceError(name_ + " is not installed; --kernels own does without");
   }
 
   // A function, of the type that the header declares: `library.find<decltype(&cudnnCreate)>("cudnnCreate")`.
   template <class F> F find(const char* function) const {
     if (void* found = dlsym(handle_, function)) return reinterpret_cast<F>(found);
-    throw DeviceError(name_ + " has no " + function);
+    throw DeviceError(name_ + " has no " + function + "; --kernels own does without");
   }
 
  private:
