@@ -81,7 +81,7 @@ static void time_layer(Table& table, const ResnetLayer& named, Generator& random
       line(name, ours, theirs);
     }
 
-  if (gpu::capability() < 80) {
+  if (!gpu::has_tensor_cores()) {
     table.row(named.name, "tensor cores", "needs 8.0", "");
     return;
   }

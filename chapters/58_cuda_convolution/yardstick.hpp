@@ -5,9 +5,9 @@
 
 namespace cr::backend::cuda {
 
-// Multiprocessors of this GPU, and its compute capability times ten: 80 for 8.0.
+// Multiprocessors of this GPU, and whether it has tensor cores and copies as rung 4 needs them.
 int processors();
-int capability();
+bool has_tensor_cores();
 
 enum class Pass { forward, data, weights };
 

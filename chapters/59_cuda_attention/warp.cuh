@@ -56,9 +56,9 @@ template <int kLeast = 32, class F> void with_width(int64_t width, F run) {
 // What the GPU lacks that a rung is made of, in a table's words, or null.
 inline const char* missing(int rung) {
 #if defined(__CUDACC__)
-  const int major = Runtime::get().properties().major;
-  if (rung == 5 && major < 8) return "needs 8.0";
-  if (rung == 6 && major != 9) return "needs 9.0";
+  const Runtime& gpu = Runtime::get();
+  if (rung == 5 && !gpu.has(80)) return "needs 8.0";
+  if (rung == 6 && !gpu.has(90)) return "needs 9.0";
   return nullptr;
 #else
   return rung == 6 ? "needs a GPU" : nullptr;

@@ -89,6 +89,16 @@ template <class F> decltype(auto) dispatch_floating(DType t, const char* op, F&&
   throw DTypeError(std::string(op) + ": needs a floating-point tensor, got " + name(t));
 }
 
+// Numbers that are moved, not computed with, need no type but a size: f(uint8_t{}) … f(uint64_t{}).
+template <class F> decltype(auto) dispatch_size(DType t, F&& f) {
+  switch (size_of(t)) {
+    case 1: return f(uint8_t{});
+    case 2: return f(uint16_t{});
+    case 4: return f(uint32_t{});
+    default: return f(uint64_t{});
+  }
+}
+
 // Where numbers live. `simt` runs the GPU kernels on the CPU, one fiber a thread; its memory is the host's.
 enum class Device : uint8_t { cpu, simt, cuda };
 

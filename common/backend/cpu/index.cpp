@@ -16,16 +16,6 @@ template <class T> T* elements(const Tensor& x) {
   return reinterpret_cast<T*>(static_cast<char*>(x.impl()->storage->data()) + x.impl()->offset * size_of(x.dtype()));
 }
 
-// Numbers that are moved, not computed with, need no type but a size.
-template <class F> void dispatch_size(DType t, F&& f) {
-  switch (size_of(t)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
-  }
-}
-
 [[noreturn]] void out_of_range(int64_t i, int64_t size, const char* op) {
   throw IndexError(std::string(op) + ": index " + std::to_string(i) + " is out of range for a dimension of size " +
                    std::to_string(size));

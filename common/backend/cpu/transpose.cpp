@@ -77,12 +77,7 @@ bool copy_transposed(const Tensor& out, const Tensor& x) {
       parallel_for(tiles, one);
     }
   };
-  switch (size_of(out.dtype())) {
-    case 1: move(uint8_t{}); break;
-    case 2: move(uint16_t{}); break;
-    case 4: move(uint32_t{}); break;
-    default: move(uint64_t{}); break;
-  }
+  dispatch_size(out.dtype(), move);
   return true;
 }
 

@@ -1,9 +1,9 @@
 // # Copies that nobody waits for
 //
-// `cp.async`, from compute capability 8.0 on (before, an ordinary copy): a thread asks memory to put some bytes into shared memory, without passing
-// through registers, and goes on at once. Requests are gathered into **batches**. A thread waits for its own batches; what
-// the others have ordered is there behind the next barrier. A kernel that orders the next tile, multiplies this one, and
-// only then waits has hidden the way from memory behind the multiplying.
+// `cp.async`, from compute capability 8.0 on (before, an ordinary copy): a thread asks memory to put some bytes into shared
+// memory, without passing through registers, and goes on at once. Requests are gathered into **batches**. A thread waits
+// for its own batches; what the others have ordered is there behind the next barrier. A kernel that orders the next tile,
+// multiplies this one, and only then waits has hidden the way from memory behind the multiplying.
 #pragma once
 
 #include <type_traits>

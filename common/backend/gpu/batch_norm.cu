@@ -1,7 +1,8 @@
 // # Batch norm
 //
-// A channel of x (n, channels, places) is n runs of `places` numbers. A block adds up some of them, a **part**; where there is one place, as in x (n, channels), the numbers of a channel lie far apart, so a block takes 32
-// channels side by side. Then the parts of a channel meet, in order, and one more pass over x does the rest.
+// A channel of x (n, channels, places) is n runs of `places` numbers. A block adds up some of them, a **part**; where there
+// is one place, as in x (n, channels), the numbers of a channel lie far apart, so a block takes 32 channels side by side.
+// Then the parts of a channel meet, in order, and one more pass over x does the rest.
 #include "backend/gpu/block.cuh"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/norm.cuh"

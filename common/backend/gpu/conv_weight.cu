@@ -140,11 +140,9 @@ template <class T> __global__ void single_kernel(WeightGradient<T> g) {
 }
 
 template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Device device) {
-  constexpr int64_t kShortestPart = 512;
   const int64_t tiles = pieces(g.rows, Tile::kM) * pieces(g.channels * g.taps, Tile::kN);
   const int64_t size = g.groups * g.rows * g.channels * g.taps;
-  const int64_t parts = std::clamp<int64_t>(g.images * g.y_places / kShortestPart, 1,
-                                            std::max<int64_t>(kEnoughBlocks / (tiles * g.groups), 1));
+  const int64_t parts = parts_of(g.images * g.y_places, 512, tiles * g.groups);
   const Scratch<T> partial(parts > 1 ? parts * size : 0, device);
   launch("conv_weight", weight_kernel<Tile, T>,
          {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)}, .threads = {Tile::kThreads}}, g, parts,

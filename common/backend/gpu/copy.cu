@@ -6,7 +6,6 @@
 #include "backend/functor_convert.hpp"
 #include "backend/gpu/gpu.cuh"
 #include "backend/gpu/places.cuh"
-#include "backend/gpu/scratch.cuh"
 #include "backend/gpu/waist.hpp"
 
 namespace cr::backend::CR_GPU {
@@ -142,7 +141,7 @@ void Waist::fill(const Tensor& out, Scalar number) {
 
 void Waist::copy(const Tensor& out, const Tensor& x) {
   if (out.numel() == 0) return;
-  if (out.dtype() == x.dtype()) return with_size(x.dtype(), [&](auto t) { copy_same<decltype(t)>(out, x); });
+  if (out.dtype() == x.dtype()) return dispatch_size(x.dtype(), [&](auto t) { copy_same<decltype(t)>(out, x); });
   with_type(out.dtype(), [&](auto to) {
     with_type(x.dtype(), [&](auto from) {
       using To = decltype(to);

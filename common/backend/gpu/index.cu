@@ -65,7 +65,7 @@ void Waist::gather(const Tensor& out, const Tensor& x, int d, const Tensor& inde
   const int64_t size = x.shape()[d], step = x.strides()[d];
   const Tensor still = standing_still(x, d, index);
   const Flag flag(out.device());
-  with_size(x.dtype(), [&](auto t) {
+  dispatch_size(x.dtype(), [&](auto t) {
     using T = decltype(t);
     const Places<3> p = places<3>(op, index.shape(), {&out, &still, &index});
     launch("gather", gather_kernel<T>, grid_for(p.numel), p, elements<T>(out), elements<const T>(x),
@@ -165,7 +165,7 @@ void Waist::scatter(const Tensor& out, int d, const Tensor& index, const Tensor&
          flag.raise());
   if (flag.is_up()) complain(index, out.shape()[d], op);
   if (how == Place::set) {
-    return with_size(x.dtype(), [&](auto t) { launch_scatter<PlaceSet, decltype(t)>(out, d, index, x, op); });
+    return dispatch_size(x.dtype(), [&](auto t) { launch_scatter<PlaceSet, decltype(t)>(out, d, index, x, op); });
   }
   if (is_storage(x.dtype())) refuse_storage(x.dtype(), op);
   if (how == Place::add && gpu_options().fast && x.dtype() != DType::boolean) {
@@ -269,10 +269,8 @@ void Waist::add_overlapping(const Tensor& out, const Tensor& x) {
     return add_overlapping(window(out, met, out.strides(), out.impl()->offset), sums);
   }
   const int64_t phases = widest < 0 ? 1 : phases_of(out, widest);
-  for (int64_t p = 0; p < phases; ++p) {
-    if (phases == 1) add_in_order(out, x);
-    else add_in_order(phase(out, widest, p, phases), phase(x, widest, p, phases));
-  }
+  if (phases == 1) return add_in_order(out, x);
+  for (int64_t p = 0; p < phases; ++p) add_in_order(phase(out, widest, p, phases), phase(x, widest, p, phases));
 }
 
 }  // namespace cr::backend::CR_GPU

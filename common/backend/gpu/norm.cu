@@ -174,9 +174,8 @@ void Waist::layer_norm_backward(const Tensor& dx, const Tensor& dweight, const T
       });
     }
     if (!sums) return;
-    constexpr int64_t kFewestRows = 64;
     const int64_t across = pieces(n, kColumns);
-    const int64_t parts = std::clamp<int64_t>(rows / kFewestRows, 1, std::max<int64_t>(kEnoughBlocks / across, 1));
+    const int64_t parts = parts_of(rows, 64, across);
     const Scratch<double> partial(parts * 2 * n, x.device());
     launch("layer_norm_columns", column_kernel<T>,
            {.blocks = {static_cast<unsigned>(across), 1, deep(parts)}, .threads = {kColumns * kRowsAtOnce}}, p, parts,

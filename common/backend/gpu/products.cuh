@@ -55,8 +55,7 @@ __device__ void finish_row(const Product<T>& p, bool packs, int64_t i, int64_t j
 // A long sum for few tiles, as for the gradient of weights, would leave most of a GPU idle: it is cut into parts. Part after
 // part of each product they lie in memory, (products, parts, m, n), and `add_parts` adds them up, in order.
 template <class T> int64_t parts_of(const Product<T>& p, int64_t tiles) {
-  constexpr int64_t kShortestPart = 512;
-  return std::clamp<int64_t>(p.k / kShortestPart, 1, std::max<int64_t>(kEnoughBlocks / (tiles * p.batch.numel), 1));
+  return parts_of(p.k, 512, tiles * p.batch.numel);
 }
 template <class T> void add_parts(const Product<T>& p, int64_t parts, const T* partial);
 

@@ -12,6 +12,11 @@ namespace cr::backend::CR_GPU {
 
 inline int64_t pieces(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
+// How many parts a sum of so many terms is cut into that has `blocks` blocks to itself: enough for a GPU, none too short.
+inline int64_t parts_of(int64_t terms, int64_t shortest, int64_t blocks) {
+  return std::clamp<int64_t>(terms / shortest, 1, std::max<int64_t>(kEnoughBlocks / blocks, 1));
+}
+
 // A grid has at most 65 535 blocks along z: what is numbered there takes every so-manieth of them.
 inline unsigned deep(int64_t count) { return static_cast<unsigned>(std::clamp<int64_t>(count, 1, 65535)); }
 
@@ -19,16 +24,6 @@ inline unsigned deep(int64_t count) { return static_cast<unsigned>(std::clamp<in
 template <class F> void dispatch_numbers(DType type, const char* op, F&& f) {
   if (type == DType::int64) f(int64_t{});
   else dispatch_floating(type, op, f);
-}
-
-// Numbers that are moved, not computed with, need no type but a size.
-template <class F> void with_size(DType t, F&& f) {
-  switch (size_of(t)) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
-  }
 }
 
 // `count` numbers on a device, or none. The memory is given back in the order of the stream, so this may go before the
