@@ -77,12 +77,15 @@ def chapter(site, folder, number, page, sources):
         library's, stands there."""
         source = waiting.pop(short, None) or site.sources[f"common/{short}"]
         label = f'<p class="file" id="{_file_anchor(page, source)}">{short}</p>'
-        return label + rows.weave(site, source, page, results, lambda name: (name in waiting or library(name)) and (
-            woven(name) + f'<p class="file">{short}, continued</p>') or "")
 
-    def library(name):
-        """Is it a header of the library that has not stood on this page yet?"""
-        return f"common/{name}" in site.sources and name not in read_here and not read_here.add(name)
+        def included(name):
+            if name not in waiting:
+                if f"common/{name}" not in site.sources or name in read_here:
+                    return ""
+                read_here.add(name)
+            return woven(name) + f'<p class="file">{short}, continued</p>'
+
+        return label + rows.weave(site, source, page, results, included)
 
     for short in list(waiting):
         if short in waiting:

@@ -51,12 +51,12 @@ int wavefronts(const Request& request, unsigned bytes, Access kind) {
   return sum;
 }
 
-void Tallies::begin_kernel(const char* name, uint64_t blocks_x, uint64_t blocks_y, uint64_t blocks_z) {
+void Tallies::begin_kernel(const char* name, uint64_t blocks) {
   kernel_ = name;
   here_.clear();
   turns_.clear();
   last_ = nullptr;
-  blocks_ = blocks_x * blocks_y * blocks_z;
+  blocks_ = blocks;
   counted_ = 0;
   // A step that shares no factor with the grid's sides comes to every row and every column.
   const auto most = static_cast<uint64_t>(std::max<int64_t>(1, options_.blocks));

@@ -37,7 +37,7 @@ class Tallies {
  public:
   explicit Tallies(const CountOptions& options) : options_(options) {}
 
-  void begin_kernel(const char* name, uint64_t blocks_x, uint64_t blocks_y, uint64_t blocks_z);
+  void begin_kernel(const char* name, uint64_t blocks);
   bool begin_block(uint64_t number);  // whether this block is one of those that count
   void end_kernel();
   void barrier(const void* pc) { ++here_[pc].barriers; }

@@ -56,7 +56,7 @@ void Watcher::begin_kernel(const Kernel& kernel, const Grid& grid, void* shared)
   dynamic_.high = dynamic_.low + grid.shared_bytes;
   if (grid.shared_bytes > 0) dynamic_shadow_.cover(dynamic_.low, grid.shared_bytes);
   tallies_ = tallies_of_this_thread();
-  if (tallies_) tallies_->begin_kernel(kernel.name, grid.blocks.x, grid.blocks.y, grid.blocks.z);
+  if (tallies_) tallies_->begin_kernel(kernel.name, uint64_t{grid.blocks.x} * grid.blocks.y * grid.blocks.z);
 }
 
 void Watcher::begin_block(uint64_t number) {

@@ -10,8 +10,9 @@
 // keeps the addresses of a warp (`counting.hpp`). An answer that is wrong ends the kernel with a DeviceError.
 //
 // What it cannot see: an array's end where another variable begins at once, among `__device__` and `__constant__` ones, two
-// `__shared__` ones of one declaration, or, compiled by clang, behind a file's last one; that a pointer is to a global variable of the host; and, compiled by clang, that a
-// struct is copied from an address that its type does not allow, because clang copies it in pieces of one byte's alignment.
+// `__shared__` ones of one declaration, or, compiled by clang, behind a file's last one; that a pointer is to a global
+// variable of the host; and, compiled by clang, that a struct is copied from an address that its type does not allow,
+// because clang copies it in pieces of one byte's alignment.
 #pragma once
 
 #include <cstdint>
