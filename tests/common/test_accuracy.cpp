@@ -28,15 +28,17 @@ Tensor floats(float lo, float hi, uint32_t stride) {
   return from_vector(values);
 }
 
-// The largest error in ulps; below the smallest normal number an ulp stays what it is there.
+// Of a float32 next to x; below the smallest normal number it stays what it is there.
+double ulp_of(double x) { return std::exp2(std::logb(std::max(std::abs(x), 0x1p-126)) - 23); }
+
+// The largest error in ulps.
 double worst_ulps(Unary f, double (*exact)(double), const Tensor& x, float* where = nullptr) {
   Tensor y = f(x);
   double worst = 0;
   auto in = x.span<float>(), out = y.span<float>();
   for (size_t i = 0; i < in.size(); ++i) {
     double want = exact(in[i]);
-    double size = std::max(std::abs(want), 0x1p-126);
-    double ulp = std::ldexp(1.0, std::ilogb(size) - 23);
+    double ulp = ulp_of(want);
     if (std::abs(want) > 0x1.fffffefp127) want = std::copysign(INFINITY, want);  // beyond the largest float
     double error = want == out[i] || (std::isnan(want) && std::isnan(out[i])) ? 0 : std::abs(out[i] - want) / ulp;
     if (!(error <= worst)) worst = error, where ? void(*where = in[i]) : void();
@@ -76,7 +78,7 @@ void check(const char* name, Binary f, double (*exact)(double, double), const Te
   for (size_t i = 0; i < a.size(); ++i) {
     for (size_t j = 0; j < b.size(); ++j) {
       double want = exact(a[i], b[j]), got = out[i * b.size() + j];
-      double ulp = std::ldexp(1.0, std::ilogb(std::max(std::abs(want), 0x1p-126)) - 23);
+      double ulp = ulp_of(want);
       if (std::abs(want) >= 0x1.ffffffp127) want = std::copysign(INFINITY, want);
       double error = want == got || (std::isnan(want) && std::isnan(got)) ? 0 : std::abs(got - want) / ulp;
       if (!(error <= worst)) worst = error, at_x = a[i], at_y = b[j];
