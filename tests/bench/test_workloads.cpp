@@ -1,5 +1,6 @@
 // The training steps that are timed compute what PyTorch's compute: the losses of the first 20 steps from the same weights
 // and data, `golden/workloads.json`.
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -56,6 +57,18 @@ TEST_CASE("gpt_b16_t128 trains as in PyTorch") { trains_as_in_pytorch("gpt_b16_t
 TEST_CASE("vae_b128 trains as in PyTorch") { trains_as_in_pytorch("vae_b128"); }
 TEST_CASE("gan_b32 trains as in PyTorch") { trains_as_in_pytorch("gan_b32"); }
 TEST_CASE("sgns_b512 trains as in PyTorch") { trains_as_in_pytorch("sgns_b512"); }
+
+// In float32 for all 20 steps; so exact that a GPU's own order of sums does not show.
+TEST_CASE("on a GPU every workload trains as in PyTorch") {
+  const std::vector<Device> there = test::other_devices();
+  if (std::find(there.begin(), there.end(), Device::cuda) == there.end()) SKIP("no GPU here");
+  bench::Numbers::device = Device::cuda;
+  for (const bench::Workload& w : bench::workloads()) {
+    INFO(w.name);
+    compare(w, DType::float32, "float32", 20, 1e-4);
+  }
+  bench::Numbers::device = Device::cpu;
+}
 
 // What is timed on a GPU has all its tensors there: on memory that the processor cannot touch it computes the same.
 TEST_CASE("every workload runs on another device") {
