@@ -137,11 +137,29 @@ TEST_CASE("convolutions that are cut into bands, parts and blocks equal the plai
   check<double>({4, 20, 33, 1, {11, 10}, {4, 4}, {2, 2}, {1, 1}, {1, 1}});
 }
 
+// The same place of many images in a vector, where that saves enough padding.
+TEST_CASE("convolutions of many small images equal the plain loop", "[ops][conv]") {
+  InstructionSet restore;
+  using backend::cpu::Isa;
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > backend::cpu::best_isa()) continue;
+    backend::cpu::set_isa(isa);
+    check<float>({32, 33, 29, 1, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+    check<float>({47, 20, 40, 2, {7, 4}, {4, 5}, {2, 1}, {2, 3}, {1, 1}});  // some vectors are not full
+    check<float>({96, 30, 3, 1, {4, 4}, {3, 3}, {2, 2}, {1, 1}, {1, 1}});   // few rows take many images
+    check<float>({33, 32, 31, 1, {9}, {5}, {3}, {4}, {2}});
+    check<float>({16, 12, 20, 1, {3, 4, 2}, {3, 3, 2}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}});
+    check<float>({32, 40, 40, 1, {2, 2}, {5, 5}, {1, 1}, {6, 6}, {1, 1}});  // places that see nothing but padding
+    check<double>({16, 24, 26, 1, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  }
+}
+
 TEST_CASE("convolutions have the same bits on any number of threads", "[ops][conv][bits]") {
   Threads restore;
   Generator g(5);
-  for (int64_t stride : {1, 2}) {
-    Tensor x = randn({6, 20, 31, 30}, g).requires_grad_(), w = randn({40, 20, 3, 3}, g).requires_grad_();
+  const std::pair<Shape, int64_t> cases[] = {{{6, 20, 31, 30}, 1}, {{6, 20, 31, 30}, 2}, {{40, 20, 7, 6}, 1}};
+  for (const auto& [shape, stride] : cases) {
+    Tensor x = randn(shape, g).requires_grad_(), w = randn({40, 20, 3, 3}, g).requires_grad_();
     std::vector<Tensor> first;
     for (int threads : {1, 2, 5}) {
       backend::set_num_threads(threads);

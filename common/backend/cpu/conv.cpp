@@ -2,8 +2,8 @@
 //
 // $$y_{o}(p) = b_o + \sum_{c}\sum_{t} w_{o,c,t}\; x_c(p \cdot s + t)$$
 //
-// and its adjoint, which is a convolution as well. What both come to is in `conv.hpp`, how it is computed in
-// `conv_plan.cpp`.
+// and its adjoint, which is a convolution as well. What both come to is in `conv.hpp`. They are computed image by image
+// (`conv_plan.cpp`) or, where that is less work, many images at once (`conv_batch.cpp`).
 #include "backend/cpu/conv.hpp"
 
 #include "backend/cpu/cpu.hpp"
@@ -18,9 +18,7 @@ void convolve(const Convolution<int64_t>& c) {
       for (int64_t place = 0; place < c.y_row(); ++place) {
         const int64_t group = part % c.groups, row_of_all = group * c.rows + row;
         const int64_t at[3] = {place / c.size[2] / c.size[1], place / c.size[2] % c.size[1], place % c.size[2]};
-        int64_t number = 0;
-        for (int d = 0; d < 3; ++d) number = number * std::min(c.step[d], c.size[d]) + at[d] % c.step[d];
-        const ConvClass& own = c.classes[number];
+        const ConvClass& own = c.class_of(at);
         uint64_t sum = c.bias ? static_cast<uint64_t>(c.bias[row_of_all]) : 0;
         for (int64_t channel = 0; channel < c.channels; ++channel)
           for (int64_t i = 0; i < own.taps; ++i) {
@@ -28,10 +26,9 @@ void convolve(const Convolution<int64_t>& c) {
             int64_t x = part * c.channels + channel;
             bool inside = true;
             for (int d = 0; d < 3; ++d) {
-              const ConvLine& line = c.lines[d];
-              const int64_t from = at[d] / c.step[d] * line.stride + line.tap + c.seen[d][tap.seen[d]] * line.tap_step;
-              inside = inside && from >= 0 && from < line.size;
-              x = x * line.size + from;
+              const int64_t from = c.looks_at(d, at[d] / c.step[d], tap);
+              inside = inside && c.inside(d, from);
+              x = x * c.lines[d].size + from;
             }
             if (!inside) continue;
             sum += static_cast<uint64_t>(c.w[group * c.w_group + row * c.w_row + channel * c.w_channel + tap.w]) *

@@ -45,6 +45,16 @@ template <class T> struct Convolution {
   int64_t y_row() const { return size[0] * size[1] * size[2]; }
   int64_t num_taps() const { return static_cast<int64_t>(taps.size()); }
   int64_t num_classes() const { return static_cast<int64_t>(classes.size()); }
+  // Number n of `lines` d that a tap of place p of a class looks at; there is one if it is inside.
+  int64_t looks_at(int d, int64_t place, const ConvTap& tap) const {
+    return place * lines[d].stride + lines[d].tap + seen[d][tap.seen[d]] * lines[d].tap_step;
+  }
+  bool inside(int d, int64_t n) const { return n >= 0 && n < lines[d].size; }
+  const ConvClass& class_of(const int64_t (&at)[3]) const {
+    int64_t number = 0;
+    for (int d = 0; d < 3; ++d) number = number * std::min(step[d], size[d]) + at[d] % step[d];
+    return classes[number];
+  }
   double work() const {
     return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * num_taps());
   }

@@ -6,8 +6,8 @@
 // (`conv_canvas.hpp`), seen from an offset, and the register tile of the matrix product can read it there.
 #include <bit>
 
-#include "backend/cpu/conv.hpp"
-#include "backend/cpu/workspace.hpp"
+#include "backend/cpu/conv_batch.hpp"
+#include "backend/cpu/conv_weights.hpp"
 
 namespace cr::backend::cpu {
 namespace {
@@ -24,10 +24,8 @@ template <class T> class ConvPlan {
   explicit ConvPlan(const Convolution<T>& c)
       : c_(c),
         kernel_(conv_kernel<T>()),
-        row_tiles_(pieces(c.rows, kernel_.tile_rows)),
-        width_(kernel_.vectors(pieces(c.rows, row_tiles_)) * kernel_.width),
+        width_(kernel_.vectors(pieces(c.rows, pieces(c.rows, kernel_.tile_rows))) * kernel_.width),
         seen_(std::ssize(c.seen[0]) * std::ssize(c.seen[1]) * std::ssize(c.seen[2])),
-        weights_(c.rows * c.channels * c.num_taps()),
         block_(std::max<int64_t>(kPanel / (seen_ * width_), 1)),
         blocks_(std::max<int64_t>(pieces(c.channels, block_), 1)),
         banded_(first_long(c.lines)),
@@ -35,7 +33,7 @@ template <class T> class ConvPlan {
         band_(pieces(c.lines[banded_].places, bands_)),
         canvas_(band_lines(), c.channels, bands_ > 1 ? banded_ : -1, kernel_.width),
         seen_offset_(c.channels * seen_),
-        tap_offset_(c.channels * c.num_taps()) {
+        steps_(c.channels * c.num_taps()) {
     block_ = pieces(c.channels, blocks_);
     bands_ = pieces(c.lines[banded_].places, band_);
     choose();
@@ -44,15 +42,13 @@ template <class T> class ConvPlan {
 
   void run() {
     const bool threads = c_.work() >= kWorthThreads;
-    Workspace<T> weights(c_.groups * weights_);
-    for_tiles(c_.groups * row_tiles_, threads,
-              [&](int64_t tile) { pack(weights.data(), tile / row_tiles_, tile % row_tiles_); });
+    const ConvWeights<T> weights(c_);
 
     // One task is a few images of one group, or a band of one.
     const int64_t parts = pieces(c_.images, together_);
     for_tiles(parts * c_.groups * bands_, threads, [&](int64_t task) {
       const int64_t part = task / bands_ / c_.groups, image = part * together_;
-      compute(image, std::min(together_, c_.images - image), task / bands_ % c_.groups, task % bands_, weights.data());
+      compute(image, std::min(together_, c_.images - image), task / bands_ % c_.groups, task % bands_, weights);
     });
   }
 
@@ -97,34 +93,14 @@ template <class T> class ConvPlan {
         for (int64_t y : c_.seen[1])
           for (int64_t x : c_.seen[2]) seen_offset_[i++] = canvas_.offset(channel, z, y, x);
     for (const ConvClass& own : c_.classes) {
-      int64_t* to = tap_offset_.data() + own.first_tap * c_.channels;
+      ConvStep* to = steps_.data() + own.first_tap * c_.channels;
+      int64_t number = 0;
       for (int64_t channel = 0; channel < c_.channels; ++channel)
         for (int64_t i = own.first_tap; i < own.first_tap + own.taps; ++i) {
           const int64_t(&at)[3] = c_.taps[i].seen;
           const int64_t row = (at[0] * std::ssize(c_.seen[1]) + at[1]) * std::ssize(c_.seen[2]) + at[2];
-          *to++ = gathered_ ? (channel * seen_ + row) * width_ : seen_offset_[channel * seen_ + row];
+          *to++ = {number++, gathered_ ? (channel * seen_ + row) * width_ : seen_offset_[channel * seen_ + row]};
         }
-    }
-  }
-
-  // Class after class, tile after tile, tap after tap: the weights of the tile's rows side by side.
-  int64_t first_row(int64_t tile) const { return c_.rows * tile / row_tiles_; }
-  int64_t packed(int64_t group, const ConvClass& own, int64_t tile) const {
-    return group * weights_ + (own.first_tap * c_.rows + first_row(tile) * own.taps) * c_.channels;
-  }
-  void pack(T* weights, int64_t group, int64_t tile) const {
-    const int64_t row = first_row(tile), rows = first_row(tile + 1) - row;
-    int64_t kernel = 0;  // numbers in one
-    for (const ConvTap& tap : c_.taps) kernel = std::max(kernel, tap.w + 1);
-    Workspace<T> by_taps(kernel * rows);
-    const T* from = c_.w + group * c_.w_group + row * c_.w_row;
-    for (int64_t channel = 0; channel < c_.channels; ++channel, from += c_.w_channel) {
-      kernel_.transposed(by_taps.data(), rows, from, c_.w_row, rows, kernel);
-      for (const ConvClass& own : c_.classes) {
-        T* to = weights + packed(group, own, tile) + channel * own.taps * rows;
-        for (int64_t i = 0; i < own.taps; ++i, to += rows)
-          std::copy_n(by_taps.data() + c_.taps[own.first_tap + i].w * rows, rows, to);
-      }
     }
   }
 
@@ -192,7 +168,7 @@ template <class T> class ConvPlan {
   // ## One task
   //
   // Panel by panel: some channels at a time, all rows of weights of every class.
-  void compute(int64_t image, int64_t images, int64_t group, int64_t number, const T* weights) const {
+  void compute(int64_t image, int64_t images, int64_t group, int64_t number, const ConvWeights<T>& weights) const {
     const Band b = band(number);
     const int64_t y_row = c_.y_row(), sums_row = width_;
     Workspace<T> canvas(images * canvas_.size() + kernel_.width), panel(gathered_ ? block_ * seen_ * width_ : 0);
@@ -225,11 +201,13 @@ template <class T> class ConvPlan {
         T* sum = sums.data();
         for (const ConvClass& own : c_.classes) {
           t.taps = channels * own.taps;
-          t.offset = tap_offset_.data() + own.first_tap * c_.channels + (gathered_ ? 0 : channel * own.taps);
-          for (int64_t tile = 0; tile < row_tiles_; ++tile, sum += t.rows * sums_row) {
-            const int64_t row = first_row(tile);
-            t.rows = first_row(tile + 1) - row;
-            t.a = weights + packed(group, own, tile) + channel * own.taps * t.rows;
+          // A panel begins with these channels, the canvas with the first.
+          const int64_t before = channel * own.taps;
+          t.steps = steps_.data() + own.first_tap * c_.channels + (gathered_ ? 0 : before);
+          for (int64_t tile = 0; tile < weights.tiles(); ++tile, sum += t.rows * sums_row) {
+            const int64_t row = weights.first_row(tile);
+            t.rows = weights.first_row(tile + 1) - row;
+            t.a = weights.of(group, own, tile) + (gathered_ ? before * t.rows : 0);
             t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
             t.sums = sum, t.y = at_once ? y + row * y_row : sum;
             kernel_.tile(t);
@@ -279,20 +257,22 @@ template <class T> class ConvPlan {
 
   const Convolution<T>& c_;
   const ConvKernel<T>& kernel_;
-  int64_t row_tiles_, width_;  // rows in tiles, places in a tile
-  int64_t seen_, weights_;     // for one channel, of one group
-  int64_t block_, blocks_;     // channels at a time
+  int64_t width_;           // places in a tile
+  int64_t seen_;            // by one channel
+  int64_t block_, blocks_;  // channels at a time
   int banded_;
   int64_t bands_, band_;
   ConvLine lines_[3];  // of one band
   ConvCanvas canvas_;
-  Workspace<int64_t> seen_offset_, tap_offset_;
+  Workspace<int64_t> seen_offset_;
+  Workspace<ConvStep> steps_;
   bool gathered_ = false;
   int64_t together_ = 1;  // images in one task
 };
 
 // A plan keeps the sums of all classes. Those of a large stride are too many: they come one after another.
 template <class T> void run(const Convolution<T>& c) {
+  if (convolve_batch(c)) return;
   if (c.num_classes() == 1 || c.num_classes() * c.rows * 2 * conv_kernel<T>().width <= kConvCanvas<T>)
     return ConvPlan<T>(c).run();
   Convolution<T> one = c;

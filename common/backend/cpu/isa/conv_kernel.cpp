@@ -103,19 +103,34 @@ void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const 
   }
 }
 
+// A square, or what is there of one at the matrix's edge: `rows` and `columns` of it.
+template <class T, bool kWhole>
+[[gnu::always_inline]] inline void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows,
+                                        int64_t columns) {
+  constexpr int W = kWidth<T>;
+  Vector<T> square[W];
+#pragma GCC unroll 16
+  for (int p = 0; p < W; ++p) {
+    if (kWhole) square[p] = load(from + p * from_row);
+    else square[p] = p < rows ? load(from + p * from_row, columns) : splat(T{0});
+  }
+  transpose<T>(square);
+#pragma GCC unroll 16
+  for (int p = 0; p < W; ++p) {
+    if (kWhole) store(to + p * to_row, square[p]);
+    else if (p < columns) store(to + p * to_row, square[p], rows);
+  }
+}
+
 template <class T>
 void transposed(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
-  constexpr int W = kWidth<T>;
+  constexpr int64_t W = kWidth<T>;
   for (int64_t i = 0; i < rows; i += W)
     for (int64_t j = 0; j < columns; j += W) {
-      Vector<T> square[W];
-#pragma GCC unroll 16
-      for (int p = 0; p < W; ++p)
-        square[p] = i + p < rows ? load(from + (i + p) * from_row + j, columns - j) : splat(T{0});
-      transpose<T>(square);
-#pragma GCC unroll 16
-      for (int p = 0; p < W; ++p)
-        if (j + p < columns) store(to + (j + p) * to_row + i, square[p], rows - i);
+      T* square = to + j * to_row + i;
+      const T* source = from + i * from_row + j;
+      if (rows - i >= W && columns - j >= W) turn<T, true>(square, to_row, source, from_row, W, W);
+      else turn<T, false>(square, to_row, source, from_row, rows - i, columns - j);
     }
 }
 
@@ -155,10 +170,10 @@ template <class T, int R, int V> [[gnu::noinline]] void multiply(const ConvTile<
   const T* b[V];
 #pragma GCC unroll 16
   for (int j = 0; j < V; ++j) b[j] = t.b + lanes[j].from;
-  const T* a = t.a;
-  const int64_t* offset = t.offset;
-  for (int64_t p = t.taps; p > 0; --p, a += R, ++offset) {
-    const int64_t at = *offset;
+  const ConvStep* step = t.steps;
+  for (int64_t p = t.taps; p > 0; --p, ++step) {
+    const T* a = t.a + step->a * R;
+    const int64_t at = step->b;
     __builtin_prefetch(a + 16 * R);
     Vector<T> places[V];
 #pragma GCC unroll 16

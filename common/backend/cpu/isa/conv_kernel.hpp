@@ -29,7 +29,12 @@ struct ConvLanes {
   uint32_t mask;
 };
 
-// y(i, place) = bias(i) + sum over taps p of a(p, i) · b(offset(p) + place), for up to `tile_rows` rows. Of many taps a tile
+// One tap: its weights are those of number `a`, what it sees lies at `b` from the place.
+struct ConvStep {
+  int64_t a, b;
+};
+
+// y(i, place) = bias(i) + sum over steps of a(step.a, i) · b(step.b + place), for up to `tile_rows` rows. Of many taps a tile
 // may be given some at a time; `sums` keeps what they have come to.
 template <class T> struct ConvTile {
   int64_t rows, vectors, taps;
@@ -38,7 +43,7 @@ template <class T> struct ConvTile {
   int64_t sums_row;
   const T* a;  // the rows' weights side by side, tap after tap
   const T* b;
-  const int64_t* offset;
+  const ConvStep* steps;
   const ConvLanes* lanes;
   T* y;
   int64_t y_row;

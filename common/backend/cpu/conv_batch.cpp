@@ -1,0 +1,160 @@
+// # A convolution of many images at once
+//
+// What shall lie side by side in a vector? In `conv_plan.cpp` it is neighbouring places of one image. All taps can then
+// read the same canvas, but they read its padding, too: of an image of 8 × 8 a kernel of 3 × 3 sees 484 numbers and 92
+// zeros.
+//
+// Here it is the same place of many images. x is turned over first, images last, and so a place is a few vectors, and its
+// taps are those that lie inside. No zero is multiplied, no lane is lost where a row ends, and a stride is nothing but
+// another offset. To turn x and y over costs as much as a few multiply-adds for each of their numbers: it pays where
+// images are small, and channels many.
+#include "backend/cpu/conv_batch.hpp"
+
+#include "backend/cpu/conv_weights.hpp"
+
+namespace cr::backend::cpu {
+namespace {
+
+template <class T> class ConvBatch {
+ public:
+  explicit ConvBatch(const Convolution<T>& c)
+      : c_(c),
+        kernel_(conv_kernel<T>()),
+        vectors_(kernel_.vectors(pieces(c.rows, pieces(c.rows, kernel_.tile_rows)))) {}
+
+  // It saves multiply-adds, and costs the turning over of x and y, eight multiply-adds a number.
+  bool pays() const {
+    if (c_.images < kernel_.width || lanes() * x_image() > kMost) return false;
+    const int64_t padded = pieces(c_.images, lanes()) * lanes();
+    const int64_t saved = c_.images * c_.places() * c_.num_taps() - padded * seen();
+    const int64_t turned = padded * (x_image() + c_.groups * c_.rows * c_.y_row());
+    return static_cast<double>(saved) * static_cast<double>(c_.groups * c_.rows * c_.channels) >
+           8 * static_cast<double>(turned);
+  }
+
+  void run() const {
+    const ConvWeights<T> weights(c_);
+    // So many places as fill a vector, where that leaves work for all threads: no sum depends on it.
+    const int64_t enough = pieces(2 * num_threads(), c_.groups);
+    const int64_t bands = std::min(std::max(pieces(c_.y_row(), kernel_.width), enough), c_.y_row());
+    Workspace<T> x(c_.groups * c_.channels * x_channel());
+    for (int64_t image = 0; image < c_.images; image += lanes()) {
+      const int64_t images = std::min(lanes(), c_.images - image);
+      parallel_for(c_.groups * c_.channels, [&](int64_t channel) {
+        turn(x.data() + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(), images);
+      });
+      parallel_for(c_.groups * bands, [&](int64_t task) {
+        const int64_t group = task / bands, band = task % bands;
+        compute(x.data() + group * c_.channels * x_channel(), weights, image, images, group, c_.y_row() * band / bands,
+                c_.y_row() * (band + 1) / bands);
+      });
+    }
+  }
+
+ private:
+  // Numbers of x that are turned over at one time: two megabytes, which stay in the caches.
+  static constexpr int64_t kMost = 4 * kConvCanvas<T>;
+
+  int64_t lanes() const { return vectors_ * kernel_.width; }
+  int64_t x_image() const { return c_.groups * c_.channels * c_.x_channel(); }
+  // A vector more, so that the same place of all channels does not always fall on the same lines of a cache.
+  int64_t x_channel() const { return c_.x_channel() * lanes() + kernel_.width; }
+
+  // How many pairs of a place and a tap of it lie inside.
+  int64_t seen() const {
+    int64_t sum = 0;
+    for (const ConvClass& own : c_.classes)
+      for (int64_t i = own.first_tap; i < own.first_tap + own.taps; ++i) {
+        int64_t pairs = 1;
+        for (int d = 0; d < 3; ++d) {
+          int64_t count = 0;
+          for (int64_t place = 0; place * c_.step[d] + own.residue[d] < c_.size[d]; ++place)
+            count += c_.inside(d, c_.looks_at(d, place, c_.taps[i]));
+          pairs *= count;
+        }
+        sum += pairs;
+      }
+    return sum;
+  }
+
+  void turn(T* to, const T* from, int64_t images) const {
+    if (images < lanes()) std::fill_n(to, c_.x_channel() * lanes(), T{0});
+    kernel_.transposed(to, lanes(), from, x_image(), images, c_.x_channel());
+  }
+
+  // The taps of a place that lie inside, for all channels, each relative to the first. Neighbours mostly see the same.
+  struct Seen {
+    const ConvClass* own = nullptr;
+    std::vector<int64_t> taps;  // these of them
+    int64_t first = 0;          // what the first one sees
+    std::vector<ConvStep> steps;
+  };
+  void look(int64_t place, Seen& seen) const {
+    const int64_t at[3] = {place / c_.size[2] / c_.size[1], place / c_.size[2] % c_.size[1], place % c_.size[2]};
+    const ConvClass& own = c_.class_of(at);
+    std::vector<int64_t> taps, at_x;
+    for (int64_t i = 0; i < own.taps; ++i) {
+      int64_t x = 0;
+      bool inside = true;
+      for (int d = 0; d < 3; ++d) {
+        const int64_t from = c_.looks_at(d, at[d] / c_.step[d], c_.taps[own.first_tap + i]);
+        inside = inside && c_.inside(d, from);
+        x = x * c_.lines[d].size + from;
+      }
+      if (inside) taps.push_back(i), at_x.push_back(x * lanes());
+    }
+    seen.first = taps.empty() ? 0 : at_x[0];
+    if (seen.own == &own && seen.taps == taps) return;
+    seen.own = &own, seen.taps = taps, seen.steps.resize(c_.channels * taps.size());
+    ConvStep* to = seen.steps.data();
+    for (int64_t channel = 0; channel < c_.channels; ++channel)
+      for (size_t k = 0; k < taps.size(); ++k)
+        *to++ = {channel * own.taps + taps[k], channel * x_channel() + at_x[k] - at_x[0]};
+  }
+
+  // Places first … end - 1 of one group, for all rows.
+  void compute(const T* x, const ConvWeights<T>& weights, int64_t image, int64_t images, int64_t group, int64_t first,
+               int64_t end) const {
+    const int64_t W = kernel_.width, places = end - first, row_size = places * lanes();
+    Workspace<T> sums(c_.rows * row_size);
+    Seen seen;
+    ConvLanes vectors[8];
+    ConvTile<T> t{};
+    t.first = t.last = true, t.vectors = vectors_, t.lanes = vectors, t.b = x, t.y_row = row_size;
+    for (int64_t place = 0; place < places; ++place) {
+      look(first + place, seen);
+      t.taps = std::ssize(seen.steps), t.steps = seen.steps.data();
+      for (int64_t j = 0; j < vectors_; ++j)
+        vectors[j] = {seen.first + j * W, j * W, static_cast<uint32_t>((uint64_t{1} << W) - 1)};
+      for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
+        const int64_t row = weights.first_row(tile);
+        t.rows = weights.first_row(tile + 1) - row, t.a = weights.of(group, *seen.own, tile);
+        t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
+        t.y = sums.data() + row * row_size + place * lanes();
+        kernel_.tile(t);
+      }
+    }
+    const int64_t y_image = c_.groups * c_.rows * c_.y_row();
+    T* y = c_.y + image * y_image + group * c_.rows * c_.y_row() + first;
+    for (int64_t row = 0; row < c_.rows; ++row)
+      kernel_.transposed(y + row * c_.y_row(), y_image, sums.data() + row * row_size, lanes(), places, images);
+  }
+
+  const Convolution<T>& c_;
+  const ConvKernel<T>& kernel_;
+  int64_t vectors_;  // of images
+};
+
+template <class T> bool run(const Convolution<T>& c) {
+  const ConvBatch<T> batch(c);
+  if (!batch.pays()) return false;
+  batch.run();
+  return true;
+}
+
+}  // namespace
+
+bool convolve_batch(const Convolution<float>& c) { return run(c); }
+bool convolve_batch(const Convolution<double>& c) { return run(c); }
+
+}  // namespace cr::backend::cpu
