@@ -252,12 +252,14 @@ void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& d
   }
 
   const bool one_run = go.runs() == 1;  // the usual case, and a short row should not pay for more
+  const int64_t run = go.run(), run_step = go.strides[0].back();
+  const A none = identity_as<T, A>(functor);
   auto reduce_run = [&](int64_t n, const auto& at, const auto& step) {
     for (int64_t i = 0; i < n; ++i) {
-      A total = identity_as<T, A>(functor);
+      A total = none;
       const T* first = p + at[1] + i * step[1];
       if (one_run) {
-        by_rows(go.run(), first, go.strides[0].back(), &total);
+        by_rows(run, first, run_step, &total);
       } else {
         go.walk(0, go.runs(), [&](int64_t count, const auto& offset, const auto& go_step) {
           by_rows(count, first + offset[0], go_step[0], &total);

@@ -1,5 +1,6 @@
 #include "backend/cpu/isa/kernels.hpp"
 
+#include "backend/cpu/isa/vectors.hpp"
 #include "backend/functor_convert.hpp"
 
 // Promise the compiler that iterations do not depend on each other, so that it need not check at run time whether inputs
@@ -117,13 +118,42 @@ template <class F, class T> constexpr T identity() {
   else return static_cast<T>(F::identity);
 }
 
-// All lanes as one number: eight at a time, and then in pairs, which does not wait for one addition after another.
-template <class F, class A, class T, int lanes> A joined(const T (&lane)[lanes]) {
+// As many lanes as a block of numbers without gaps has; how many numbers they hold.
+template <class F, class T, int lanes>
+[[gnu::always_inline]] inline int64_t in_lanes(int64_t n, const T* x, T (&lane)[lanes]) {
   constexpr F f{};
+  constexpr int W = kWidth<T>, V = lanes / W;
+  Vector<T> side[V];
+#pragma GCC unroll 16
+  for (int j = 0; j < V; ++j) side[j] = load(x + j * W);
+  int64_t i = lanes;
+#pragma GCC unroll 1
+  for (; i + lanes <= n; i += lanes) {
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) side[j] = f(side[j], load(x + i + j * W));
+  }
+#pragma GCC unroll 16
+  for (int j = 0; j < V; ++j) store(lane + j * W, side[j]);
+  return i;
+}
+
+// All lanes as one number: eight at a time, and then in pairs, which does not wait for one addition after another.
+template <class F, class A, class T, int lanes> [[gnu::always_inline]] inline A joined(const T (&lane)[lanes]) {
+  constexpr F f{};
+  constexpr int W = kWidth<A>, V = 8 / W;
+  typedef T Part __attribute__((vector_size(W * sizeof(T))));
   A eight[8];
-  for (int j = 0; j < 8; ++j) eight[j] = static_cast<A>(lane[j]);
-  for (int k = 8; k < lanes; k += 8) {
-    for (int j = 0; j < 8; ++j) eight[j] = f(eight[j], static_cast<A>(lane[k + j]));
+#pragma GCC unroll 8
+  for (int j = 0; j < V; ++j) {
+    Vector<A> sum;
+#pragma GCC unroll 4
+    for (int k = 0; k < lanes; k += 8) {
+      Part part;
+      __builtin_memcpy(&part, lane + k + j * W, sizeof part);
+      const Vector<A> next = __builtin_convertvector(part, Vector<A>);
+      sum = k == 0 ? next : f(sum, next);
+    }
+    store(eight + j * W, sum);
   }
   A four[4], two[2];
   for (int j = 0; j < 4; ++j) four[j] = f(eight[j], eight[j + 4]);
@@ -142,12 +172,11 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
       int64_t count = n - begin < 4096 ? n - begin : 4096;
       const T* block = x + begin * stride;
       T lane[kLanes];
-      for (int j = 0; j < kLanes; ++j) lane[j] = identity<F, T>();
       int64_t i = 0;
-      if (stride == 1) {
-        for (; i + kLanes <= count; i += kLanes) {
-          for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], block[i + j]);
-        }
+      if (stride == 1 && count >= kLanes) {
+        i = in_lanes<F>(count, block, lane);
+      } else {
+        for (int j = 0; j < kLanes; ++j) lane[j] = identity<F, T>();
       }
       for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
       result = f(result, joined<F, A>(lane));
@@ -157,10 +186,7 @@ template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int
     int64_t i = 0;
     if (stride == 1 && n >= 2 * kLanes) {
       T lane[kLanes];
-      for (int j = 0; j < kLanes; ++j) lane[j] = x[j];
-      for (i = kLanes; i + kLanes <= n; i += kLanes) {
-        for (int j = 0; j < kLanes; ++j) lane[j] = f(lane[j], x[i + j]);
-      }
+      i = in_lanes<F>(n, x, lane);
       result = f(result, joined<F, A>(lane));
     }
     for (; i < n; ++i) result = f(result, x[i * stride]);
