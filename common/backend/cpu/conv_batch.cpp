@@ -34,14 +34,17 @@ template <class T> class ConvBatch {
 
   void run() const {
     const ConvWeights<T> weights(c_);
-    // So many places as fill a vector, where that leaves work for all threads: no sum depends on it.
-    const int64_t enough = pieces(2 * num_threads(), c_.groups);
-    const int64_t bands = std::min(std::max(pieces(c_.y_row(), kernel_.width), enough), c_.y_row());
+    // Both loops are cut alike: who turns some places over is likely to be the one who wants them. How often does not
+    // matter, since no sum is cut.
+    const int64_t cuts = std::min(pieces(2 * num_threads(), c_.groups), c_.y_row());
+    const int64_t bands = multiple(std::max(pieces(c_.y_row(), kernel_.width), cuts), cuts);
     Workspace<T> x(c_.groups * c_.channels * x_channel());
     for (int64_t image = 0; image < c_.images; image += lanes()) {
       const int64_t images = std::min(lanes(), c_.images - image);
-      parallel_for(c_.groups * c_.channels, [&](int64_t channel) {
-        turn(x.data() + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(), images);
+      parallel_for(c_.groups * cuts, [&](int64_t task) {
+        const int64_t cut = task % cuts, channel = task / cuts * c_.channels;
+        turn(x.data() + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(), images,
+             c_.x_channel() * cut / cuts, c_.x_channel() * (cut + 1) / cuts);
       });
       parallel_for(c_.groups * bands, [&](int64_t task) {
         const int64_t group = task / bands, band = task % bands;
@@ -77,22 +80,31 @@ template <class T> class ConvBatch {
     return sum;
   }
 
-  void turn(T* to, const T* from, int64_t images) const {
-    if (images < lanes()) std::fill_n(to, c_.x_channel() * lanes(), T{0});
-    kernel_.transposed(to, lanes(), from, x_image(), images, c_.x_channel());
+  // Numbers first … end - 1 of every channel of a group.
+  void turn(T* to, const T* from, int64_t images, int64_t first, int64_t end) const {
+    for (int64_t channel = 0; channel < c_.channels; ++channel, to += x_channel(), from += c_.x_channel()) {
+      if (images < lanes()) std::fill(to + first * lanes(), to + end * lanes(), T{0});
+      kernel_.transposed(to + first * lanes(), lanes(), from + first, x_image(), images, end - first);
+    }
   }
 
-  // The taps of a place that lie inside, for all channels, each relative to the first. Neighbours mostly see the same.
-  struct Seen {
-    const ConvClass* own = nullptr;
-    std::vector<int64_t> taps;  // these of them
-    int64_t first = 0;          // what the first one sees
-    std::vector<ConvStep> steps;
+  // Which taps of a place lie inside. Most places see the same ones, at a distance.
+  struct View {
+    const ConvClass* own;
+    std::vector<int64_t> taps;    // of its taps, these
+    std::vector<ConvStep> steps;  // the same for all channels, relative to the first
+    bool operator==(const View& other) const { return own == other.own && taps == other.taps; }
   };
-  void look(int64_t place, Seen& seen) const {
+  struct Place {
+    size_t view;    // number of its view
+    int64_t first;  // where what the first tap sees lies
+  };
+
+  Place look(int64_t place, std::vector<View>& views) const {
     const int64_t at[3] = {place / c_.size[2] / c_.size[1], place / c_.size[2] % c_.size[1], place % c_.size[2]};
     const ConvClass& own = c_.class_of(at);
-    std::vector<int64_t> taps, at_x;
+    View view{&own, {}, {}};
+    std::vector<int64_t> at_x;
     for (int64_t i = 0; i < own.taps; ++i) {
       int64_t x = 0;
       bool inside = true;
@@ -101,43 +113,51 @@ template <class T> class ConvBatch {
         inside = inside && c_.inside(d, from);
         x = x * c_.lines[d].size + from;
       }
-      if (inside) taps.push_back(i), at_x.push_back(x * lanes());
+      if (inside) view.taps.push_back(i), at_x.push_back(x * lanes());
     }
-    seen.first = taps.empty() ? 0 : at_x[0];
-    if (seen.own == &own && seen.taps == taps) return;
-    seen.own = &own, seen.taps = taps, seen.steps.resize(c_.channels * taps.size());
-    ConvStep* to = seen.steps.data();
+    const auto known = std::find(views.begin(), views.end(), view);
+    const Place result{static_cast<size_t>(known - views.begin()), at_x.empty() ? 0 : at_x[0]};
+    if (known != views.end()) return result;
+    view.steps.reserve(c_.channels * at_x.size());
     for (int64_t channel = 0; channel < c_.channels; ++channel)
-      for (size_t k = 0; k < taps.size(); ++k)
-        *to++ = {channel * own.taps + taps[k], channel * x_channel() + at_x[k] - at_x[0]};
+      for (size_t k = 0; k < at_x.size(); ++k)
+        view.steps.push_back({channel * own.taps + view.taps[k], channel * x_channel() + at_x[k] - at_x[0]});
+    views.push_back(std::move(view));
+    return result;
   }
 
-  // Places first … end - 1 of one group, for all rows.
+  // Places first … end - 1 of one group, for all rows. What they see stays in a core's second cache, while one tile of rows
+  // after another passes by.
   void compute(const T* x, const ConvWeights<T>& weights, int64_t image, int64_t images, int64_t group, int64_t first,
                int64_t end) const {
-    const int64_t W = kernel_.width, places = end - first, row_size = places * lanes();
-    Workspace<T> sums(c_.rows * row_size);
-    Seen seen;
-    ConvLanes vectors[8];
-    ConvTile<T> t{};
-    t.first = t.last = true, t.vectors = vectors_, t.lanes = vectors, t.b = x, t.y_row = row_size;
-    for (int64_t place = 0; place < places; ++place) {
-      look(first + place, seen);
-      t.taps = std::ssize(seen.steps), t.steps = seen.steps.data();
-      for (int64_t j = 0; j < vectors_; ++j)
-        vectors[j] = {seen.first + j * W, j * W, static_cast<uint32_t>((uint64_t{1} << W) - 1)};
-      for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
-        const int64_t row = weights.first_row(tile);
-        t.rows = weights.first_row(tile + 1) - row, t.a = weights.of(group, *seen.own, tile);
-        t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
-        t.y = sums.data() + row * row_size + place * lanes();
-        kernel_.tile(t);
-      }
-    }
+    const int64_t W = kernel_.width, num_places = end - first, sums_row = num_places * lanes();
+    std::vector<View> views;
+    std::vector<Place> places;
+    for (int64_t place = first; place < end; ++place) places.push_back(look(place, views));
+
     const int64_t y_image = c_.groups * c_.rows * c_.y_row();
     T* y = c_.y + image * y_image + group * c_.rows * c_.y_row() + first;
-    for (int64_t row = 0; row < c_.rows; ++row)
-      kernel_.transposed(y + row * c_.y_row(), y_image, sums.data() + row * row_size, lanes(), places, images);
+    Workspace<T> sums(kernel_.tile_rows * sums_row);
+    ConvLanes vectors[8];
+    ConvTile<T> t{};
+    t.first = t.last = true, t.vectors = vectors_, t.lanes = vectors, t.b = x, t.y_row = sums_row;
+    for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
+      const int64_t row = weights.first_row(tile);
+      t.rows = weights.first_row(tile + 1) - row;
+      t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
+      t.y = sums.data();
+      for (const Place& place : places) {
+        const View& view = views[place.view];
+        t.a = weights.of(group, *view.own, tile), t.taps = std::ssize(view.steps), t.steps = view.steps.data();
+        for (int64_t j = 0; j < vectors_; ++j)
+          vectors[j] = {place.first + j * W, j * W, static_cast<uint32_t>((uint64_t{1} << W) - 1)};
+        kernel_.tile(t);
+        t.y += lanes();
+      }
+      for (int64_t i = 0; i < t.rows; ++i)
+        kernel_.transposed(y + (row + i) * c_.y_row(), y_image, sums.data() + i * sums_row, lanes(), num_places,
+                           images);
+    }
   }
 
   const Convolution<T>& c_;
