@@ -119,9 +119,8 @@ def _question(lines):
 
 
 def _warn_of_old_numbers(site, folder, number, page, results):
-    now = measured.source_hash(folder)
     for size, run in results.runs.items():
-        if run["source_hash"] != now:
+        if run["source_hash"] != results.source_hash:
             option = "" if size == "default" else f" --{size}"
             page.body.append(f'<p class="stale" role="note">The numbers of <code>./run {number}{escape(option)}</code> are '
                              "older than the code: an earlier version of these sources measured them.</p>")

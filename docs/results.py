@@ -6,7 +6,9 @@ import re
 
 import cpp
 
-FILES = {"results-default.json": 0, "results-full.json": 1}    # these first, then any other size or planted bug
+# These first, then any other size or planted bug. A second file of a size, results-default-amx.json say, comes from another
+# machine: of it counts what the first machine cannot measure.
+FILES = {"results-default.json": 0, "results-full.json": 1}
 
 
 class Results:
@@ -14,6 +16,7 @@ class Results:
     the tables with them, in the order of the first run that printed any."""
 
     def __init__(self, folder, site):
+        self.source_hash = source_hash(folder)
         self.runs, self.claims, self.figures, self.tables, self.taken = {}, {}, {}, {}, 0
         for path in sorted(folder.glob("results-*.json"), key=lambda p: (FILES.get(p.name, 2), p.name)):
             name = site.name(path)
@@ -40,7 +43,13 @@ class Results:
             tables.setdefault(tuple(table["columns"]), []).append((table["rows"], run))
         for columns, found in tables.items():
             self.tables.setdefault(columns, found)
-        self.runs[run["size"]] = run
+        self.runs.setdefault(run["size"], run)
+
+    def elsewhere(self, run):
+        """Of a claim that another machine measured than the others: which, and whether the code has changed since."""
+        if self.runs[run["size"]] is run:
+            return []
+        return [run.get("cpu", "another machine"), "" if run["source_hash"] == self.source_hash else "before the code last changed"]
 
     def next_table(self, columns):
         """(its number on the page, rows, run) of the next table with these columns; None if no run printed one."""

@@ -221,7 +221,8 @@ def claim(site, call, source, page, results, card, count):
     missed = judged and not found.get("passed", True)
     size = run["size"] if run["size"] == "default" else f"--{run['size']}"
     symptom = f"symptom of --break {found['symptom_of']}" if found.get("symptom_of") else found["kind"]
-    where = [symptom, "" if size == "default" else size, run.get("data", ""), run.get("machine", "")]
+    where = [symptom, "" if size == "default" else size, run.get("data", ""), run.get("machine", ""),
+             *results.elsewhere(run)]
     secret = [f"bound: {found['bound']}", measured.spread(found, run), "" if judged else "not judged at this size"]
     box = (f'<aside class="measured{" missed" if missed else ""}" id="claim-{name}" data-result="claim-{name}">'
            f'<p class="label">{"Missed" if missed else "Measured"}</p><div><p class="value">'

@@ -422,6 +422,15 @@ class Page(Book):
         self.assertIn("median of 2 seeds, 97.9 to 98.3", page)
         self.assertIn("symptom of --break zero-init", page)
 
+    def test_another_machine_says_what_the_first_could_not_measure(self):
+        whole = results(self.root / CHAPTER, cpu="Another CPU", source_hash="0" * 64)
+        self.put(f"{CHAPTER}/results-default.json", results(self.root / CHAPTER, claims=[], cpu="First CPU"))
+        self.put(f"{CHAPTER}/results-default-other.json", whole)
+        page = self.woven()                                  # and no word of numbers older than the code: the first machine's are not
+        self.assertEqual(page.count('<span class="secret">1491.48</span>'), 3)
+        self.assertIn("2 cores, AVX-512 · Another CPU · before the code last changed", page)
+        self.assertNotIn("First CPU", page)
+
     def test_a_folder_that_is_no_site_is_left_alone(self):
         self.put("site/precious.txt", "mine")
         status, _, err = self.weave()
