@@ -6,8 +6,8 @@
 //
 // Here it is the same place of many images. x is turned over first, images last, and so a place is a few vectors, and its
 // taps are those that lie inside. No zero is multiplied, no lane is lost where a row ends, and a stride is nothing but
-// another offset. To turn x and y over costs as much as a few multiply-adds for each of their numbers: it pays where
-// images are small, and channels many.
+// another offset. To turn x and y over costs as much as a few multiply-adds for each of their numbers, so it pays where
+// images are small and channels many.
 #include "backend/cpu/conv_batch.hpp"
 
 #include "backend/cpu/conv_weights.hpp"
@@ -33,6 +33,7 @@ template <class T> class ConvBatch {
   }
 
   void run() const {
+    const bool threads = c_.work() >= kWorthThreads;
     const ConvWeights<T> weights(c_);
     // Both loops are cut alike: who turns some places over is likely to be the one who wants them. How often does not
     // matter, since no sum is cut.
@@ -41,12 +42,12 @@ template <class T> class ConvBatch {
     Workspace<T> x(c_.groups * c_.channels * x_channel());
     for (int64_t image = 0; image < c_.images; image += lanes()) {
       const int64_t images = std::min(lanes(), c_.images - image);
-      parallel_for(c_.groups * cuts, [&](int64_t task) {
+      for_tiles(c_.groups * cuts, threads, [&](int64_t task) {
         const int64_t cut = task % cuts, channel = task / cuts * c_.channels;
         turn(x.data() + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(), images,
              c_.x_channel() * cut / cuts, c_.x_channel() * (cut + 1) / cuts);
       });
-      parallel_for(c_.groups * bands, [&](int64_t task) {
+      for_tiles(c_.groups * bands, threads, [&](int64_t task) {
         const int64_t group = task / bands, band = task % bands;
         compute(x.data() + group * c_.channels * x_channel(), weights, image, images, group, c_.y_row() * band / bands,
                 c_.y_row() * (band + 1) / bands);
