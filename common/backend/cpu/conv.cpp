@@ -17,20 +17,15 @@ void convolve(const Convolution<int64_t>& c) {
     for (int64_t row = 0; row < c.rows; ++row)
       for (int64_t place = 0; place < c.y_row(); ++place) {
         const int64_t group = part % c.groups, row_of_all = group * c.rows + row;
-        const int64_t at[3] = {place / c.size[2] / c.size[1], place / c.size[2] % c.size[1], place % c.size[2]};
+        const std::array<int64_t, 3> at = c.coordinates(place);
         const ConvClass& own = c.class_of(at);
         uint64_t sum = c.bias ? static_cast<uint64_t>(c.bias[row_of_all]) : 0;
         for (int64_t channel = 0; channel < c.channels; ++channel)
           for (int64_t i = 0; i < own.taps; ++i) {
             const ConvTap& tap = c.taps[own.first_tap + i];
-            int64_t x = part * c.channels + channel;
-            bool inside = true;
-            for (int d = 0; d < 3; ++d) {
-              const int64_t from = c.looks_at(d, at[d] / c.step[d], tap);
-              inside = inside && c.inside(d, from);
-              x = x * c.lines[d].size + from;
-            }
-            if (!inside) continue;
+            int64_t number;
+            if (!c.sees(at, tap, number)) continue;
+            const int64_t x = (part * c.channels + channel) * c.x_channel() + number;
             sum += static_cast<uint64_t>(c.w[group * c.w_group + row * c.w_row + channel * c.w_channel + tap.w]) *
                    static_cast<uint64_t>(c.x[x]);
           }

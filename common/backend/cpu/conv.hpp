@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "backend/backend.hpp"
@@ -45,15 +46,32 @@ template <class T> struct Convolution {
   int64_t y_row() const { return size[0] * size[1] * size[2]; }
   int64_t num_taps() const { return static_cast<int64_t>(taps.size()); }
   int64_t num_classes() const { return static_cast<int64_t>(classes.size()); }
-  // Number n of `lines` d that a tap of place p of a class looks at; there is one if it is inside.
-  int64_t looks_at(int d, int64_t place, const ConvTap& tap) const {
-    return place * lines[d].stride + lines[d].tap + seen[d][tap.seen[d]] * lines[d].tap_step;
+  // Place number `place` of a row of y, and its class. (All classes have to be there.)
+  std::array<int64_t, 3> coordinates(int64_t place) const {
+    return {place / size[2] / size[1], place / size[2] % size[1], place % size[2]};
   }
-  bool inside(int d, int64_t n) const { return n >= 0 && n < lines[d].size; }
-  const ConvClass& class_of(const int64_t (&at)[3]) const {
+  const ConvClass& class_of(const std::array<int64_t, 3>& at) const {
     int64_t number = 0;
     for (int d = 0; d < 3; ++d) number = number * std::min(step[d], size[d]) + at[d] % step[d];
     return classes[number];
+  }
+
+  // Where a tap of its class looks, from coordinate `at` of y along dimension d: is there a number of x? `from` is its
+  // coordinate, or one outside.
+  bool sees(int d, int64_t at, const ConvTap& tap, int64_t& from) const {
+    from = at / step[d] * lines[d].stride + lines[d].tap + seen[d][tap.seen[d]] * lines[d].tap_step;
+    return from >= 0 && from < lines[d].size;
+  }
+  // The same in all dimensions; `number` counts the numbers of a channel.
+  bool sees(const std::array<int64_t, 3>& at, const ConvTap& tap, int64_t& number) const {
+    bool inside = true;
+    number = 0;
+    for (int d = 0; d < 3; ++d) {
+      int64_t from;
+      inside = sees(d, at[d], tap, from) && inside;
+      number = number * lines[d].size + from;
+    }
+    return inside;
   }
   double work() const {
     return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * num_taps());

@@ -7,7 +7,8 @@
 // Here it is the same place of many images. x is turned over first, images last, and so a place is a few vectors, and its
 // taps are those that lie inside. No zero is multiplied, no lane is lost where a row ends, and a stride is nothing but
 // another offset. To turn x and y over costs as much as a few multiply-adds for each of their numbers, so it pays where
-// images are small and channels many.
+// images are small and channels many. (One more difference: an infinite weight meets no zero of the padding, so it makes no
+// NaN there.)
 #include "backend/cpu/conv_batch.hpp"
 
 #include "backend/cpu/conv_weights.hpp"
@@ -17,16 +18,13 @@ namespace {
 
 template <class T> class ConvBatch {
  public:
-  explicit ConvBatch(const Convolution<T>& c)
-      : c_(c),
-        kernel_(conv_kernel<T>()),
-        vectors_(kernel_.vectors(pieces(c.rows, pieces(c.rows, kernel_.tile_rows)))) {}
+  explicit ConvBatch(const Convolution<T>& c) : c_(c), kernel_(conv_kernel<T>()), vectors_(tile_vectors(c)) {}
 
   // It saves multiply-adds, and costs the turning over of x and y, eight multiply-adds a number.
   bool pays() const {
     if (c_.images < kernel_.width || lanes() * x_image() > kMost) return false;
     const int64_t padded = pieces(c_.images, lanes()) * lanes();
-    const int64_t saved = c_.images * c_.places() * c_.num_taps() - padded * seen();
+    const int64_t saved = c_.images * c_.places() * c_.num_taps() - padded * pairs_inside();
     const int64_t turned = padded * (x_image() + c_.groups * c_.rows * c_.y_row());
     return static_cast<double>(saved) * static_cast<double>(c_.groups * c_.rows * c_.channels) >
            8 * static_cast<double>(turned);
@@ -48,8 +46,8 @@ template <class T> class ConvBatch {
              c_.x_channel() * cut / cuts, c_.x_channel() * (cut + 1) / cuts);
       });
       for_tiles(c_.groups * bands, threads, [&](int64_t task) {
-        const int64_t group = task / bands, band = task % bands;
-        compute(x.data() + group * c_.channels * x_channel(), weights, image, images, group, c_.y_row() * band / bands,
+        const int64_t band = task % bands;
+        compute(x.data(), weights, image, images, task / bands, c_.y_row() * band / bands,
                 c_.y_row() * (band + 1) / bands);
       });
     }
@@ -64,16 +62,16 @@ template <class T> class ConvBatch {
   // A vector more, so that the same place of all channels does not always fall on the same lines of a cache.
   int64_t x_channel() const { return c_.x_channel() * lanes() + kernel_.width; }
 
-  // How many pairs of a place and a tap of it lie inside.
-  int64_t seen() const {
-    int64_t sum = 0;
+  // Pairs of a place and a tap of it that lie inside.
+  int64_t pairs_inside() const {
+    int64_t sum = 0, from;
     for (const ConvClass& own : c_.classes)
       for (int64_t i = own.first_tap; i < own.first_tap + own.taps; ++i) {
         int64_t pairs = 1;
         for (int d = 0; d < 3; ++d) {
           int64_t count = 0;
-          for (int64_t place = 0; place * c_.step[d] + own.residue[d] < c_.size[d]; ++place)
-            count += c_.inside(d, c_.looks_at(d, place, c_.taps[i]));
+          for (int64_t at = own.residue[d]; at < c_.size[d]; at += c_.step[d])
+            count += c_.sees(d, at, c_.taps[i], from);
           pairs *= count;
         }
         sum += pairs;
@@ -102,20 +100,12 @@ template <class T> class ConvBatch {
   };
 
   Place look(int64_t place, std::vector<View>& views) const {
-    const int64_t at[3] = {place / c_.size[2] / c_.size[1], place / c_.size[2] % c_.size[1], place % c_.size[2]};
+    const std::array<int64_t, 3> at = c_.coordinates(place);
     const ConvClass& own = c_.class_of(at);
     View view{&own, {}, {}};
     std::vector<int64_t> at_x;
-    for (int64_t i = 0; i < own.taps; ++i) {
-      int64_t x = 0;
-      bool inside = true;
-      for (int d = 0; d < 3; ++d) {
-        const int64_t from = c_.looks_at(d, at[d] / c_.step[d], c_.taps[own.first_tap + i]);
-        inside = inside && c_.inside(d, from);
-        x = x * c_.lines[d].size + from;
-      }
-      if (inside) view.taps.push_back(i), at_x.push_back(x * lanes());
-    }
+    for (int64_t i = 0, number; i < own.taps; ++i)
+      if (c_.sees(at, c_.taps[own.first_tap + i], number)) view.taps.push_back(i), at_x.push_back(number * lanes());
     const auto known = std::find(views.begin(), views.end(), view);
     const Place result{static_cast<size_t>(known - views.begin()), at_x.empty() ? 0 : at_x[0]};
     if (known != views.end()) return result;
@@ -131,17 +121,18 @@ template <class T> class ConvBatch {
   // after another passes by.
   void compute(const T* x, const ConvWeights<T>& weights, int64_t image, int64_t images, int64_t group, int64_t first,
                int64_t end) const {
-    const int64_t W = kernel_.width, num_places = end - first, sums_row = num_places * lanes();
     std::vector<View> views;
     std::vector<Place> places;
     for (int64_t place = first; place < end; ++place) places.push_back(look(place, views));
 
-    const int64_t y_image = c_.groups * c_.rows * c_.y_row();
+    const int64_t W = kernel_.width, sums_row = (end - first) * lanes(), y_image = c_.groups * c_.rows * c_.y_row();
     T* y = c_.y + image * y_image + group * c_.rows * c_.y_row() + first;
     Workspace<T> sums(kernel_.tile_rows * sums_row);
-    ConvLanes vectors[8];
+    ConvLanes side[kConvVectors];
+    for (int64_t j = 0; j < vectors_; ++j) side[j] = {0, j * W, static_cast<uint32_t>((uint64_t{1} << W) - 1)};
     ConvTile<T> t{};
-    t.first = t.last = true, t.vectors = vectors_, t.lanes = vectors, t.b = x, t.y_row = sums_row;
+    t.first = t.last = true, t.vectors = vectors_, t.lanes = side, t.y_row = sums_row;
+    t.b = x + group * c_.channels * x_channel();
     for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
       const int64_t row = weights.first_row(tile);
       t.rows = weights.first_row(tile + 1) - row;
@@ -150,13 +141,12 @@ template <class T> class ConvBatch {
       for (const Place& place : places) {
         const View& view = views[place.view];
         t.a = weights.of(group, *view.own, tile), t.taps = std::ssize(view.steps), t.steps = view.steps.data();
-        for (int64_t j = 0; j < vectors_; ++j)
-          vectors[j] = {place.first + j * W, j * W, static_cast<uint32_t>((uint64_t{1} << W) - 1)};
+        for (int64_t j = 0; j < vectors_; ++j) side[j].from = place.first + j * W;
         kernel_.tile(t);
         t.y += lanes();
       }
       for (int64_t i = 0; i < t.rows; ++i)
-        kernel_.transposed(y + (row + i) * c_.y_row(), y_image, sums.data() + i * sums_row, lanes(), num_places,
+        kernel_.transposed(y + (row + i) * c_.y_row(), y_image, sums.data() + i * sums_row, lanes(), end - first,
                            images);
     }
   }

@@ -24,7 +24,7 @@ template <class T> class ConvPlan {
   explicit ConvPlan(const Convolution<T>& c)
       : c_(c),
         kernel_(conv_kernel<T>()),
-        width_(kernel_.vectors(pieces(c.rows, pieces(c.rows, kernel_.tile_rows))) * kernel_.width),
+        width_(tile_vectors(c) * kernel_.width),
         seen_(std::ssize(c.seen[0]) * std::ssize(c.seen[1]) * std::ssize(c.seen[2])),
         block_(std::max<int64_t>(kPanel / (seen_ * width_), 1)),
         blocks_(std::max<int64_t>(pieces(c.channels, block_), 1)),
@@ -111,8 +111,8 @@ template <class T> class ConvPlan {
     int64_t image = 0, z = 0, y = 0, x = 0;
   };
   struct Panel {
-    static constexpr int64_t kVectors = 8, kLanes = kVectors * 16;
-    ConvLanes lanes[kVectors];
+    static constexpr int64_t kLanes = kConvVectors * 16;
+    ConvLanes lanes[kConvVectors];
     int64_t vectors = 0;
     ConvRun runs[kLanes];
     Place at[kLanes];  // where they begin

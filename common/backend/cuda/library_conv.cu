@@ -99,24 +99,19 @@ bool library_conv(Computes computes, const Tensor& x, const Tensor& w, const Ten
   }
   auto found = known.find(key);
   if (found == known.end()) {
-    const Choice choice =
-        computes == Computes::y
-            ? choose<cudnnConvolutionFwdAlgoPerf_t>(exact,
-                                                    [&](int most, int* count, auto* list) {
-                                                      CR_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7, cudnn_handle(),
-                                                               d.x, d.w, d.conv, d.y, most, count, list);
-                                                    })
-        : computes == Computes::x
-            ? choose<cudnnConvolutionBwdDataAlgoPerf_t>(exact,
-                                                        [&](int most, int* count, auto* list) {
-                                                          CR_CUDNN(cudnnGetConvolutionBackwardDataAlgorithm_v7,
-                                                                   cudnn_handle(), d.w, d.y, d.conv, d.x, most, count,
-                                                                   list);
-                                                        })
-            : choose<cudnnConvolutionBwdFilterAlgoPerf_t>(exact, [&](int most, int* count, auto* list) {
-                CR_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnn_handle(), d.x, d.y, d.conv, d.w, most,
-                         count, list);
-              });
+    const cudnnHandle_t cudnn = cudnn_handle();
+    auto of_y = [&](int most, int* count, auto* list) {
+      CR_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7, cudnn, d.x, d.w, d.conv, d.y, most, count, list);
+    };
+    auto of_x = [&](int most, int* count, auto* list) {
+      CR_CUDNN(cudnnGetConvolutionBackwardDataAlgorithm_v7, cudnn, d.w, d.y, d.conv, d.x, most, count, list);
+    };
+    auto of_w = [&](int most, int* count, auto* list) {
+      CR_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7, cudnn, d.x, d.y, d.conv, d.w, most, count, list);
+    };
+    const Choice choice = computes == Computes::y   ? choose<cudnnConvolutionFwdAlgoPerf_t>(exact, of_y)
+                          : computes == Computes::x ? choose<cudnnConvolutionBwdDataAlgoPerf_t>(exact, of_x)
+                                                    : choose<cudnnConvolutionBwdFilterAlgoPerf_t>(exact, of_w);
     found = known.emplace(std::move(key), choice).first;
   }
   const Choice& choice = found->second;

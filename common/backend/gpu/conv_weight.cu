@@ -142,7 +142,7 @@ template <class T> __global__ void single_kernel(WeightGradient<T> g) {
 template <class Tile, class T> void launch_tiles(const WeightGradient<T>& g, Device device) {
   const int64_t tiles = pieces(g.rows, Tile::kM) * pieces(g.channels * g.taps, Tile::kN);
   const int64_t size = g.groups * g.rows * g.channels * g.taps;
-  const int64_t parts = parts_of(g.images * g.y_places, 512, tiles * g.groups);
+  const int64_t parts = parts_of(g.images * g.y_places, tiles * g.groups);
   const Scratch<T> partial(parts > 1 ? parts * size : 0, device);
   launch("conv_weight", weight_kernel<Tile, T>,
          {.blocks = {static_cast<unsigned>(tiles), 1, deep(parts * g.groups)}, .threads = {Tile::kThreads}}, g, parts,

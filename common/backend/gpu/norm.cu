@@ -175,7 +175,7 @@ void Waist::layer_norm_backward(const Tensor& dx, const Tensor& dweight, const T
     }
     if (!sums) return;
     const int64_t across = pieces(n, kColumns);
-    const int64_t parts = parts_of(rows, 64, across);
+    const int64_t parts = parts_of(rows, across, 64);
     const Scratch<double> partial(parts * 2 * n, x.device());
     launch("layer_norm_columns", column_kernel<T>,
            {.blocks = {static_cast<unsigned>(across), 1, deep(parts)}, .threads = {kColumns * kRowsAtOnce}}, p, parts,

@@ -54,9 +54,7 @@ __device__ void finish_row(const Product<T>& p, bool packs, int64_t i, int64_t j
 //
 // A long sum for few tiles, as for the gradient of weights, would leave most of a GPU idle: it is cut into parts. Part after
 // part of each product they lie in memory, (products, parts, m, n), and `add_parts` adds them up, in order.
-template <class T> int64_t parts_of(const Product<T>& p, int64_t tiles) {
-  return parts_of(p.k, 512, tiles * p.batch.numel);
-}
+template <class T> int64_t parts_of(const Product<T>& p, int64_t tiles) { return parts_of(p.k, tiles * p.batch.numel); }
 template <class T> void add_parts(const Product<T>& p, int64_t parts, const T* partial);
 
 // Factors rounded as `gpu_options().precision` says, sums in float32: `rounded_products.cu`.

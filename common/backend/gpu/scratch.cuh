@@ -13,7 +13,8 @@ namespace cr::backend::CR_GPU {
 inline int64_t pieces(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
 // How many parts a sum of so many terms is cut into that has `blocks` blocks to itself: enough for a GPU, none too short.
-inline int64_t parts_of(int64_t terms, int64_t shortest, int64_t blocks) {
+constexpr int64_t kShortestSum = 512;
+inline int64_t parts_of(int64_t terms, int64_t blocks, int64_t shortest = kShortestSum) {
   return std::clamp<int64_t>(terms / shortest, 1, std::max<int64_t>(kEnoughBlocks / blocks, 1));
 }
 

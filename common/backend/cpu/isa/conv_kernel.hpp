@@ -1,7 +1,8 @@
 // # Inner loops of convolution, one set per instruction set
 //
-// `conv.cpp` tells the story: images are laid out on a **canvas**, on which each **tap** (an input channel and a place of
-// the kernel) is the same picture moved by an offset. The loops that fill the canvas and compute on it are here.
+// `conv_plan.cpp` and `conv_batch.cpp` tell the story: in one, images are laid out on a **canvas**, on which each **tap** (an
+// input channel and a place of the kernel) is the same picture moved by an offset; in the other, images lie side by side.
+// The loops that lay out and compute are here.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,9 @@ struct ConvRun {
   int64_t from, to, count;
 };
 
-// A vector of places: the lanes of `mask`, in order, are places whose results lie side by side from `to` on. Lane 0 is at
-// `from` on the canvas or in the panel; the other lanes are computed, too, and dropped.
+// A vector of places, or of images: the lanes of `mask`, in order, are those whose results lie side by side from `to` on.
+// Lane 0 is at `from` in what the tile reads; the other lanes are computed, too, and dropped. A tile takes at most so many.
+constexpr int64_t kConvVectors = 8;
 struct ConvLanes {
   int64_t from, to;
   uint32_t mask;
@@ -37,7 +39,7 @@ struct ConvStep {
 // y(i, place) = bias(i) + sum over steps of a(step.a, i) · b(step.b + place), for up to `tile_rows` rows. Of many taps a tile
 // may be given some at a time; `sums` keeps what they have come to.
 template <class T> struct ConvTile {
-  int64_t rows, vectors, taps;
+  int64_t rows, vectors, taps;  // as many steps as taps
   bool first, last;
   T* sums;  // rows × sums_row; not needed if first and last
   int64_t sums_row;

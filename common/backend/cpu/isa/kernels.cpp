@@ -118,7 +118,7 @@ template <class F, class T> constexpr T identity() {
   else return static_cast<T>(F::identity);
 }
 
-// As many lanes as a block of numbers without gaps has; how many numbers they hold.
+// Number i of x joins lane i mod `lanes`, as long as there is one for each. n is at least `lanes`. How many numbers that were.
 template <class F, class T, int lanes>
 [[gnu::always_inline]] inline int64_t in_lanes(int64_t n, const T* x, T (&lane)[lanes]) {
   constexpr F f{};
