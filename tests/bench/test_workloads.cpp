@@ -58,16 +58,21 @@ TEST_CASE("vae_b128 trains as in PyTorch") { trains_as_in_pytorch("vae_b128"); }
 TEST_CASE("gan_b32 trains as in PyTorch") { trains_as_in_pytorch("gan_b32"); }
 TEST_CASE("sgns_b512 trains as in PyTorch") { trains_as_in_pytorch("sgns_b512"); }
 
+// Where workloads are made while it lives.
+struct On {
+  explicit On(Device device) { bench::Numbers::device = device; }
+  ~On() { bench::Numbers::device = Device::cpu; }
+};
+
 // In float32 for all 20 steps; so exact that a GPU's own order of sums does not show.
 TEST_CASE("on a GPU every workload trains as in PyTorch") {
   const std::vector<Device> there = test::other_devices();
   if (std::find(there.begin(), there.end(), Device::cuda) == there.end()) SKIP("no GPU here");
-  bench::Numbers::device = Device::cuda;
+  const On gpu(Device::cuda);
   for (const bench::Workload& w : bench::workloads()) {
     INFO(w.name);
     compare(w, DType::float32, "float32", 20, 1e-4);
   }
-  bench::Numbers::device = Device::cpu;
 }
 
 // What is timed on a GPU has all its tensors there: on memory that the processor cannot touch it computes the same.
@@ -75,9 +80,10 @@ TEST_CASE("every workload runs on another device") {
   test::FarDevice far;
   for (const bench::Workload& w : bench::workloads()) {
     INFO(w.name);
-    bench::Numbers::device = Device::cuda;
-    Tensor there = w.make(DType::float32)();
-    bench::Numbers::device = Device::cpu;
+    const Tensor there = [&] {
+      const On gpu(Device::cuda);
+      return w.make(DType::float32)();
+    }();
     CHECK(there.device() == Device::cuda);
     CHECK(test::difference(there.to(Device::cpu), w.make(DType::float32)(), 64) == "");
   }

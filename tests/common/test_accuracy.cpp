@@ -28,7 +28,7 @@ Tensor floats(float lo, float hi, uint32_t stride) {
   return from_vector(values);
 }
 
-// Of a float32 next to x; below the smallest normal number it stays what it is there.
+// An ulp of the float32 at x; below the smallest normal number it stays what it is there.
 double ulp_of(double x) { return std::exp2(std::logb(std::max(std::abs(x), 0x1p-126)) - 23); }
 
 // The largest error in ulps.

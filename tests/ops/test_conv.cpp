@@ -26,6 +26,13 @@ Shape shape_of(int64_t n, int64_t channels, const Dims& places) {
   return shape;
 }
 
+Dims places_of(const Case& k) {
+  Dims places;
+  for (int d = 0; d < k.size.size(); ++d)
+    places.push_back((k.size[d] + 2 * k.padding[d] - k.dilation[d] * (k.kernel[d] - 1) - 1) / k.stride[d] + 1);
+  return places;
+}
+
 // Every multiplication of a convolution, one after another: f(index into x, into w, into y). Sizes are padded to three.
 template <class F> void for_each_product(const Case& k, const Dims& places, F&& f) {
   const int lack = 3 - k.size.size();
@@ -63,9 +70,7 @@ std::string text(const Case& k) {
 // The three primitives against the plain loop in float64. Each result may differ by a few roundings of its largest term.
 template <class T> void check(const Case& k) {
   const DType type = std::is_same_v<T, float> ? DType::float32 : DType::float64;
-  Dims places;
-  for (int d = 0; d < k.size.size(); ++d)
-    places.push_back((k.size[d] + 2 * k.padding[d] - k.dilation[d] * (k.kernel[d] - 1) - 1) / k.stride[d] + 1);
+  const Dims places = places_of(k);
   Generator g(7);
   Tensor x = randn(shape_of(k.n, k.c, k.size), g, type), w = randn(shape_of(k.o, k.c / k.groups, k.kernel), g, type);
   Tensor dy = randn(shape_of(k.n, k.o, places), g, type), bias = randn({k.o}, g, type);
@@ -140,9 +145,7 @@ TEST_CASE("convolutions that are cut into bands, parts and blocks equal the plai
 // Where the same place of many images is a vector, the padding is not multiplied: an infinite weight makes no NaN of it.
 void check_batch(const Case& k) {
   check<float>(k);
-  Dims places;
-  for (int d = 0; d < k.size.size(); ++d)
-    places.push_back((k.size[d] + 2 * k.padding[d] - k.dilation[d] * (k.kernel[d] - 1) - 1) / k.stride[d] + 1);
+  const Dims places = places_of(k);
   const Tensor x = ones(shape_of(k.n, k.c, k.size)), w = full(shape_of(k.o, k.c / k.groups, k.kernel), INFINITY);
   const Tensor dy = ones(shape_of(k.n, k.o, places)), y = empty(dy.shape()), dx = empty(x.shape());
   backend::Window window{k.stride, k.padding, k.dilation};

@@ -46,6 +46,7 @@ template <class T> struct Convolution {
   int64_t y_row() const { return size[0] * size[1] * size[2]; }
   int64_t num_taps() const { return static_cast<int64_t>(taps.size()); }
   int64_t num_classes() const { return static_cast<int64_t>(classes.size()); }
+
   // Place number `place` of a row of y, and its class. (All classes have to be there.)
   std::array<int64_t, 3> coordinates(int64_t place) const {
     return {place / size[2] / size[1], place / size[2] % size[1], place % size[2]};
@@ -73,6 +74,7 @@ template <class T> struct Convolution {
     }
     return inside;
   }
+
   double work() const {
     return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * num_taps());
   }

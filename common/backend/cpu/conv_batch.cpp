@@ -135,7 +135,7 @@ template <class T> class ConvBatch {
     t.b = x + group * c_.channels * x_channel();
     for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
       const int64_t row = weights.first_row(tile);
-      t.rows = weights.first_row(tile + 1) - row;
+      t.rows = weights.rows(tile);
       t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
       t.y = sums.data();
       for (const Place& place : places) {

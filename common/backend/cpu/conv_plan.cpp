@@ -206,7 +206,7 @@ template <class T> class ConvPlan {
           t.steps = steps_.data() + own.first_tap * c_.channels + (gathered_ ? 0 : before);
           for (int64_t tile = 0; tile < weights.tiles(); ++tile, sum += t.rows * sums_row) {
             const int64_t row = weights.first_row(tile);
-            t.rows = weights.first_row(tile + 1) - row;
+            t.rows = weights.rows(tile);
             t.a = weights.of(group, own, tile) + (gathered_ ? before * t.rows : 0);
             t.bias = c_.bias ? c_.bias + group * c_.rows + row : nullptr;
             t.sums = sum, t.y = at_once ? y + row * y_row : sum;

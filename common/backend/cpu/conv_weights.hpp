@@ -34,13 +34,13 @@ template <class T> class ConvWeights {
 
   int64_t tiles() const { return tiles_; }
   int64_t first_row(int64_t tile) const { return c_.rows * tile / tiles_; }
+  int64_t rows(int64_t tile) const { return first_row(tile + 1) - first_row(tile); }
 
   // Of a tile's rows: tap i of channel c is number (c · own.taps + i) · rows.
   const T* of(int64_t group, const ConvClass& own, int64_t tile) const { return place(group, own, tile); }
 
  private:
   const T* source(int64_t group, int64_t tile) const { return c_.w + group * c_.w_group + first_row(tile) * c_.w_row; }
-  int64_t rows(int64_t tile) const { return first_row(tile + 1) - first_row(tile); }
   T* place(int64_t group, const ConvClass& own, int64_t tile) const {
     return numbers_.data() + group * group_ + (own.first_tap * c_.rows + first_row(tile) * own.taps) * c_.channels;
   }

@@ -24,12 +24,12 @@ struct ConvRun {
 };
 
 // A vector of places, or of images: the lanes of `mask`, in order, are those whose results lie side by side from `to` on.
-// Lane 0 is at `from` in what the tile reads; the other lanes are computed, too, and dropped. A tile takes at most so many.
-constexpr int64_t kConvVectors = 8;
+// Lane 0 is at `from` in what the tile reads; the other lanes are computed, too, and dropped.
 struct ConvLanes {
   int64_t from, to;
   uint32_t mask;
 };
+constexpr int64_t kConvVectors = 8;  // a tile takes no more of them
 
 // One tap: its weights are those of number `a`, what it sees lies at `b` from the place.
 struct ConvStep {

@@ -118,7 +118,8 @@ template <class F, class T> constexpr T identity() {
   else return static_cast<T>(F::identity);
 }
 
-// Number i of x joins lane i mod `lanes`, as long as there is one for each. n is at least `lanes`. How many numbers that were.
+// Number i of x joins lane i mod `lanes`, as long as there is one for each; n is at least `lanes`. Returns how many numbers
+// that were.
 template <class F, class T, int lanes>
 [[gnu::always_inline]] inline int64_t in_lanes(int64_t n, const T* x, T (&lane)[lanes]) {
   constexpr F f{};
