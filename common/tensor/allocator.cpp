@@ -66,14 +66,23 @@ struct List {
 
 std::atomic<int64_t> system_allocations{0}, reserved_bytes{0};
 
-// The lists that all threads share. Never destroyed: tensors in static variables may outlive any order of destruction.
+// The lists that all threads share. A block goes to the list of whoever frees it, whose cache may still hold it, and who
+// is asked first when a block is wanted: from another core each of its lines would have to be fetched. (Threads are dealt
+// out to lists in turn, so some may share one.) Never destroyed: tensors in static variables may outlive any order of
+// destruction.
+constexpr int kHands = 8;
 struct Shared {
   std::mutex mutex;
-  std::array<List, kClasses> lists;
+  std::array<std::array<List, kClasses>, kHands> lists;
 };
 Shared& shared() {
   static Shared* s = new Shared;
   return *s;
+}
+size_t my_hand() {
+  static std::atomic<unsigned> threads{0};
+  thread_local const unsigned mine = threads.fetch_add(1, std::memory_order_relaxed) % kHands;
+  return mine;
 }
 
 // Each thread keeps a few small blocks for itself, so that the usual allocation takes no lock. What exceeds this goes to
@@ -91,7 +100,7 @@ thread_local bool local_gone = false;
 Local::~Local() {
   std::scoped_lock lock(shared().mutex);
   for (int c = 0; c < kLocalClasses; ++c) {
-    while (Block* b = lists[static_cast<size_t>(c)].pop()) shared().lists[static_cast<size_t>(c)].push(b);
+    while (Block* b = lists[static_cast<size_t>(c)].pop()) shared().lists[my_hand()][static_cast<size_t>(c)].push(b);
   }
   local = nullptr;
   local_gone = true;
@@ -137,7 +146,8 @@ void* allocate(int64_t bytes) {
       if (Block* b = mine->lists[i].pop()) return b;
     }
     std::scoped_lock lock(shared().mutex);
-    if (Block* b = shared().lists[i].pop()) return b;
+    for (size_t hand = 0; hand < kHands; ++hand)
+      if (Block* b = shared().lists[(my_hand() + hand) % kHands][i].pop()) return b;
   }
   void* block = from_system(class_bytes(c));
   if (!block) {
@@ -155,7 +165,7 @@ void free(void* block, int64_t bytes) noexcept {
   Local* mine = c < kLocalClasses ? local_lists() : nullptr;
   if (mine && mine->lists[i].count < kLocalBlocks) return mine->lists[i].push(static_cast<Block*>(block));
   std::scoped_lock lock(shared().mutex);
-  shared().lists[i].push(static_cast<Block*>(block));
+  shared().lists[my_hand()][i].push(static_cast<Block*>(block));
 }
 
 Stats stats() { return {system_allocations.load(), reserved_bytes.load()}; }
@@ -168,7 +178,7 @@ void release_cached() {
   };
   if (Local* mine = local_lists()) drain(mine->lists);
   std::scoped_lock lock(shared().mutex);
-  drain(shared().lists);
+  for (auto& lists : shared().lists) drain(lists);
 }
 
 bool caches() { return kCache; }

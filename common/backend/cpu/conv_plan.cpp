@@ -6,7 +6,7 @@
 // (`conv_canvas.hpp`), seen from an offset, and the register tile of the matrix product can read it there.
 #include <bit>
 
-#include "backend/cpu/conv_batch.hpp"
+#include "backend/cpu/conv_ways.hpp"
 #include "backend/cpu/conv_weights.hpp"
 
 namespace cr::backend::cpu {
@@ -271,8 +271,7 @@ template <class T> class ConvPlan {
 };
 
 // A plan keeps the sums of all classes. Those of a large stride are too many: they come one after another.
-template <class T> void run(const Convolution<T>& c) {
-  if (convolve_batch(c)) return;
+template <class T> void convolve_plan(const Convolution<T>& c) {
   if (c.num_classes() == 1 || c.num_classes() * c.rows * 2 * conv_kernel<T>().width <= kConvCanvas<T>)
     return ConvPlan<T>(c).run();
   Convolution<T> one = c;
@@ -283,6 +282,13 @@ template <class T> void run(const Convolution<T>& c) {
     one.classes[0].first_tap = 0;
     ConvPlan<T>(one).run();
   }
+}
+
+template <class T> void run(const Convolution<T>& c) {
+  const double batch = batch_cost(c);
+  if constexpr (std::is_same_v<T, float>)
+    if (!getenv("NOW") && winograd_cost(c) < std::min(batch, c.work()) && convolve_winograd(c)) return;
+  batch < c.work() ? convolve_batch(c) : convolve_plan(c);
 }
 
 }  // namespace

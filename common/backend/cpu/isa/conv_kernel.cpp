@@ -105,8 +105,7 @@ void gather(T* panel, int64_t width, int64_t taps, const int64_t* offset, const 
 
 // A square, or what is there of one at the matrix's edge: `rows` and `columns` of it.
 template <class T, bool kWhole>
-[[gnu::always_inline]] inline void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows,
-                                        int64_t columns) {
+[[gnu::noinline]] void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
   constexpr int W = kWidth<T>;
   Vector<T> square[W];
 #pragma GCC unroll 16

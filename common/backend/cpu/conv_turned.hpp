@@ -1,0 +1,87 @@
+// # Images side by side
+//
+// What shall lie side by side in a vector? In `conv_plan.cpp` it is neighbouring places of one image. All taps can then
+// read the same canvas, but they read its padding, too, and lanes are lost where rows end.
+//
+// Here it is the same place of many images. x is turned over first, images last, and so a place is a few vectors, of which
+// no lane is lost, and what it sees may lie anywhere. To turn x and y over costs as much as a few multiply-adds for each of
+// their numbers. Two ways to convolve make up for that: `conv_batch.cpp` and `conv_winograd.cpp`.
+#pragma once
+
+#include "backend/cpu/conv_weights.hpp"
+
+namespace cr::backend::cpu {
+
+template <class T> class ConvTurned {
+ public:
+  // With so many vectors of images for each place.
+  ConvTurned(const Convolution<T>& c, int64_t vectors)
+      : c_(c), kernel_(conv_kernel<T>()), lanes_(vectors * kernel_.width) {}
+
+  // Numbers of a place, one for each image.
+  int64_t lanes() const { return lanes_; }
+  // A vector more, so that the same place of all channels does not always fall on the same lines of a cache.
+  int64_t x_channel() const { return c_.x_channel() * lanes() + kernel_.width; }
+
+  // There must be images enough for a vector, and x must stay in the caches.
+  bool fits() const { return c_.images >= kernel_.width && lanes() * x_image() <= kMost; }
+  // Lanes there are for all images, and multiply-adds that turning over is worth.
+  double padded() const { return static_cast<double>(multiple(c_.images, lanes())); }
+  double cost() const { return 8 * padded() * static_cast<double>(x_image() + c_.groups * c_.rows * c_.y_row()); }
+
+  // So many parts of an image's group give all threads work. Who turns over x and who reads it should cut it alike: then
+  // what a thread wants is likely to be in its own cache. The number does not matter otherwise, since no sum is cut.
+  int64_t cuts() const { return pieces(2 * num_threads(), together() * c_.groups); }
+
+  // For as many images as a place has lanes, and each of `tasks`: f(turned x, first image, number of images, task).
+  template <class F> void for_images(int64_t tasks, F&& f) const {
+    const bool threads = c_.work() >= kWorthThreads;
+    const int64_t step = together() * lanes(), size = c_.groups * c_.channels * x_channel();
+    const int64_t cuts = std::min(this->cuts(), c_.x_channel());
+    Workspace<T> x(together() * size);
+    for (int64_t first = 0; first < c_.images; first += step) {
+      const int64_t sets = pieces(std::min(step, c_.images - first), lanes());
+      auto images = [&](int64_t image) { return std::min(lanes(), c_.images - image); };
+      for_tiles(sets * c_.groups * cuts, threads, [&](int64_t task) {
+        const int64_t cut = task % cuts, group = task / cuts % c_.groups, set = task / cuts / c_.groups;
+        const int64_t image = first + set * lanes(), channel = group * c_.channels;
+        take(x.data() + set * size + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(),
+             images(image), c_.x_channel() * cut / cuts, c_.x_channel() * (cut + 1) / cuts);
+      });
+      for_tiles(sets * tasks, threads, [&](int64_t task) {
+        const int64_t set = task / tasks, image = first + set * lanes();
+        f(static_cast<const T*>(x.data() + set * size), image, images(image), task % tasks);
+      });
+    }
+  }
+
+  // Results of `places` neighbours, from place `first` of a row on, to where they belong.
+  void give(const T* from, int64_t image, int64_t images, int64_t row, int64_t first, int64_t places) const {
+    const int64_t y_image = c_.groups * c_.rows * c_.y_row();
+    kernel_.transposed(c_.y + image * y_image + row * c_.y_row() + first, y_image, from, lanes(), places, images);
+  }
+
+ private:
+  // Numbers of x that are turned over at one time: two megabytes, which stay in the caches.
+  static constexpr int64_t kMost = 4 * kConvCanvas<T>;
+
+  // Places' lanes that are turned over together.
+  int64_t together() const {
+    return std::clamp<int64_t>(kMost / std::max<int64_t>(lanes() * x_image(), 1), 1, pieces(c_.images, lanes()));
+  }
+  int64_t x_image() const { return c_.groups * c_.channels * c_.x_channel(); }
+
+  // Numbers first … end - 1 of every channel of a group.
+  void take(T* to, const T* from, int64_t images, int64_t first, int64_t end) const {
+    for (int64_t channel = 0; channel < c_.channels; ++channel, to += x_channel(), from += c_.x_channel()) {
+      if (images < lanes()) std::fill(to + first * lanes(), to + end * lanes(), T{0});
+      kernel_.transposed(to + first * lanes(), lanes(), from + first, x_image(), images, end - first);
+    }
+  }
+
+  const Convolution<T>& c_;
+  const ConvKernel<T>& kernel_;
+  int64_t lanes_;
+};
+
+}  // namespace cr::backend::cpu

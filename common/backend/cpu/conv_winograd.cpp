@@ -1,0 +1,202 @@
+// # A convolution with fewer multiplications
+//
+// Two neighbouring results of three taps g, from four pixels d,
+//
+//     y₀ = d₀ g₀ + d₁ g₁ + d₂ g₂
+//     y₁ =         d₁ g₀ + d₂ g₁ + d₃ g₂
+//
+// are six products. Winograd's rule F(2, 3) makes them of four,
+//
+//     m₀ = (d₀ − d₂) g₀                    y₀ = m₀ + m₁ + m₂
+//     m₁ = (d₁ + d₂) (g₀ + g₁ + g₂) / 2    y₁ = m₁ − m₂ − m₃
+//     m₂ = (d₂ − d₁) (g₀ − g₁ + g₂) / 2
+//     m₃ = (d₁ − d₃) g₂
+//
+// and, once for columns and once for rows, 2 × 2 results of 3 × 3 taps of sixteen products instead of 36. (S. Winograd,
+// *Arithmetic Complexity of Computations*, 1980; A. Lavin and S. Gray, *Fast Algorithms for Convolutional Neural Networks*,
+// 2016. Chapter 58 derives it.) The sums on the left belong to a channel, those of the taps to a channel and a row, those on
+// the right to a row. In between, where all channels meet all rows, are sixteen matrix products. So with many of both the
+// sums cost little.
+//
+// Images lie side by side (`conv_turned.hpp`), and a sum is one of vectors. A task takes some tiles of 2 × 2 places of all
+// images: it writes down their factors, and then, tile of rows by tile of rows, sixteen small products and their results.
+//
+// What it costs besides: a rounding error is relative to the largest of 4 × 4 pixels, not to those that a result sees. So
+// float64, which people choose for its digits, does not come here. And an infinity would come to all four results of a tile:
+// whoever calls has to compute them in another way.
+#include <array>
+#include <atomic>
+#include <cmath>
+
+#include "backend/cpu/conv_turned.hpp"
+#include "backend/cpu/conv_ways.hpp"
+#include "backend/cpu/isa/winograd_kernel.hpp"
+
+namespace cr::backend::cpu {
+namespace {
+
+const WinogradKernel& winograd_kernel() {
+#if CHAINRULE_X86_DISPATCH
+  if (isa() == Isa::avx512) return avx512::winograd_kernel;
+  if (isa() == Isa::avx2) return avx2::winograd_kernel;
+#endif
+  return base::winograd_kernel;
+}
+
+class ConvWinograd {
+ public:
+  explicit ConvWinograd(const Convolution<float>& c) : c_(c), kernel_(conv_kernel<float>()), turned_(c, 1) {}
+
+  double cost() const {
+    if (!turned_.fits() || !of_nine_neighbours()) return HUGE_VAL;
+    const double products = static_cast<double>(kWinogradProducts * c_.rows * c_.channels);
+    const double sums = static_cast<double>(40 * c_.channels + 44 * c_.rows);
+    return turned_.padded() * static_cast<double>(c_.groups * down() * across()) * (products + sums) + turned_.cost();
+  }
+
+  bool run() const {
+    const bool threads = c_.work() >= kWorthThreads;
+    const ConvWeights<float> taps(c_);
+    Workspace<float> weights(c_.groups * group());
+    for_tiles(c_.groups * taps.tiles(), threads, [&](int64_t task) {
+      transform(weights.data() + task / taps.tiles() * group(), taps, task / taps.tiles(), task % taps.tiles());
+    });
+
+    const int64_t factors = across() * tile() / kMost, tasks = pieces(turned_.cuts(), down());
+    const int64_t cuts = std::clamp<int64_t>(std::max(factors, tasks), 1, across());
+    std::atomic<bool> finite = true;
+    turned_.for_images(c_.groups * down() * cuts, [&](const float* x, int64_t image, int64_t images, int64_t task) {
+      const int64_t cut = task % cuts, line = task / cuts % down(), group = task / cuts / down();
+      const Part part{image, images, group, line, across() * cut / cuts, across() * (cut + 1) / cuts};
+      if (!compute(part, x, weights.data() + group * this->group(), taps)) finite = false;
+    });
+    return finite;
+  }
+
+ private:
+  // Factors of pixels that one task keeps: a core's second cache, less some room for those of the weights.
+  static constexpr int64_t kMost = 2 * kConvCanvas<float>;
+
+  // 3 × 3 taps in two dimensions, neighbours all.
+  bool of_nine_neighbours() const {
+    bool fits = c_.num_classes() == 1 && c_.num_taps() == 9 && c_.x_channel() == c_.lines[1].size * c_.lines[2].size;
+    for (int d = 0; d < 3; ++d) fits = fits && c_.step[d] == 1 && c_.lines[d].stride == 1;
+    for (int d = 1; d < 3; ++d)
+      fits = fits && c_.lines[d].tap_step == 1 && std::ssize(c_.seen[d]) == 3 && c_.seen[d][2] == c_.seen[d][0] + 2;
+    return fits;
+  }
+
+  // Tiles of 2 × 2 places, down an image and across.
+  int64_t down() const { return pieces(c_.size[1], 2); }
+  int64_t across() const { return pieces(c_.size[2], 2); }
+  // The coordinate of the first number that place 0 sees.
+  int64_t first(int d) const { return c_.lines[d].tap + c_.seen[d][0]; }
+
+  // ## Factors of weights
+  //
+  // Tile of rows after tile of rows, factor after factor, channel after channel, rows side by side.
+  int64_t group() const { return kWinogradProducts * c_.rows * c_.channels; }
+  float* of(float* weights, const ConvWeights<float>& taps, int64_t tile) const {
+    return weights + kWinogradProducts * c_.channels * taps.first_row(tile);
+  }
+
+  void transform(float* weights, const ConvWeights<float>& taps, int64_t group, int64_t tile) const {
+    const int64_t rows = taps.rows(tile);
+    std::array<int64_t, 9> order;  // number of each tap
+    for (int64_t i = 0; i < 9; ++i) order[c_.taps[i].seen[1] * 3 + c_.taps[i].seen[2]] = i;
+    const float* from = taps.of(group, c_.classes[0], tile);
+    float* to = of(weights, taps, tile);
+    for (int64_t channel = 0; channel < c_.channels; ++channel, from += 9 * rows, to += rows) {
+      const float* tap[9];
+      for (int i = 0; i < 9; ++i) tap[i] = from + order[i] * rows;
+      winograd_kernel().weights(to, c_.channels * rows, tap, rows);
+    }
+  }
+
+  // ## One task
+  struct Part {
+    int64_t image, images, group;
+    int64_t line, begin, end;  // tiles of one line of them
+  };
+
+  // Factors of pixels: tile after tile, factor after factor, channel after channel. (A vector more, so that the factors of a
+  // channel do not all fall on the same lines of a cache.)
+  int64_t factor() const { return (c_.channels + 1) * kernel_.width; }
+  int64_t tile() const { return kWinogradProducts * factor(); }
+
+  bool compute(const Part& part, const float* x, const float* weights, const ConvWeights<float>& taps) const {
+    const int64_t W = kernel_.width, tiles = part.end - part.begin, together = tile_vectors(c_);
+    Workspace<float> factors(tiles * tile()), products(kWinogradProducts * kernel_.tile_rows * together * W);
+    look(part, x, factors.data());
+
+    std::vector<ConvStep> steps(c_.channels);
+    for (int64_t channel = 0; channel < c_.channels; ++channel) steps[channel] = {channel, channel * W};
+    ConvLanes side[kConvVectors];
+    lay_out(side, together, tile(), W);
+    ConvTile<float> t{};
+    t.first = t.last = true, t.lanes = side, t.y_row = together * W, t.taps = c_.channels, t.steps = steps.data();
+
+    const int64_t width = std::min(2 * part.end, c_.size[2]) - 2 * part.begin;
+    WinogradOutput out{};
+    out.sums_row = t.y_row, out.height = std::min<int64_t>(2, c_.size[1] - 2 * part.line);
+    out.y_line = width * W, out.y_row = out.height * out.y_line;
+    Workspace<float> y(kernel_.tile_rows * out.y_row);
+    bool finite = true;
+    for (int64_t rows = 0; rows < taps.tiles(); ++rows) {
+      const int64_t row = part.group * c_.rows + taps.first_row(rows);
+      t.rows = out.rows = taps.rows(rows);
+      out.sums_factor = t.rows * t.y_row;
+      for (int64_t i = 0; i < tiles; i += together) {
+        t.vectors = std::min(together, tiles - i);
+        t.a = weights + kWinogradProducts * c_.channels * taps.first_row(rows);
+        t.b = factors.data() + i * tile(), t.y = products.data();
+        for (int m = 0; m < kWinogradProducts; ++m) {
+          // All four results have this product once, so it is the one that begins with the bias.
+          t.bias = c_.bias && m == 5 ? c_.bias + row : nullptr;
+          kernel_.tile(t);
+          t.a += c_.channels * t.rows, t.b += factor(), t.y += out.sums_factor;
+        }
+        for (int64_t j = 0; j < t.vectors; ++j) {
+          out.sums = products.data() + j * W, out.y = y.data() + 2 * (i + j) * W;
+          out.width = std::min<int64_t>(2, width - 2 * (i + j));
+          finite = winograd_kernel().output(out) && finite;
+        }
+      }
+      const int64_t place = 2 * part.line * c_.size[2] + 2 * part.begin;
+      for (int64_t i = 0; i < t.rows; ++i) {
+        const float* from = y.data() + i * out.y_row;
+        if (width == c_.size[2]) turned_.give(from, part.image, part.images, row + i, place, out.height * width);
+        else
+          for (int64_t line = 0; line < out.height; ++line)
+            turned_.give(from + line * out.y_line, part.image, part.images, row + i, place + line * c_.size[2], width);
+      }
+    }
+    return finite;
+  }
+
+  void look(const Part& part, const float* x, float* factors) const {
+    WinogradInput in{};
+    in.first = first(2) + 2 * part.begin, in.columns = c_.lines[2].size;
+    in.tiles = part.end - part.begin, in.to = factors, in.to_tile = tile(), in.to_factor = factor();
+    const int64_t line = in.columns * kernel_.width;
+    for (int64_t channel = 0; channel < c_.channels; ++channel, in.to += kernel_.width) {
+      const float* from = x + (part.group * c_.channels + channel) * turned_.x_channel();
+      for (int64_t i = 0; i < 4; ++i) {
+        const int64_t at = first(1) + 2 * part.line + i;
+        in.lines[i] = at >= 0 && at < c_.lines[1].size ? from + at * line : nullptr;
+      }
+      winograd_kernel().input(in);
+    }
+  }
+
+  const Convolution<float>& c_;
+  const ConvKernel<float>& kernel_;
+  ConvTurned<float> turned_;
+};
+
+}  // namespace
+
+double winograd_cost(const Convolution<float>& c) { return ConvWinograd(c).cost(); }
+bool convolve_winograd(const Convolution<float>& c) { return ConvWinograd(c).run(); }
+
+}  // namespace cr::backend::cpu
