@@ -70,7 +70,8 @@ template <class T> class ConvBatch {
     View view{&own, {}, {}};
     std::vector<int64_t> at_x;
     for (int64_t i = 0, number; i < own.taps; ++i)
-      if (c_.sees(at, c_.taps[own.first_tap + i], number)) view.taps.push_back(i), at_x.push_back(number * turned_.lanes());
+      if (c_.sees(at, c_.taps[own.first_tap + i], number))
+        view.taps.push_back(i), at_x.push_back(number * turned_.lanes());
     const auto known = std::find(views.begin(), views.end(), view);
     const Place result{static_cast<size_t>(known - views.begin()), at_x.empty() ? 0 : at_x[0]};
     if (known != views.end()) return result;

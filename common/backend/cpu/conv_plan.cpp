@@ -287,7 +287,7 @@ template <class T> void convolve_plan(const Convolution<T>& c) {
 template <class T> void run(const Convolution<T>& c) {
   const double batch = batch_cost(c);
   if constexpr (std::is_same_v<T, float>)
-    if (!getenv("NOW") && winograd_cost(c) < std::min(batch, c.work()) && convolve_winograd(c)) return;
+    if (winograd_cost(c) < std::min(batch, c.work()) && convolve_winograd(c)) return;
   batch < c.work() ? convolve_batch(c) : convolve_plan(c);
 }
 

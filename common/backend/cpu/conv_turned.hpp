@@ -62,12 +62,13 @@ template <class T> class ConvTurned {
   }
 
  private:
-  // Numbers of x that are turned over at one time: two megabytes, which stay in the caches.
-  static constexpr int64_t kMost = 4 * kConvCanvas<T>;
+  // Numbers of x that are turned over at one time: sixteen megabytes, which the cores' last cache may hold.
+  static constexpr int64_t kMost = 32 * kConvCanvas<T>;
 
-  // Places' lanes that are turned over together.
+  // So many times the images of a place are turned over together: threads that have their own images share only weights.
   int64_t together() const {
-    return std::clamp<int64_t>(kMost / std::max<int64_t>(lanes() * x_image(), 1), 1, pieces(c_.images, lanes()));
+    const int64_t most = std::min<int64_t>(num_threads(), kMost / std::max<int64_t>(lanes() * x_image(), 1));
+    return std::clamp<int64_t>(most, 1, pieces(c_.images, lanes()));
   }
   int64_t x_image() const { return c_.groups * c_.channels * c_.x_channel(); }
 

@@ -47,11 +47,12 @@ class ConvWinograd {
  public:
   explicit ConvWinograd(const Convolution<float>& c) : c_(c), kernel_(conv_kernel<float>()), turned_(c, 1) {}
 
+  // The factors were measured. Weights are expensive, since all cores read what one of them wrote.
   double cost() const {
     if (!turned_.fits() || !of_nine_neighbours()) return HUGE_VAL;
-    const double products = static_cast<double>(kWinogradProducts * c_.rows * c_.channels);
-    const double sums = static_cast<double>(40 * c_.channels + 44 * c_.rows);
-    return turned_.padded() * static_cast<double>(c_.groups * down() * across()) * (products + sums) + turned_.cost();
+    const double weights = static_cast<double>(c_.groups * group());
+    const double sums = static_cast<double>(c_.groups * (40 * c_.channels + 44 * c_.rows));
+    return turned_.padded() * static_cast<double>(down() * across()) * (weights + sums) + 64 * weights + turned_.cost();
   }
 
   bool run() const {
@@ -62,7 +63,7 @@ class ConvWinograd {
       transform(weights.data() + task / taps.tiles() * group(), taps, task / taps.tiles(), task % taps.tiles());
     });
 
-    const int64_t factors = across() * tile() / kMost, tasks = pieces(turned_.cuts(), down());
+    const int64_t factors = pieces(across() * tile(), kMost), tasks = pieces(turned_.cuts(), down());
     const int64_t cuts = std::clamp<int64_t>(std::max(factors, tasks), 1, across());
     std::atomic<bool> finite = true;
     turned_.for_images(c_.groups * down() * cuts, [&](const float* x, int64_t image, int64_t images, int64_t task) {
