@@ -78,6 +78,31 @@ TEST_CASE("memory that one thread frees another can use", "[memory]") {
 #endif
 }
 
+TEST_CASE("a thread gets back the memory that it freed itself", "[memory]") {
+#if CHAINRULE_THREADS
+  if (!allocator::caches()) SKIP("this build takes every block from the system");
+  constexpr int64_t kBytes = 3 << 20;
+  allocator::release_cached();
+  void *mine = allocator::allocate(kBytes), *other = allocator::allocate(kBytes);
+  allocator::free(mine, kBytes);
+  void *first = nullptr, *second = nullptr;
+  std::thread([&] {
+    allocator::free(other, kBytes);
+    first = allocator::allocate(kBytes);
+    second = allocator::allocate(kBytes);  // there is no other of its own, so another's
+    allocator::free(second, kBytes);
+    allocator::free(first, kBytes);
+  }).join();
+  CHECK(first == other);
+  CHECK(second == mine);
+  void* again = allocator::allocate(kBytes);  // from a thread that is no more
+  CHECK((again == mine || again == other));
+  allocator::free(again, kBytes);
+#else
+  SKIP("this build has no threads");
+#endif
+}
+
 TEST_CASE("running out of memory is an exception, and the library goes on", "[memory]") {
   // Past the largest block, past 2⁶³ with the header added, and past it in bytes.
   CHECK_THROWS_AS(zeros({int64_t{1} << 46}), OutOfMemory);

@@ -114,6 +114,22 @@ Case drawn(Generator& g, bool large) {
   return k;
 }
 
+// Batches for which images lie side by side, most of them of 3 × 3 taps.
+Case drawn_batch(Generator& g) {
+  auto draw = [&](int64_t lo, int64_t hi) { return randint(lo, hi + 1, {1}, g).item<int64_t>(); };
+  Case k = drawn(g, false);
+  const bool nine = draw(1, 4) > 1;
+  k.n = draw(16, 40), k.groups = draw(1, 4) == 1 ? 2 : 1;
+  k.c = k.groups * draw(8, 24), k.o = k.groups * draw(8, 24);
+  for (int d = 0; d < k.size.size(); ++d) {
+    k.size[d] = std::min<int64_t>(k.size[d], k.size.size() == 3 ? 4 : 10);
+    if (nine) k.kernel[d] = d + 2 < k.size.size() ? 1 : 3, k.stride[d] = k.dilation[d] = 1;
+    k.padding[d] = draw(0, 2);
+    k.size[d] = std::max(k.size[d], k.dilation[d] * (k.kernel[d] - 1) + 1);
+  }
+  return k;
+}
+
 }  // namespace
 
 TEST_CASE("convolutions of any size equal the plain loop", "[ops][conv]") {
@@ -129,6 +145,7 @@ TEST_CASE("convolutions of any size equal the plain loop", "[ops][conv]") {
       if (i % 4 == 0) check<double>(k);
     }
     for (int i = 0; i < (kSanitized ? 2 : 12); ++i) check<float>(drawn(g, true));
+    for (int i = 0; i < (kSanitized ? 4 : 30); ++i) check<float>(drawn_batch(g));
   }
 }
 
@@ -173,10 +190,95 @@ TEST_CASE("convolutions of many small images equal the plain loop", "[ops][conv]
   }
 }
 
+// ## Winograd's rule
+//
+// Under a kernel with a single 1, y is a copy of x. The plain loop adds zeros to it and keeps every bit; the rule adds and
+// subtracts other numbers of the window. Three images fill no vector, so they are computed by the plain loop.
+bool rounds_a_copy(const Case& k, bool adjoint = false) {
+  const Dims places = places_of(k);
+  Generator g(3);
+  Tensor x = randn(adjoint ? shape_of(k.n, k.o, places) : shape_of(k.n, k.c, k.size), g);
+  Tensor w = zeros(shape_of(k.o, k.c / k.groups, k.kernel));
+  w[{0, 0, 1, 1}] = 1;
+  auto convolve = [&](int64_t images) {
+    Tensor y = zeros(adjoint ? shape_of(images, k.c, k.size) : shape_of(images, k.o, places));
+    const backend::Window window{k.stride, k.padding, k.dilation};
+    backend::Backend& cpu = backend::on(Device::cpu);
+    adjoint ? cpu.conv_input(y, x.narrow(0, 0, images), w, {}, window, k.groups)
+            : cpu.conv(y, x.narrow(0, 0, images), w, {}, window, k.groups);
+    return y.narrow(0, 0, 3);
+  };
+  return difference(convolve(k.n), convolve(3)) != "";
+}
+
+TEST_CASE("convolutions by Winograd's rule equal the plain loop", "[ops][conv]") {
+  const Case cases[] = {
+      {32, 20, 20, 1, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+      {16, 24, 33, 1, {7, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},    // lines and columns left over
+      {47, 24, 20, 1, {10, 11}, {3, 3}, {1, 1}, {0, 0}, {1, 1}},  // vectors that are not full
+      {16, 40, 40, 2, {9, 6}, {3, 3}, {1, 1}, {2, 1}, {1, 1}},
+      {16, 24, 24, 1, {19, 18}, {3, 3}, {1, 1}, {3, 3}, {1, 1}},  // results that see nothing but padding
+      {16, 60, 14, 1, {2, 36}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  // a line that is cut
+  };
+  InstructionSet restore;
+  using backend::cpu::Isa;
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > backend::cpu::best_isa()) continue;
+    backend::cpu::set_isa(isa);
+    // y is deeper than x: not one image, but three.
+    check<float>({16, 24, 24, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
+    for (const Case& k : cases) {
+      check<float>(k);
+      INFO(text(k));
+      CHECK(rounds_a_copy(k));
+      CHECK(rounds_a_copy(k, true));
+      if (&k == cases) check<double>(k);
+    }
+  }
+}
+
+Tensor of_few_images(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
+  std::vector<Tensor> parts;
+  for (int64_t n = 0; n < x.shape()[0]; n += 3)
+    parts.push_back(conv2d(x.narrow(0, n, std::min<int64_t>(3, x.shape()[0] - n)), w, bias, {.padding = 1}));
+  return cat(parts, 0);
+}
+
+TEST_CASE("by Winograd's rule the usual error is no larger", "[ops][conv]") {
+  NoGrad no_grad;
+  Generator g(1);
+  Tensor x = randn({32, 64, 12, 12}, g), w = randn({64, 64, 3, 3}, g);
+  const Tensor truth = conv2d(x.to(DType::float64), w.to(DType::float64), {}, {.padding = 1});
+  auto error = [&](const Tensor& y) { return std::sqrt(mean(square(y.to(DType::float64) - truth)).item()); };
+  CHECK(rounds_a_copy({32, 64, 64, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}));
+  // A sum of 64 numbers, sixteen times, instead of one of 576: 0.65 times the error.
+  CHECK(error(conv2d(x, w, {}, {.padding = 1})) < error(of_few_images(x, w)));
+}
+
+TEST_CASE("by Winograd's rule, too, an infinity is seen by its windows only", "[ops][conv]") {
+  NoGrad no_grad;
+  Generator g(2);
+  const Tensor x = randn({32, 20, 8, 8}, g), w = randn({20, 20, 3, 3}, g), bias = randn({20}, g);
+  REQUIRE(rounds_a_copy({32, 20, 20, 1, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}));
+  for (double bad : {HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+    Tensor in = x.clone(), kernel = w.clone(), shift = bias.clone();
+    in[{3, 1, 4, 7}] = bad;
+    CHECK(difference(conv2d(in, w, bias, {.padding = 1}), of_few_images(in, w, bias), 32, 1) == "");
+    kernel[{7, 2, 1, 1}] = bad;
+    CHECK(difference(conv2d(in, kernel, bias, {.padding = 1}), of_few_images(in, kernel, bias), 32, 1) == "");
+    shift[{4}] = bad;
+    CHECK(difference(conv2d(x, w, shift, {.padding = 1}), of_few_images(x, w, shift), 32, 1) == "");
+  }
+  // The sum of two of these numbers is infinite, that of their products is not.
+  const Tensor large = full(x.shape(), 3e38), small = full(w.shape(), 1e-4);
+  CHECK(difference(conv2d(large, small, {}, {.padding = 1}), of_few_images(large, small), 64) == "");
+}
+
 TEST_CASE("convolutions have the same bits on any number of threads", "[ops][conv][bits]") {
   Threads restore;
   Generator g(5);
-  const std::pair<Shape, int64_t> cases[] = {{{6, 20, 31, 30}, 1}, {{6, 20, 31, 30}, 2}, {{64, 20, 5, 5}, 1}};
+  const std::pair<Shape, int64_t> cases[] = {
+      {{6, 20, 31, 30}, 1}, {{6, 20, 31, 30}, 2}, {{64, 20, 5, 5}, 1}, {{50, 20, 12, 13}, 1}};
   for (const auto& [shape, stride] : cases) {
     Tensor x = randn(shape, g).requires_grad_(), w = randn({40, 20, 3, 3}, g).requires_grad_();
     std::vector<Tensor> first;

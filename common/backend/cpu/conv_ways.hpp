@@ -11,8 +11,8 @@ namespace cr::backend::cpu {
 template <class T> double batch_cost(const Convolution<T>& c);
 template <class T> void convolve_batch(const Convolution<T>& c);
 
-// By Winograd's rule, which adds and subtracts what lies within 4 × 4 numbers: false where a result is not finite. Then y
-// has to be computed in another way, since an infinity may have come to places that do not see it.
+// By Winograd's rule: false where a result is not finite. Then y has to be computed in another way, as the rule may have made
+// NaN of an infinity.
 double winograd_cost(const Convolution<float>& c);
 bool convolve_winograd(const Convolution<float>& c);
 
