@@ -67,6 +67,17 @@ std::string text(const Case& k) {
          to_string(k.stride) + ", padding " + to_string(k.padding) + ", dilation " + to_string(k.dilation);
 }
 
+// With each instruction set that this machine has.
+template <class F> void for_each_isa(F&& f) {
+  InstructionSet restore;
+  using backend::cpu::Isa;
+  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > backend::cpu::best_isa()) continue;
+    backend::cpu::set_isa(isa);
+    f();
+  }
+}
+
 // The three primitives against the plain loop in float64. Each result may differ by a few roundings of its largest term.
 template <class T> void check(const Case& k) {
   const DType type = std::is_same_v<T, float> ? DType::float32 : DType::float64;
@@ -74,8 +85,7 @@ template <class T> void check(const Case& k) {
   Generator g(7);
   Tensor x = randn(shape_of(k.n, k.c, k.size), g, type), w = randn(shape_of(k.o, k.c / k.groups, k.kernel), g, type);
   Tensor dy = randn(shape_of(k.n, k.o, places), g, type), bias = randn({k.o}, g, type);
-  Tensor y = full(dy.shape(), NAN, type), dx = full(x.shape(), NAN, type), dw = full(w.shape(), NAN, type);
-  Tensor want_y = zeros(y.shape(), DType::float64), want_dx = zeros(x.shape(), DType::float64),
+  Tensor want_y = zeros(dy.shape(), DType::float64), want_dx = zeros(x.shape(), DType::float64),
          want_dw = zeros(w.shape(), DType::float64);
   want_y.add_(bias.to(DType::float64).reshape(shape_of(1, k.o, Dims(k.size.size(), 1))));
   double *of_y = want_y.mutable_data<double>(), *of_dx = want_dx.mutable_data<double>(),
@@ -88,13 +98,16 @@ template <class T> void check(const Case& k) {
   });
   backend::Backend& cpu = backend::on(Device::cpu);
   backend::Window window{k.stride, k.padding, k.dilation};
-  cpu.conv(y, x, w, bias, window, k.groups);
-  cpu.conv_input(dx, dy, w, {}, window, k.groups);
-  cpu.conv_weight(dw, x, dy, window, k.groups);
-  INFO(text(k) << ", " << name(type));
-  CHECK(difference(y, want_y.to(type), 32, 1) == "");
-  CHECK(difference(dx, want_dx.to(type), 32, 1) == "");
-  CHECK(difference(dw, want_dw.to(type), 32, 1) == "");
+  for_each_isa([&] {
+    Tensor y = full(dy.shape(), NAN, type), dx = full(x.shape(), NAN, type), dw = full(w.shape(), NAN, type);
+    cpu.conv(y, x, w, bias, window, k.groups);
+    cpu.conv_input(dx, dy, w, {}, window, k.groups);
+    cpu.conv_weight(dw, x, dy, window, k.groups);
+    INFO(text(k) << ", " << name(type) << ", " << backend::cpu::isa_name(backend::cpu::isa()));
+    CHECK(difference(y, want_y.to(type), 32, 1) == "");
+    CHECK(difference(dx, want_dx.to(type), 32, 1) == "");
+    CHECK(difference(dw, want_dw.to(type), 32, 1) == "");
+  });
 }
 
 // Sizes around those of vectors and tiles, drawn at random.
@@ -133,20 +146,14 @@ Case drawn_batch(Generator& g) {
 }  // namespace
 
 TEST_CASE("convolutions of any size equal the plain loop", "[ops][conv]") {
-  InstructionSet restore;
-  using backend::cpu::Isa;
-  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
-    if (isa > backend::cpu::best_isa()) continue;
-    backend::cpu::set_isa(isa);
-    Generator g(11);
-    for (int i = 0; i < (kSanitized ? 30 : 120); ++i) {
-      Case k = drawn(g, false);
-      check<float>(k);
-      if (i % 4 == 0) check<double>(k);
-    }
-    for (int i = 0; i < (kSanitized ? 2 : 12); ++i) check<float>(drawn(g, true));
-    for (int i = 0; i < (kSanitized ? 4 : 30); ++i) check<float>(drawn_batch(g));
+  Generator g(11);
+  for (int i = 0; i < (kSanitized ? 30 : 120); ++i) {
+    Case k = drawn(g, false);
+    check<float>(k);
+    if (i % 4 == 0) check<double>(k);
   }
+  for (int i = 0; i < (kSanitized ? 2 : 12); ++i) check<float>(drawn(g, true));
+  for (int i = 0; i < (kSanitized ? 4 : 30); ++i) check<float>(drawn_batch(g));
 }
 
 TEST_CASE("convolutions that are cut into bands, parts and blocks equal the plain loop", "[ops][conv]") {
@@ -166,28 +173,24 @@ void check_batch(const Case& k) {
   const Tensor x = ones(shape_of(k.n, k.c, k.size)), w = full(shape_of(k.o, k.c / k.groups, k.kernel), INFINITY);
   const Tensor dy = ones(shape_of(k.n, k.o, places)), y = empty(dy.shape()), dx = empty(x.shape());
   backend::Window window{k.stride, k.padding, k.dilation};
-  backend::on(Device::cpu).conv(y, x, w, {}, window, k.groups);
-  backend::on(Device::cpu).conv_input(dx, dy, w, {}, window, k.groups);
-  INFO(text(k));
-  CHECK(sum(isnan(y)).item<int64_t>() == 0);
-  CHECK(sum(isnan(dx)).item<int64_t>() == 0);
+  for_each_isa([&] {
+    backend::on(Device::cpu).conv(y, x, w, {}, window, k.groups);
+    backend::on(Device::cpu).conv_input(dx, dy, w, {}, window, k.groups);
+    INFO(text(k) << ", " << backend::cpu::isa_name(backend::cpu::isa()));
+    CHECK(sum(isnan(y)).item<int64_t>() == 0);
+    CHECK(sum(isnan(dx)).item<int64_t>() == 0);
+  });
 }
 
 TEST_CASE("convolutions of many small images equal the plain loop", "[ops][conv]") {
-  InstructionSet restore;
-  using backend::cpu::Isa;
-  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
-    if (isa > backend::cpu::best_isa()) continue;
-    backend::cpu::set_isa(isa);
-    check_batch({32, 33, 29, 1, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
-    check_batch({64, 32, 3, 1, {2, 2}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});  // few rows take many images
-    check_batch({64, 32, 31, 1, {5}, {5}, {2}, {4}, {2}});
-    check_batch({64, 40, 40, 1, {4, 4}, {4, 4}, {2, 2}, {1, 1}, {1, 1}});   // the adjoint has four classes
-    check_batch({32, 40, 40, 1, {2, 2}, {5, 5}, {1, 1}, {6, 6}, {1, 1}});   // places that see nothing but padding
-    check<float>({47, 20, 40, 2, {7, 4}, {4, 5}, {2, 1}, {2, 3}, {1, 1}});  // some vectors are not full
-    check<float>({16, 12, 20, 1, {3, 4, 2}, {3, 3, 2}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}});
-    check<double>({16, 24, 26, 1, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
-  }
+  check_batch({32, 33, 29, 1, {5, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  check_batch({64, 32, 3, 1, {2, 2}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});  // few rows take many images
+  check_batch({64, 32, 31, 1, {5}, {5}, {2}, {4}, {2}});
+  check_batch({64, 40, 40, 1, {4, 4}, {4, 4}, {2, 2}, {1, 1}, {1, 1}});   // the adjoint has four classes
+  check_batch({32, 40, 40, 1, {2, 2}, {5, 5}, {1, 1}, {6, 6}, {1, 1}});   // places that see nothing but padding
+  check<float>({47, 20, 40, 2, {7, 4}, {4, 5}, {2, 1}, {2, 3}, {1, 1}});  // some vectors are not full
+  check<float>({16, 12, 20, 1, {3, 4, 2}, {3, 3, 2}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}});
+  check<double>({16, 24, 26, 1, {5, 5}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
 }
 
 // ## Winograd's rule
@@ -218,23 +221,19 @@ TEST_CASE("convolutions by Winograd's rule equal the plain loop", "[ops][conv]")
       {47, 24, 20, 1, {10, 11}, {3, 3}, {1, 1}, {0, 0}, {1, 1}},  // vectors that are not full
       {16, 40, 40, 2, {9, 6}, {3, 3}, {1, 1}, {2, 1}, {1, 1}},
       {16, 24, 24, 1, {19, 18}, {3, 3}, {1, 1}, {3, 3}, {1, 1}},  // results that see nothing but padding
-      {16, 60, 14, 1, {2, 36}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  // a line that is cut
+      {16, 60, 14, 1, {2, 36}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},   // a line that is cut
   };
-  InstructionSet restore;
-  using backend::cpu::Isa;
-  for (Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
-    if (isa > backend::cpu::best_isa()) continue;
-    backend::cpu::set_isa(isa);
-    // y is deeper than x: not one image, but three.
-    check<float>({16, 24, 24, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
-    for (const Case& k : cases) {
-      check<float>(k);
-      INFO(text(k));
+  for (const Case& k : cases) {
+    check<float>(k);
+    for_each_isa([&] {
+      INFO(text(k) << ", " << backend::cpu::isa_name(backend::cpu::isa()));
       CHECK(rounds_a_copy(k));
       CHECK(rounds_a_copy(k, true));
-      if (&k == cases) check<double>(k);
-    }
+    });
   }
+  check<double>(cases[0]);
+  // y is deeper than x: not one image, but three.
+  check<float>({16, 24, 24, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
 }
 
 Tensor of_few_images(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
