@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "backend/backend.hpp"
 #include "backend/gpu_options.hpp"
@@ -191,6 +193,39 @@ double share_of_others(const Clock& from, const Clock& to) {
   return total > 0 ? std::max(0.0, (to.busy - from.busy - (to.ours - from.ours)) / total) : 0;
 }
 
+// ## How far apart are the processors?
+//
+// Cores that share a cache hand a number over in some 50 ns; those of two chips in one package need five times as long. A
+// virtual machine may find itself on the one or the other pair from one minute to the next, and programs that share much
+// between threads are a third slower then. So we let two threads call to and fro.
+double round_trip() {
+  if (std::thread::hardware_concurrency() < 2) return 0;
+  constexpr int kTogether = 10;
+  using Time = std::chrono::steady_clock;
+  alignas(128) std::atomic<int> there{0};
+  alignas(128) std::atomic<int> back{0};
+  std::thread echo([&] {
+    for (int seen = 0; (seen = there.load(std::memory_order_acquire)) >= 0;)
+      back.store(seen, std::memory_order_release);
+  });
+  std::vector<double> times;
+  int call = 0;
+  // Two threads on one processor wait for each other's turns, so it is time that ends this.
+  for (const auto end = Time::now() + std::chrono::milliseconds(5); Time::now() < end;) {
+    const auto begin = Time::now();
+    for (int i = 0; i < kTogether; ++i) {
+      there.store(++call, std::memory_order_release);
+      while (back.load(std::memory_order_acquire) != call) {
+      }
+    }
+    times.push_back(std::chrono::duration<double, std::nano>(Time::now() - begin).count() / kTogether);
+  }
+  there.store(-1, std::memory_order_release);
+  echo.join();
+  std::sort(times.begin(), times.end());
+  return median(times);
+}
+
 }  // namespace
 
 // ## A row
@@ -225,6 +260,7 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
     if (torch) row.ratios.push_back(theirs.ms / (ours.ms / static_cast<double>(w.operations)));
   }
   row.others = share_of_others(begin, look_at_clock(torch));
+  row.round_trip = round_trip();
   row.ours = summarize(samples, w.operations);
   row.theirs.ms = summarize(their_medians).ms;
   row.theirs.min_ms = summarize(their_minima).min_ms;

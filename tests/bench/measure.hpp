@@ -56,6 +56,7 @@ struct Row {
   double rate = 0, torch_rate = 0;       // work per second at the median
   std::string unit;                      // of the rates: "GFLOP/s", "GB/s" or none
   double others = 0;                     // what share of the processors other programs had meanwhile
+  double round_trip = 0;                 // of a number between two processors, in ns; 0 if there is one
   int64_t bytes = -1, torch_bytes = -1;  // peak memory; -1 if it was not measured
 
   double ratio() const { return median(ratios); }

@@ -104,6 +104,15 @@ std::string summary(const std::vector<Row>& rows) {
     text += fmt::format(
         "The machine was not quiet: other programs had up to {:.0f} % of its processors, and then ratios mean little.\n",
         others * 100);
+  double nearest = 0, farthest = 0;
+  for (const Row& row : rows) {
+    if (row.round_trip <= 0) continue;
+    nearest = nearest > 0 ? std::min(nearest, row.round_trip) : row.round_trip;
+    farthest = std::max(farthest, row.round_trip);
+  }
+  if (farthest > 0)
+    text +=
+        fmt::format("From one processor to another and back a number took {:.0f} to {:.0f} ns.\n", nearest, farthest);
   std::string hungry;
   bool compared = false;
   for (const Row& row : rows) {
@@ -138,6 +147,7 @@ json to_json(const std::vector<Row>& rows, const Plan& plan, const std::string& 
                   {"rows", json::array()}};
   for (const Row& row : rows) {
     json line = {{"name", row.name}, {"group", row.group}, {"ours", timing(row.ours)}, {"others", row.others}};
+    if (row.round_trip > 0) line["round_trip"] = row.round_trip;
     if (!row.ratios.empty()) {
       line["torch"] = timing(row.theirs);
       line["ratio"] = row.ratio();
@@ -159,6 +169,7 @@ std::vector<Row> from_json(const json& results) try {
     if (line.contains("torch"))
       row.theirs = timing(line["torch"]), row.ratios = line.at("ratios").get<std::vector<double>>();
     row.others = line.value("others", 0.0);
+    row.round_trip = line.value("round_trip", 0.0);
     row.unit = line.value("unit", "");
     row.rate = line.value("rate", 0.0);
     row.torch_rate = line.value("torch_rate", 0.0);

@@ -37,18 +37,20 @@ TEST_CASE("the summary has the geometric mean, the least one, and says what is r
   CHECK(summary({}).empty());
 }
 
-TEST_CASE("the summary says whose memory is larger, and when the machine was not quiet") {
+TEST_CASE(
+    "the summary says whose memory is larger, when the machine was not quiet, and how far its processors are apart") {
   std::vector<Row> rows = training(1.3);
   CHECK_THAT(summary(rows), !ContainsSubstring("memory") && !ContainsSubstring("quiet"));
   rows[0].bytes = 10, rows[0].torch_bytes = 20, rows[3].bytes = 30, rows[3].torch_bytes = 20;
-  rows[1].others = 0.25;
-  CHECK_THAT(summary(rows), ContainsSubstring("More memory than PyTorch's: step_3") && ContainsSubstring("up to 25 %"));
+  rows[1].others = 0.25, rows[2].round_trip = 500, rows[3].round_trip = 100;
+  CHECK_THAT(summary(rows), ContainsSubstring("More memory than PyTorch's: step_3") &&
+                                ContainsSubstring("up to 25 %") && ContainsSubstring("100 to 500 ns"));
 }
 
 TEST_CASE("results come back from their file as they were") {
   std::vector<Row> rows = training(1.3);
   rows[2].unit = "GFLOP/s", rows[2].rate = 123, rows[2].torch_rate = 99;
-  rows[4].bytes = 5000000, rows[4].torch_bytes = 7000000, rows[4].others = 0.5;
+  rows[4].bytes = 5000000, rows[4].torch_bytes = 7000000, rows[4].others = 0.5, rows[4].round_trip = 123;
   rows.push_back(row("ours_alone", "kernels", 1, 1));
   rows.back().ratios.clear(), rows.back().theirs = {};
   nlohmann::ordered_json results = to_json(rows, {.rounds = 3, .threads = 2}, "2.15.0");
