@@ -37,7 +37,8 @@ template <class T> class ConvTurned {
   template <class F> void for_images(int64_t tasks, F&& f) const {
     const bool threads = c_.work() >= kWorthThreads;
     const int64_t step = together() * lanes(), size = c_.groups * c_.channels * x_channel();
-    const int64_t cuts = std::min(this->cuts(), c_.x_channel());
+    const int64_t squares = pieces(c_.x_channel(), kernel_.width), cuts = std::min(this->cuts(), squares);
+    auto first_of = [&](int64_t cut) { return std::min(squares * cut / cuts * kernel_.width, c_.x_channel()); };
     Workspace<T> x(together() * size);
     for (int64_t first = 0; first < c_.images; first += step) {
       const int64_t sets = pieces(std::min(step, c_.images - first), lanes());
@@ -46,7 +47,7 @@ template <class T> class ConvTurned {
         const int64_t cut = task % cuts, group = task / cuts % c_.groups, set = task / cuts / c_.groups;
         const int64_t image = first + set * lanes(), channel = group * c_.channels;
         take(x.data() + set * size + channel * x_channel(), c_.x + image * x_image() + channel * c_.x_channel(),
-             images(image), c_.x_channel() * cut / cuts, c_.x_channel() * (cut + 1) / cuts);
+             images(image), first_of(cut), first_of(cut + 1));
       });
       for_tiles(sets * tasks, threads, [&](int64_t task) {
         const int64_t set = task / tasks, image = first + set * lanes();
