@@ -2,10 +2,12 @@
 //
 // $$y_{o}(p) = b_o + \sum_{c}\sum_{t} w_{o,c,t}\; x_c(p \cdot s + t)$$
 //
-// and its adjoint, which is a convolution as well. What both come to is in `conv.hpp`. They are computed image by image
-// (`conv_plan.cpp`) or, where that is less work, many images at once (`conv_batch.cpp`).
+// and its adjoint, which is a convolution as well. What both come to is in `conv.hpp`. There are three ways to compute it, and
+// the one that is least work is taken: image by image (`conv_plan.cpp`), many images at once (`conv_batch.cpp`), and with
+// fewer multiplications (`conv_winograd.cpp`).
 #include "backend/cpu/conv.hpp"
 
+#include "backend/cpu/conv_ways.hpp"
 #include "backend/cpu/cpu.hpp"
 
 namespace cr::backend::cpu {
@@ -31,6 +33,13 @@ void convolve(const Convolution<int64_t>& c) {
           }
         c.y[(part * c.rows + row) * c.y_row() + place] = static_cast<int64_t>(sum);
       }
+}
+
+template <class T> void convolve(const Convolution<T>& c) {
+  const double plan = plan_work(c), batch = batch_work(c);
+  if constexpr (std::is_same_v<T, float>)
+    if (winograd_work(c) < std::min(plan, batch) && convolve_winograd(c)) return;
+  batch < plan ? convolve_batch(c) : convolve_plan(c);
 }
 
 template <class T> void run(const Convolution<T>& c) {

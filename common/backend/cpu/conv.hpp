@@ -80,9 +80,6 @@ template <class T> struct Convolution {
   }
 };
 
-void convolve(const Convolution<float>& c);
-void convolve(const Convolution<double>& c);
-
 // Numbers on a thread's canvas at one time, unless one row of places needs more: half of a core's second cache.
 template <class T> constexpr int64_t kConvCanvas = (512 << 10) / static_cast<int64_t>(sizeof(T));
 

@@ -18,10 +18,10 @@ template <class T> class ConvBatch {
  public:
   explicit ConvBatch(const Convolution<T>& c) : c_(c), kernel_(conv_kernel<T>()), turned_(c, tile_vectors(c)) {}
 
-  double cost() const {
+  double work() const {
     if (!turned_.fits()) return HUGE_VAL;
     const double each = static_cast<double>(c_.groups * c_.rows * c_.channels);
-    return turned_.padded() * static_cast<double>(pairs_inside()) * each + turned_.cost();
+    return turned_.padded() * static_cast<double>(pairs_inside()) * each + turned_.work();
   }
 
   void run() const {
@@ -121,11 +121,11 @@ template <class T> class ConvBatch {
 
 }  // namespace
 
-template <class T> double batch_cost(const Convolution<T>& c) { return ConvBatch<T>(c).cost(); }
+template <class T> double batch_work(const Convolution<T>& c) { return ConvBatch<T>(c).work(); }
 template <class T> void convolve_batch(const Convolution<T>& c) { ConvBatch<T>(c).run(); }
 
-template double batch_cost(const Convolution<float>&);
-template double batch_cost(const Convolution<double>&);
+template double batch_work(const Convolution<float>&);
+template double batch_work(const Convolution<double>&);
 template void convolve_batch(const Convolution<float>&);
 template void convolve_batch(const Convolution<double>&);
 

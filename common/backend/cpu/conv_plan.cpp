@@ -270,6 +270,8 @@ template <class T> class ConvPlan {
   int64_t together_ = 1;  // images in one task
 };
 
+}  // namespace
+
 // A plan keeps the sums of all classes. Those of a large stride are too many: they come one after another.
 template <class T> void convolve_plan(const Convolution<T>& c) {
   if (c.num_classes() == 1 || c.num_classes() * c.rows * 2 * conv_kernel<T>().width <= kConvCanvas<T>)
@@ -284,16 +286,7 @@ template <class T> void convolve_plan(const Convolution<T>& c) {
   }
 }
 
-template <class T> void run(const Convolution<T>& c) {
-  const double batch = batch_cost(c);
-  if constexpr (std::is_same_v<T, float>)
-    if (winograd_cost(c) < std::min(batch, c.work()) && convolve_winograd(c)) return;
-  batch < c.work() ? convolve_batch(c) : convolve_plan(c);
-}
-
-}  // namespace
-
-void convolve(const Convolution<float>& c) { run(c); }
-void convolve(const Convolution<double>& c) { run(c); }
+template void convolve_plan(const Convolution<float>&);
+template void convolve_plan(const Convolution<double>&);
 
 }  // namespace cr::backend::cpu

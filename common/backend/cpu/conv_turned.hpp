@@ -27,7 +27,7 @@ template <class T> class ConvTurned {
   bool fits() const { return c_.images >= kernel_.width && lanes() * x_image() <= kMost; }
   // Lanes there are for all images, and multiply-adds that turning over is worth.
   double padded() const { return static_cast<double>(multiple(c_.images, lanes())); }
-  double cost() const { return 8 * padded() * static_cast<double>(x_image() + c_.groups * c_.rows * c_.y_row()); }
+  double work() const { return 8 * padded() * static_cast<double>(x_image() + c_.groups * c_.rows * c_.y_row()); }
 
   // So many parts of an image's group give all threads work. Who turns over x and who reads it should cut it alike: then
   // what a thread wants is likely to be in its own cache. The number does not matter otherwise, since no sum is cut.

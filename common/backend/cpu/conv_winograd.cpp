@@ -49,11 +49,11 @@ class ConvWinograd {
   explicit ConvWinograd(const Convolution<float>& c) : c_(c), kernel_(conv_kernel<float>()), turned_(c, 1) {}
 
   // The factors were measured. Weights are expensive, since all cores read what one of them wrote.
-  double cost() const {
+  double work() const {
     if (!turned_.fits() || !of_nine_neighbours()) return HUGE_VAL;
     const double weights = static_cast<double>(c_.groups * group());
     const double sums = static_cast<double>(c_.groups * (40 * c_.channels + 44 * c_.rows));
-    return turned_.padded() * static_cast<double>(down() * across()) * (weights + sums) + 64 * weights + turned_.cost();
+    return turned_.padded() * static_cast<double>(down() * across()) * (weights + sums) + 64 * weights + turned_.work();
   }
 
   bool run() const {
@@ -64,8 +64,8 @@ class ConvWinograd {
       transform(weights.data() + task / taps.tiles() * group(), taps, task / taps.tiles(), task % taps.tiles());
     });
 
-    const int64_t factors = pieces(across() * tile(), kMost), tasks = pieces(turned_.cuts(), down());
-    const int64_t cuts = std::clamp<int64_t>(std::max(factors, tasks), 1, across());
+    const int64_t cuts =
+        std::clamp<int64_t>(std::max(pieces(across() * tile(), kFactors), pieces(turned_.cuts(), down())), 1, across());
     std::atomic<bool> finite = true;
     turned_.for_images(c_.groups * down() * cuts, [&](const float* x, int64_t image, int64_t images, int64_t task) {
       const int64_t cut = task % cuts, line = task / cuts % down(), group = task / cuts / down();
@@ -76,8 +76,8 @@ class ConvWinograd {
   }
 
  private:
-  // Factors of pixels that one task keeps: a core's second cache, less some room for those of the weights.
-  static constexpr int64_t kMost = 2 * kConvCanvas<float>;
+  // Factors of pixels that one task keeps: as much as a core's second cache.
+  static constexpr int64_t kFactors = 2 * kConvCanvas<float>;
 
   // 3 × 3 taps in one plane, neighbours all.
   bool of_nine_neighbours() const {
@@ -128,56 +128,6 @@ class ConvWinograd {
   int64_t factor() const { return (c_.channels + 1) * kernel_.width; }
   int64_t tile() const { return kWinogradProducts * factor(); }
 
-  bool compute(const Part& part, const float* x, const float* weights, const ConvWeights<float>& taps) const {
-    const int64_t W = kernel_.width, tiles = part.end - part.begin, together = tile_vectors(c_);
-    Workspace<float> factors(tiles * tile()), products(kWinogradProducts * kernel_.tile_rows * together * W);
-    look(part, x, factors.data());
-
-    std::vector<ConvStep> steps(c_.channels);
-    for (int64_t channel = 0; channel < c_.channels; ++channel) steps[channel] = {channel, channel * W};
-    ConvLanes side[kConvVectors];
-    lay_out(side, together, tile(), W);
-    ConvTile<float> t{};
-    t.first = t.last = true, t.lanes = side, t.y_row = together * W, t.taps = c_.channels, t.steps = steps.data();
-
-    const int64_t width = std::min(2 * part.end, c_.size[2]) - 2 * part.begin;
-    WinogradOutput out{};
-    out.sums_row = t.y_row, out.height = std::min<int64_t>(2, c_.size[1] - 2 * part.line);
-    out.y_line = width * W, out.y_row = out.height * out.y_line;
-    Workspace<float> y(kernel_.tile_rows * out.y_row);
-    bool finite = true;
-    for (int64_t rows = 0; rows < taps.tiles(); ++rows) {
-      const int64_t row = part.group * c_.rows + taps.first_row(rows);
-      t.rows = out.rows = taps.rows(rows);
-      out.sums_factor = t.rows * t.y_row;
-      for (int64_t i = 0; i < tiles; i += together) {
-        t.vectors = std::min(together, tiles - i);
-        t.a = of(weights, taps, rows);
-        t.b = factors.data() + i * tile(), t.y = products.data();
-        for (int m = 0; m < kWinogradProducts; ++m) {
-          // All four results have this product once, so it is the one that begins with the bias.
-          t.bias = c_.bias && m == 5 ? c_.bias + row : nullptr;
-          kernel_.tile(t);
-          t.a += c_.channels * t.rows, t.b += factor(), t.y += out.sums_factor;
-        }
-        for (int64_t j = 0; j < t.vectors; ++j) {
-          out.sums = products.data() + j * W, out.y = y.data() + 2 * (i + j) * W;
-          out.width = std::min<int64_t>(2, width - 2 * (i + j));
-          finite = winograd_kernel().output(out) && finite;
-        }
-      }
-      const int64_t place = 2 * part.line * c_.size[2] + 2 * part.begin;
-      for (int64_t i = 0; i < t.rows; ++i) {
-        const float* from = y.data() + i * out.y_row;
-        if (width == c_.size[2]) turned_.give(from, part.image, part.images, row + i, place, out.height * width);
-        else
-          for (int64_t line = 0; line < out.height; ++line)
-            turned_.give(from + line * out.y_line, part.image, part.images, row + i, place + line * c_.size[2], width);
-      }
-    }
-    return finite;
-  }
-
   void look(const Part& part, const float* x, float* factors) const {
     WinogradInput in{};
     in.first = first(2) + 2 * part.begin, in.columns = c_.lines[2].size;
@@ -193,6 +143,61 @@ class ConvWinograd {
     }
   }
 
+  // False if a result is not finite.
+  bool compute(const Part& part, const float* x, const float* weights, const ConvWeights<float>& taps) const {
+    const int64_t W = kernel_.width, tiles = part.end - part.begin, together = tile_vectors(c_);
+    Workspace<float> factors(tiles * tile()), products(kWinogradProducts * kernel_.tile_rows * together * W);
+    look(part, x, factors.data());
+
+    std::vector<ConvStep> steps(c_.channels);
+    for (int64_t channel = 0; channel < c_.channels; ++channel) steps[channel] = {channel, channel * W};
+    ConvLanes side[kConvVectors];  // tiles
+    lay_out(side, together, tile(), W);
+    ConvTile<float> t{};
+    t.first = t.last = true, t.lanes = side, t.y_row = together * W, t.taps = c_.channels, t.steps = steps.data();
+
+    const int64_t width = std::min(2 * part.end, c_.size[2]) - 2 * part.begin;
+    WinogradOutput out{};
+    out.sums_row = t.y_row, out.height = std::min<int64_t>(2, c_.size[1] - 2 * part.line);
+    out.y_line = width * W, out.y_row = out.height * out.y_line;
+    Workspace<float> y(kernel_.tile_rows * out.y_row);
+    bool finite = true;
+    for (int64_t rows = 0; rows < taps.tiles(); ++rows) {
+      const int64_t row = part.group * c_.rows + taps.first_row(rows);
+      t.rows = out.rows = taps.rows(rows), out.sums_factor = t.rows * t.y_row;
+      for (int64_t i = 0; i < tiles; i += together) {
+        t.vectors = std::min(together, tiles - i);
+        t.a = of(weights, taps, rows), t.b = factors.data() + i * tile();
+        multiply(t, products.data(), c_.bias ? c_.bias + row : nullptr);
+        for (int64_t j = 0; j < t.vectors; ++j) {
+          out.sums = products.data() + j * W, out.y = y.data() + 2 * (i + j) * W;
+          out.width = std::min<int64_t>(2, width - 2 * (i + j));
+          finite = winograd_kernel().output(out) && finite;
+        }
+      }
+      for (int64_t i = 0; i < t.rows; ++i) give(part, row + i, y.data() + i * out.y_row, out.height, width);
+    }
+    return finite;
+  }
+
+  // All four results of a tile have product (1, 1) once, so it is the one that begins with the bias.
+  void multiply(ConvTile<float> t, float* products, const float* bias) const {
+    t.y = products;
+    for (int m = 0; m < kWinogradProducts; ++m) {
+      t.bias = m == 1 * 4 + 1 ? bias : nullptr;
+      kernel_.tile(t);
+      t.a += c_.channels * t.rows, t.b += factor(), t.y += t.rows * t.y_row;
+    }
+  }
+
+  // One or two lines of a row of y, which lie side by side if they are whole.
+  void give(const Part& part, int64_t row, const float* from, int64_t height, int64_t width) const {
+    int64_t place = 2 * part.line * c_.size[2] + 2 * part.begin;
+    if (width == c_.size[2]) return turned_.give(from, part.image, part.images, row, place, height * width);
+    for (int64_t line = 0; line < height; ++line, from += width * kernel_.width, place += c_.size[2])
+      turned_.give(from, part.image, part.images, row, place, width);
+  }
+
   const Convolution<float>& c_;
   const ConvKernel<float>& kernel_;
   ConvTurned<float> turned_;
@@ -200,7 +205,7 @@ class ConvWinograd {
 
 }  // namespace
 
-double winograd_cost(const Convolution<float>& c) { return ConvWinograd(c).cost(); }
+double winograd_work(const Convolution<float>& c) { return ConvWinograd(c).work(); }
 bool convolve_winograd(const Convolution<float>& c) { return ConvWinograd(c).run(); }
 
 }  // namespace cr::backend::cpu
