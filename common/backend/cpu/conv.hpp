@@ -75,9 +75,22 @@ template <class T> struct Convolution {
     return inside;
   }
 
+  // How many places of a class see a number of x along dimension d.
+  int64_t count_seeing(int d, const ConvClass& own, const ConvTap& tap) const {
+    const ConvLine& line = lines[d];
+    const int64_t first = line.tap + seen[d][tap.seen[d]] * line.tap_step;  // what place 0 looks at
+    auto places_before = [&](int64_t number) {                              // that look at less than this
+      return std::clamp<int64_t>((number - first + line.stride - 1) / line.stride, 0,
+                                 (size[d] - own.residue[d] + step[d] - 1) / step[d]);
+    };
+    return places_before(line.size) - places_before(0);
+  }
+
+  // Multiply-adds, those with zeros around x included.
   double work() const {
     return static_cast<double>(images * groups * places()) * static_cast<double>(rows * channels * num_taps());
   }
+  bool worth_threads() const { return work() >= kWorthThreads; }
 };
 
 // Numbers on a thread's canvas at one time, unless one row of places needs more: half of a core's second cache.

@@ -3,8 +3,8 @@
 // Images lie side by side (`conv_turned.hpp`), and each place is computed from those of its taps that lie inside: no zero is
 // multiplied. Of an image of 8 × 8 a kernel of 3 × 3 sees 484 numbers and 92 zeros. A stride is nothing but another offset.
 //
-// So this pays where images are small and channels many. (One more difference: an infinite weight meets no zero of the
-// padding, so it makes no NaN there.)
+// So this pays where images are small and channels many. (Image by image an infinite weight makes NaN of the zeros around x.
+// Here it does not meet them.)
 #include "backend/cpu/conv_ways.hpp"
 
 #include <cmath>
@@ -37,16 +37,11 @@ template <class T> class ConvBatch {
  private:
   // Pairs of a place and a tap of it that lie inside.
   int64_t pairs_inside() const {
-    int64_t sum = 0, from;
+    int64_t sum = 0;
     for (const ConvClass& own : c_.classes)
       for (int64_t i = own.first_tap; i < own.first_tap + own.taps; ++i) {
         int64_t pairs = 1;
-        for (int d = 0; d < 3; ++d) {
-          int64_t count = 0;
-          for (int64_t at = own.residue[d]; at < c_.size[d]; at += c_.step[d])
-            count += c_.sees(d, at, c_.taps[i], from);
-          pairs *= count;
-        }
+        for (int d = 0; d < 3; ++d) pairs *= c_.count_seeing(d, own, c_.taps[i]);
         sum += pairs;
       }
     return sum;

@@ -41,7 +41,7 @@ template <class T> class ConvPlan {
   }
 
   void run() {
-    const bool threads = c_.work() >= kWorthThreads;
+    const bool threads = c_.worth_threads();
     const ConvWeights<T> weights(c_);
 
     // One task is a few images of one group, or a band of one.
@@ -57,7 +57,7 @@ template <class T> class ConvPlan {
   // many cores.
   int64_t count_bands() const {
     const int64_t numbers = ConvCanvas(c_.lines, c_.channels, -1, kernel_.width).size();
-    const int64_t wanted = c_.work() >= kWorthThreads ? pieces(8, c_.images * c_.groups) : 1;
+    const int64_t wanted = c_.worth_threads() ? pieces(8, c_.images * c_.groups) : 1;
     return std::clamp<int64_t>(std::max(pieces(numbers, kConvCanvas<T>), wanted), 1, c_.lines[banded_].places);
   }
   const ConvLine (&band_lines())[3] {

@@ -32,7 +32,7 @@ template <class T> class ConvWeights {
     for (const ConvTap& tap : c.taps) one_ = std::max(one_, tap.w + 1);
     bool in_order = c.num_classes() == 1 && c.w_channel == c.num_taps();
     for (int64_t i = 0; i < c.num_taps(); ++i) in_order = in_order && c.taps[i].w == i;
-    for_tiles(c.groups * tiles_, c.work() >= kWorthThreads, [&](int64_t tile) {
+    for_tiles(c.groups * tiles_, c.worth_threads(), [&](int64_t tile) {
       if (in_order) copy_in_order(tile / tiles_, tile % tiles_);
       else copy_sorted(tile / tiles_, tile % tiles_);
     });

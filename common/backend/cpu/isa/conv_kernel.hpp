@@ -1,7 +1,7 @@
 // # Inner loops of convolution, one set per instruction set
 //
-// `conv_plan.cpp` and `conv_batch.cpp` tell the story: in one, images are laid out on a **canvas**, on which each **tap** (an
-// input channel and a place of the kernel) is the same picture moved by an offset; in the other, images lie side by side.
+// `conv_plan.cpp` tells the story: images are laid out on a **canvas**, on which each **tap** (an input channel and a place of
+// the kernel) is the same picture moved by an offset. In `conv_batch.cpp` and `conv_winograd.cpp` images lie side by side.
 // The loops that lay out and compute are here.
 #pragma once
 
