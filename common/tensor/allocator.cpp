@@ -66,22 +66,21 @@ struct List {
 
 std::atomic<int64_t> system_allocations{0}, reserved_bytes{0};
 
-// The lists that all threads share. A block goes to the list of whoever frees it, whose cache may still hold it, and who
-// is asked first when a block is wanted: from another core each of its lines would have to be fetched. (Threads are dealt
-// out to lists in turn, so some may share one.) Never destroyed: tensors in static variables may outlive any order of
-// destruction.
-constexpr int kHands = 8;
+// What all threads share: eight lists of each class, to which threads are dealt out in turn. A thread puts a block into its
+// own list, since its core's cache may still hold it, and looks there first; from another core each line would have to be
+// fetched. Never destroyed: tensors in static variables may outlive any order of destruction.
+constexpr int kDealt = 8;
 struct Shared {
   std::mutex mutex;
-  std::array<std::array<List, kClasses>, kHands> lists;
+  std::array<std::array<List, kClasses>, kDealt> lists;
 };
 Shared& shared() {
   static Shared* s = new Shared;
   return *s;
 }
-size_t my_hand() {
+size_t my_deal() {
   static std::atomic<unsigned> threads{0};
-  thread_local const unsigned mine = threads.fetch_add(1, std::memory_order_relaxed) % kHands;
+  thread_local const unsigned mine = threads.fetch_add(1, std::memory_order_relaxed) % kDealt;
   return mine;
 }
 
@@ -100,7 +99,7 @@ thread_local bool local_gone = false;
 Local::~Local() {
   std::scoped_lock lock(shared().mutex);
   for (int c = 0; c < kLocalClasses; ++c) {
-    while (Block* b = lists[static_cast<size_t>(c)].pop()) shared().lists[my_hand()][static_cast<size_t>(c)].push(b);
+    while (Block* b = lists[static_cast<size_t>(c)].pop()) shared().lists[my_deal()][static_cast<size_t>(c)].push(b);
   }
   local = nullptr;
   local_gone = true;
@@ -146,8 +145,8 @@ void* allocate(int64_t bytes) {
       if (Block* b = mine->lists[i].pop()) return b;
     }
     std::scoped_lock lock(shared().mutex);
-    for (size_t hand = 0; hand < kHands; ++hand)
-      if (Block* b = shared().lists[(my_hand() + hand) % kHands][i].pop()) return b;
+    for (size_t other = 0; other < kDealt; ++other)
+      if (Block* b = shared().lists[(my_deal() + other) % kDealt][i].pop()) return b;
   }
   void* block = from_system(class_bytes(c));
   if (!block) {
@@ -165,7 +164,7 @@ void free(void* block, int64_t bytes) noexcept {
   Local* mine = c < kLocalClasses ? local_lists() : nullptr;
   if (mine && mine->lists[i].count < kLocalBlocks) return mine->lists[i].push(static_cast<Block*>(block));
   std::scoped_lock lock(shared().mutex);
-  shared().lists[my_hand()][i].push(static_cast<Block*>(block));
+  shared().lists[my_deal()][i].push(static_cast<Block*>(block));
 }
 
 Stats stats() { return {system_allocations.load(), reserved_bytes.load()}; }

@@ -234,6 +234,8 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
   row.name = w.name, row.group = w.group;
   std::vector<double> samples, their_medians, their_minima;
   Step step;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until nobody waits for the last row's work any more
+  row.round_trip = round_trip();
   const Clock begin = look_at_clock(torch);
   for (int r = 0; r < plan.rounds; ++r) {
     if (plan.progress) plan.progress(w, r);
@@ -260,7 +262,6 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
     if (torch) row.ratios.push_back(theirs.ms / (ours.ms / static_cast<double>(w.operations)));
   }
   row.others = share_of_others(begin, look_at_clock(torch));
-  row.round_trip = round_trip();
   row.ours = summarize(samples, w.operations);
   row.theirs.ms = summarize(their_medians).ms;
   row.theirs.min_ms = summarize(their_minima).min_ms;

@@ -141,17 +141,21 @@ Case drawn(Generator& g, bool large) {
   return k;
 }
 
-// Batches for which images lie side by side, most of them of 3 × 3 taps.
-Case drawn_batch(Generator& g) {
+// Batches for which images lie side by side; half of them have 3 × 3 taps and many channels, for Winograd's rule.
+Case drawn_batch(Generator& g, bool nine) {
   auto draw = [&](int64_t lo, int64_t hi) { return randint(lo, hi + 1, {1}, g).item<int64_t>(); };
   Case k = drawn(g, false);
-  const bool nine = draw(1, 4) > 1;
   k.n = draw(16, 40), k.groups = draw(1, 4) == 1 ? 2 : 1;
   k.c = k.groups * draw(8, 24), k.o = k.groups * draw(8, 24);
+  if (nine) {
+    k.groups = 1, k.c = draw(20, 30), k.o = draw(20, 30);
+    k.kernel = {3, 3}, k.stride = k.dilation = {1, 1};
+    k.size = {draw(6, 12), draw(6, 12)}, k.padding = {draw(0, 2), draw(0, 2)};
+    return k;
+  }
   for (int d = 0; d < k.size.size(); ++d) {
-    k.size[d] = std::min<int64_t>(k.size[d], k.size.size() == 3 ? 4 : 10);
-    if (nine) k.kernel[d] = d + 2 < k.size.size() ? 1 : 3, k.stride[d] = k.dilation[d] = 1;
     k.padding[d] = draw(0, 2);
+    k.size[d] = std::min<int64_t>(k.size[d], k.size.size() == 3 ? 4 : 10);
     k.size[d] = std::max(k.size[d], k.dilation[d] * (k.kernel[d] - 1) + 1);
   }
   return k;
@@ -167,7 +171,7 @@ TEST_CASE("convolutions of any size equal the plain loop", "[ops][conv]") {
     if (i % 4 == 0) check<double>(k);
   }
   for (int i = 0; i < 12; ++i) check<float>(drawn(g, true));
-  for (int i = 0; i < 30; ++i) check<float>(drawn_batch(g));
+  for (int i = 0; i < 30; ++i) check<float>(drawn_batch(g, i % 2 == 0));
 }
 
 TEST_CASE("convolutions that are cut into bands, parts and blocks equal the plain loop", "[ops][conv]") {
@@ -246,8 +250,16 @@ TEST_CASE("convolutions by Winograd's rule equal the plain loop", "[ops][conv]")
     });
   }
   check<double>(cases[0]);
-  // y is deeper than x: not one image, but three.
-  check<float>({16, 24, 24, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
+  // What looks like it and is not: neighbours farther apart, planes of y that see none of x, or one of three.
+  for (const Case& k : {Case{16, 40, 40, 1, {12, 12}, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
+                        Case{16, 40, 40, 1, {12, 12}, {3, 3}, {1, 1}, {2, 2}, {1, 2}},
+                        Case{16, 40, 40, 1, {13, 13}, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+                        Case{16, 40, 40, 1, {13, 13}, {3, 3}, {1, 2}, {1, 1}, {1, 1}},
+                        Case{16, 40, 40, 1, {1, 8, 8}, {1, 3, 3}, {3, 1, 1}, {1, 1, 1}, {1, 1, 1}},
+                        Case{16, 40, 40, 1, {1, 8, 8}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}}}) {
+    check<float>(k);
+    if (k.size.size() == 2) CHECK(!(rounds_a_copy(k) || rounds_a_copy(k, true)));
+  }
 }
 
 Tensor of_few_images(const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
@@ -264,8 +276,8 @@ TEST_CASE("by Winograd's rule the usual error is no larger", "[ops][conv]") {
   const Tensor truth = conv2d(x.to(DType::float64), w.to(DType::float64), {}, {.padding = 1});
   auto error = [&](const Tensor& y) { return std::sqrt(mean(square(y.to(DType::float64) - truth)).item()); };
   CHECK(rounds_a_copy({32, 64, 64, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}));
-  // A sum of 64 numbers, sixteen times, instead of one of 576: 0.65 times the error.
-  CHECK(error(conv2d(x, w, {}, {.padding = 1})) < error(of_few_images(x, w)));
+  // Sixteen sums of 64 numbers instead of one of 576: 0.65 times the error.
+  CHECK(error(conv2d(x, w, {}, {.padding = 1})) < 0.75 * error(of_few_images(x, w)));
 }
 
 TEST_CASE("by Winograd's rule, too, an infinity is seen by its windows only", "[ops][conv]") {
@@ -275,8 +287,11 @@ TEST_CASE("by Winograd's rule, too, an infinity is seen by its windows only", "[
   REQUIRE(rounds_a_copy({32, 20, 20, 1, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}));
   for (double bad : {HUGE_VAL, -HUGE_VAL, std::nan("")}) {
     Tensor in = x.clone(), kernel = w.clone(), shift = bias.clone();
-    in[{3, 1, 4, 7}] = bad;
-    CHECK(difference(conv2d(in, w, bias, {.padding = 1}), of_few_images(in, w, bias), 32, 1) == "");
+    for (int64_t at : {0, 3, 7}) {
+      in = x.clone();
+      in[{at, 1, at, 7 - at}] = bad;
+      CHECK(difference(conv2d(in, w, bias, {.padding = 1}), of_few_images(in, w, bias), 32, 1) == "");
+    }
     kernel[{7, 2, 1, 1}] = bad;
     CHECK(difference(conv2d(in, kernel, bias, {.padding = 1}), of_few_images(in, kernel, bias), 32, 1) == "");
     shift[{4}] = bad;
@@ -292,6 +307,7 @@ TEST_CASE("convolutions have the same bits on any number of threads", "[ops][con
   Generator g(5);
   const std::pair<Shape, int64_t> cases[] = {
       {{6, 20, 31, 30}, 1}, {{6, 20, 31, 30}, 2}, {{64, 20, 5, 5}, 1}, {{50, 20, 12, 13}, 1}};
+  CHECK(rounds_a_copy({50, 20, 40, 1, {12, 13}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}));  // the last one, by Winograd's rule
   for (const auto& [shape, stride] : cases) {
     Tensor x = randn(shape, g).requires_grad_(), w = randn({40, 20, 3, 3}, g).requires_grad_();
     std::vector<Tensor> first;
