@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -208,22 +209,21 @@ double round_trip() {
     for (int seen = 0; (seen = there.load(std::memory_order_acquire)) >= 0;)
       back.store(seen, std::memory_order_release);
   });
-  std::vector<double> times;
+  double least = HUGE_VAL;
   int call = 0;
-  // Two threads on one processor wait for each other's turns, so it is time that ends this.
-  for (const auto end = Time::now() + std::chrono::milliseconds(5); Time::now() < end;) {
+  // It is time that ends this: two threads on one processor, as they may be at first, wait for each other's turns.
+  for (const auto end = Time::now() + std::chrono::milliseconds(20); Time::now() < end;) {
     const auto begin = Time::now();
     for (int i = 0; i < kTogether; ++i) {
       there.store(++call, std::memory_order_release);
       while (back.load(std::memory_order_acquire) != call) {
       }
     }
-    times.push_back(std::chrono::duration<double, std::nano>(Time::now() - begin).count() / kTogether);
+    least = std::min(least, std::chrono::duration<double, std::nano>(Time::now() - begin).count() / kTogether);
   }
   there.store(-1, std::memory_order_release);
   echo.join();
-  std::sort(times.begin(), times.end());
-  return median(times);
+  return least;
 }
 
 }  // namespace
@@ -234,7 +234,6 @@ Row measure(const Workload& w, const Plan& plan, TorchWorker* torch) {
   row.name = w.name, row.group = w.group;
   std::vector<double> samples, their_medians, their_minima;
   Step step;
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until nobody waits for the last row's work any more
   row.round_trip = round_trip();
   const Clock begin = look_at_clock(torch);
   for (int r = 0; r < plan.rounds; ++r) {

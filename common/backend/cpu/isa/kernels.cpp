@@ -138,28 +138,39 @@ template <class F, class T, int lanes>
   return i;
 }
 
-// All lanes as one number: eight at a time, and then in pairs, which does not wait for one addition after another.
+// Lane i becomes lane i + by, in a circle.
+template <int by, class V> [[gnu::always_inline]] inline V turned(V v) {
+  constexpr int W = sizeof(V) / sizeof(v[0]);
+  if constexpr (W == 2) return __builtin_shufflevector(v, v, by % 2, (1 + by) % 2);
+  if constexpr (W == 4) return __builtin_shufflevector(v, v, by % 4, (1 + by) % 4, (2 + by) % 4, (3 + by) % 4);
+  if constexpr (W == 8)
+    return __builtin_shufflevector(v, v, by % 8, (1 + by) % 8, (2 + by) % 8, (3 + by) % 8, (4 + by) % 8, (5 + by) % 8,
+                                   (6 + by) % 8, (7 + by) % 8);
+}
+
+// All lanes as one number: eight at a time, and then halves, which does not wait for one addition after another.
 template <class F, class A, class T, int lanes> [[gnu::always_inline]] inline A joined(const T (&lane)[lanes]) {
   constexpr F f{};
   constexpr int W = kWidth<A>, V = 8 / W;
   typedef T Part __attribute__((vector_size(W * sizeof(T))));
-  A eight[8];
+  Vector<A> eight[V];
 #pragma GCC unroll 8
   for (int j = 0; j < V; ++j) {
-    Vector<A> sum;
 #pragma GCC unroll 4
     for (int k = 0; k < lanes; k += 8) {
       Part part;
       __builtin_memcpy(&part, lane + k + j * W, sizeof part);
       const Vector<A> next = __builtin_convertvector(part, Vector<A>);
-      sum = k == 0 ? next : f(sum, next);
+      eight[j] = k == 0 ? next : f(eight[j], next);
     }
-    store(eight + j * W, sum);
   }
-  A four[4], two[2];
-  for (int j = 0; j < 4; ++j) four[j] = f(eight[j], eight[j + 4]);
-  for (int j = 0; j < 2; ++j) two[j] = f(four[j], four[j + 2]);
-  return f(two[0], two[1]);
+#pragma GCC unroll 4
+  for (int half = V / 2; half > 0; half /= 2)
+#pragma GCC unroll 4
+    for (int j = 0; j < half; ++j) eight[j] = f(eight[j], eight[j + half]);
+  if constexpr (W > 4) eight[0] = f(eight[0], turned<4>(eight[0]));
+  if constexpr (W > 2) eight[0] = f(eight[0], turned<2>(eight[0]));
+  return f(eight[0], turned<1>(eight[0]))[0];
 }
 
 template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
