@@ -79,7 +79,7 @@ TEST_CASE("memory that one thread frees another can use", "[memory]") {
 #endif
 }
 
-// From its own core's cache, if it is still there. Threads are dealt out to eight lists; of nine, one has a list without us.
+// Threads are dealt out to eight lists in turn, so of nine new ones at most two share ours.
 TEST_CASE("a thread gets back the memory that it freed itself", "[memory]") {
 #if CHAINRULE_THREADS
   if (!allocator::caches()) SKIP("this build takes every block from the system");
@@ -108,7 +108,7 @@ TEST_CASE("a thread gets back the memory that it freed itself", "[memory]") {
     CHECK((again == mine || again == other));
     allocator::free(again, kBytes);
   }
-  CHECK(own >= 8);
+  CHECK(own >= 7);
 #else
   SKIP("this build has no threads");
 #endif
