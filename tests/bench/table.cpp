@@ -106,7 +106,7 @@ std::string summary(const std::vector<Row>& rows) {
         others * 100);
   double nearest = 0, farthest = 0;
   for (const Row& row : rows) {
-    if (row.round_trip <= 0) continue;
+    if (row.round_trip <= 0 || row.round_trip > 1e4) continue;  // or both threads had one processor
     nearest = nearest > 0 ? std::min(nearest, row.round_trip) : row.round_trip;
     farthest = std::max(farthest, row.round_trip);
   }
