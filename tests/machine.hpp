@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu_features.hpp"
 #include "backend/parallel.hpp"
+#include "catch.hpp"
 
 namespace cr {
 
@@ -22,5 +23,17 @@ struct InstructionSet {
   InstructionSet& operator=(const InstructionSet&) = delete;
   const backend::cpu::Isa before = backend::cpu::isa();
 };
+
+// Every instruction set of this machine in turn; afterwards the one that was in use.
+template <class F> void for_each_isa(F&& f) {
+  InstructionSet restore;
+  using backend::cpu::Isa;
+  for (const Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
+    if (isa > backend::cpu::best_isa()) continue;
+    INFO("instruction set " << backend::cpu::isa_name(isa));
+    backend::cpu::set_isa(isa);
+    f();
+  }
+}
 
 }  // namespace cr

@@ -115,18 +115,6 @@ template <class T> bool same_bits(const std::vector<T>& x, const std::vector<T>&
   return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0;
 }
 
-// Every instruction set of this machine in turn; afterwards the one that was in use.
-template <class F> void for_each_isa(F&& f) {
-  const Isa before = cpu::isa();
-  for (const Isa isa : {Isa::base, Isa::avx2, Isa::avx512}) {
-    if (isa > cpu::best_isa()) continue;
-    INFO("instruction set " << cpu::isa_name(isa));
-    cpu::set_isa(isa);
-    f();
-  }
-  cpu::set_isa(before);
-}
-
 // Catch2's assertions are slow, so whole families are checked with one.
 template <class T> void check(Case<T>& product) {
   const double worst = product.worst();

@@ -36,7 +36,7 @@ void convolve(const Convolution<int64_t>& c) {
 }
 
 template <class T> void convolve(const Convolution<T>& c) {
-  const double plan = plan_work(c), batch = batch_work(c);
+  const double plan = c.work(), batch = batch_work(c);
   if constexpr (std::is_same_v<T, float>)
     if (winograd_work(c) < std::min(plan, batch) && convolve_winograd(c)) return;
   batch < plan ? convolve_batch(c) : convolve_plan(c);

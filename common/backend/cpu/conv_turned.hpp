@@ -12,6 +12,12 @@
 
 namespace cr::backend::cpu {
 
+// Whole vectors, `from_step` apart in what a tile reads, side by side in what it writes.
+inline void lay_out(ConvLanes* lanes, int64_t vectors, int64_t from_step, int64_t width) {
+  const uint32_t all = static_cast<uint32_t>((uint64_t{1} << width) - 1);
+  for (int64_t j = 0; j < vectors; ++j) lanes[j] = {j * from_step, j * width, all};
+}
+
 template <class T> class ConvTurned {
  public:
   // With so many vectors of images for each place.

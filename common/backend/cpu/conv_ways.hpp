@@ -8,8 +8,7 @@
 
 namespace cr::backend::cpu {
 
-// Image by image, zeros around it included.
-template <class T> double plan_work(const Convolution<T>& c) { return c.work(); }
+// Image by image, zeros around it included: that is `c.work()`.
 template <class T> void convolve_plan(const Convolution<T>& c);
 
 // The same place of many images side by side in a vector, for the taps that lie inside.
