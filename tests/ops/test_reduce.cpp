@@ -9,6 +9,7 @@
 #include "chainrule.hpp"
 #include "compare.hpp"
 #include "contains.hpp"
+#include "machine.hpp"
 
 using namespace cr;
 
@@ -130,6 +131,34 @@ TEST_CASE("the variance holds where the mean is a million deviations away", "[re
   Tensor x = randn({1000}, g, DType::float64);
   Tensor far = (x + 1e6).to(DType::float32);
   CHECK(var(far).item() == Approx(var(far.to(DType::float64)).item()).epsilon(1e-5));
+}
+
+// Whole numbers are added without rounding, so a row that is left out, or counted twice, shows on any number of threads.
+TEST_CASE("every element of a large tensor is counted once", "[reduce]") {
+  Threads restore;
+  const std::vector<Shape> shapes = {{1, 65536},  {1, 65537}, {1, 98304}, {1, 1000003}, {5, 16385},   {255, 300},
+                                     {257, 1024}, {1000, 77}, {65536, 1}, {70001, 3},   {3, 257, 100}};
+  for (const Shape& shape : shapes) {
+    Tensor x = arange(numel(shape)).reshape(shape) % 7 - 3;
+    for (DType dtype : {DType::int64, DType::float32, DType::float64}) {
+      for (bool apart : {false, true}) {  // elements next to each other in memory, or every second place
+        Tensor y = x.to(dtype);
+        if (apart) y = stack({y, y + 100}, -1).select(-1, 0);
+        const int64_t columns = shape.back(), rows = x.numel() / columns;
+        std::vector<int64_t> want(static_cast<size_t>(rows));
+        for (int64_t i = 0; i < x.numel(); ++i) want[static_cast<size_t>(i / columns)] += i % 7 - 3;
+        const int64_t total = std::accumulate(want.begin(), want.end(), int64_t{0});
+        for (int threads : {1, 2, 3, 64}) {
+          backend::set_num_threads(threads);
+          INFO(to_string(shape) << ", " << name(dtype) << ", " << threads << " threads" << (apart ? ", apart" : ""));
+          Tensor sums = sum(y, {-1}).to(DType::int64);
+          CHECK(std::equal(want.begin(), want.end(), sums.data<int64_t>()));
+          CHECK(sum(y).item() == static_cast<double>(total));
+          CHECK(all(amax(y, {-1}) == amax(x, {-1}).to(dtype)).item<bool>());
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("a running sum of a million terms ends where the sum does", "[scan]") {

@@ -238,41 +238,43 @@ void reduce_typed(int functor, const Tensor& out, const Tensor& x, const Dims& d
     return;
   }
 
+  // Where no sum is cut, a tile may be as large as the threads allow: each begins with an empty pipeline.
+  auto rows_in_tile = [](int64_t rows, int64_t n) {
+    return std::max<int64_t>(1, std::max(kTileElements, rows * n / (16 * num_threads())) / std::max<int64_t>(n, 1));
+  };
+
   if (results == 1 && go_count >= kParallelElements && go.runs() == 1) {
-    int64_t pieces = (go_count + kTileElements - 1) / kTileElements, step = go.strides[0].back();
-    std::vector<A> totals(static_cast<size_t>(pieces), identity_as<T, A>(functor));
-    parallel_for(pieces, [&](int64_t tile) {
-      int64_t begin = tile * kTileElements;
-      by_rows(std::min(kTileElements, go_count - begin), p + begin * step, step, &totals[static_cast<size_t>(tile)]);
+    const int64_t whole = go_count / kTileElements, rest = go_count % kTileElements, step = go.strides[0].back();
+    std::vector<A> totals(static_cast<size_t>(whole + 1), identity_as<T, A>(functor));
+    const int64_t rows = rows_in_tile(whole, kTileElements);
+    parallel_for((whole + rows - 1) / rows, [&](int64_t tile) {
+      const int64_t first = tile * rows, begin = first * kTileElements * step;
+      by_rows(std::min(rows, whole - first), kTileElements, p + begin, kTileElements * step, step,
+              &totals[static_cast<size_t>(first)]);
     });
+    if (rest > 0) by_rows(1, rest, p + whole * kTileElements * step, 0, step, &totals.back());
     A total = totals[0];
     for (size_t i = 1; i < totals.size(); ++i) total = combine(functor, total, totals[i]);
     *o = static_cast<R>(total);
     return;
   }
 
-  const bool one_run = go.runs() == 1;  // the usual case, and a short row should not pay for more
-  const int64_t run = go.run(), run_step = go.strides[0].back();
-  const A none = identity_as<T, A>(functor);
   auto reduce_run = [&](int64_t n, const auto& at, const auto& step) {
-    for (int64_t i = 0; i < n; ++i) {
-      A total = none;
-      const T* first = p + at[1] + i * step[1];
-      if (one_run) {
-        by_rows(run, first, run_step, &total);
-      } else {
-        go.walk(0, go.runs(), [&](int64_t count, const auto& offset, const auto& go_step) {
-          by_rows(count, first + offset[0], go_step[0], &total);
-        });
-      }
-      o[at[0] + i * step[0]] = static_cast<R>(total);
+    constexpr int64_t kRows = 256;
+    A totals[kRows];
+    for (int64_t top = 0; top < n; top += kRows) {
+      const int64_t count = std::min(kRows, n - top);
+      std::fill_n(totals, count, identity_as<T, A>(functor));
+      go.walk(0, go.runs(), [&](int64_t run, const auto& offset, const auto& go_step) {
+        by_rows(count, run, p + at[1] + top * step[1] + offset[0], step[1], go_step[0], totals);
+      });
+      for (int64_t i = 0; i < count; ++i) o[at[0] + (top + i) * step[0]] = static_cast<R>(totals[i]);
     }
   };
-  int64_t rows = std::max<int64_t>(1, kTileElements / std::max<int64_t>(go_count, 1));
   if (results * go_count < kParallelElements) {
     stay.walk(0, stay.runs(), reduce_run);
   } else {
-    int64_t n = stay.run(), pieces = (n + rows - 1) / rows;
+    const int64_t n = stay.run(), rows = rows_in_tile(n, go_count), pieces = (n + rows - 1) / rows;
     parallel_for(stay.runs() * pieces, [&](int64_t tile) {
       int64_t start = tile % pieces * rows;
       stay.walk(tile / pieces, tile / pieces + 1, [&](int64_t, auto at, const auto& step) {
@@ -316,7 +318,7 @@ template <class T> static void arg_reduce_typed(bool largest, const Tensor& out,
   auto* o = elements<int64_t>(out);
   auto one_line = [&](const T* line) {
     std::conditional_t<std::is_floating_point_v<T>, double, int64_t> total = line[0];
-    extreme(n, line, 1, &total);
+    extreme(1, n, line, 0, 1, &total);
     T best = static_cast<T>(total);
     int64_t at = 0;
     if (is_nan(best)) {

@@ -120,21 +120,18 @@ template <class F, class T> constexpr T identity() {
 
 // Number i of x joins lane i mod `lanes`, as long as there is one for each; n is at least `lanes`. Returns how many numbers
 // that were.
-template <class F, class T, int lanes>
-[[gnu::always_inline]] inline int64_t in_lanes(int64_t n, const T* x, T (&lane)[lanes]) {
+template <class F, class T, int V>
+[[gnu::always_inline]] inline int64_t in_lanes(int64_t n, const T* x, Vector<T> (&lane)[V]) {
   constexpr F f{};
-  constexpr int W = kWidth<T>, V = lanes / W;
-  Vector<T> side[V];
+  constexpr int W = kWidth<T>, lanes = V * W;
 #pragma GCC unroll 16
-  for (int j = 0; j < V; ++j) side[j] = load(x + j * W);
+  for (int j = 0; j < V; ++j) lane[j] = load(x + j * W);
   int64_t i = lanes;
 #pragma GCC unroll 1
   for (; i + lanes <= n; i += lanes) {
 #pragma GCC unroll 16
-    for (int j = 0; j < V; ++j) side[j] = f(side[j], load(x + i + j * W));
+    for (int j = 0; j < V; ++j) lane[j] = f(lane[j], load(x + i + j * W));
   }
-#pragma GCC unroll 16
-  for (int j = 0; j < V; ++j) store(lane + j * W, side[j]);
   return i;
 }
 
@@ -149,63 +146,75 @@ template <int by, class V> [[gnu::always_inline]] inline V turned(V v) {
 }
 
 // All lanes as one number: eight at a time, and then halves, which does not wait for one addition after another.
-template <class F, class A, class T, int lanes> [[gnu::always_inline]] inline A joined(const T (&lane)[lanes]) {
+template <class F, class T, int V> [[gnu::always_inline]] inline double joined(const Vector<T> (&lane)[V]) {
   constexpr F f{};
-  constexpr int W = kWidth<A>, V = 8 / W;
-  typedef T Part __attribute__((vector_size(W * sizeof(T))));
-  Vector<A> eight[V];
-#pragma GCC unroll 8
+  constexpr int W = kWidth<double>, parts = V * kWidth<T> / W, side_by_side = 8 / W;
+  DoubleVector part[parts];
+#pragma GCC unroll 16
   for (int j = 0; j < V; ++j) {
-#pragma GCC unroll 4
-    for (int k = 0; k < lanes; k += 8) {
-      Part part;
-      __builtin_memcpy(&part, lane + k + j * W, sizeof part);
-      const Vector<A> next = __builtin_convertvector(part, Vector<A>);
-      eight[j] = k == 0 ? next : f(eight[j], next);
+    if constexpr (parts == V) {
+      part[j] = lane[j];
+    } else {
+      part[2 * j] = wide_low(lane[j]);
+      part[2 * j + 1] = wide_high(lane[j]);
     }
   }
+#pragma GCC unroll 16
+  for (int j = side_by_side; j < parts; ++j) part[j % side_by_side] = f(part[j % side_by_side], part[j]);
 #pragma GCC unroll 4
-  for (int half = V / 2; half > 0; half /= 2)
+  for (int half = side_by_side / 2; half > 0; half /= 2)
 #pragma GCC unroll 4
-    for (int j = 0; j < half; ++j) eight[j] = f(eight[j], eight[j + half]);
-  if constexpr (W > 4) eight[0] = f(eight[0], turned<4>(eight[0]));
-  if constexpr (W > 2) eight[0] = f(eight[0], turned<2>(eight[0]));
-  return f(eight[0], turned<1>(eight[0]))[0];
+    for (int j = 0; j < half; ++j) part[j] = f(part[j], part[j + half]);
+  if constexpr (W > 4) part[0] = f(part[0], turned<4>(part[0]));
+  if constexpr (W > 2) part[0] = f(part[0], turned<2>(part[0]));
+  return f(part[0], turned<1>(part[0]))[0];
 }
 
-template <class F, class T> void reduce_kernel(int64_t n, const void* bytes, int64_t stride, void* total) {
+template <class F, class T, class A>
+[[gnu::always_inline]] inline A reduce_row(int64_t n, const T* x, int64_t stride, A total) {
   constexpr F f{};
-  using A = typename Accumulator<T>::A;
-  auto* x = static_cast<const T*>(bytes);
-  A result = *static_cast<A*>(total);
   if constexpr (__is_same(T, float)) {
-    constexpr int kLanes = 32;
+    constexpr int kLanes = 32, V = kLanes / kWidth<T>;
     for (int64_t begin = 0; begin < n; begin += 4096) {
-      int64_t count = n - begin < 4096 ? n - begin : 4096;
+      const int64_t count = n - begin < 4096 ? n - begin : 4096;
       const T* block = x + begin * stride;
-      T lane[kLanes];
+      Vector<T> lane[V];
       int64_t i = 0;
       if (stride == 1 && count >= kLanes) {
         i = in_lanes<F>(count, block, lane);
       } else {
-        for (int j = 0; j < kLanes; ++j) lane[j] = identity<F, T>();
+#pragma GCC unroll 16
+        for (int j = 0; j < V; ++j) lane[j] = splat(identity<F, T>());
       }
-      for (; i < count; ++i) lane[i % kLanes] = f(lane[i % kLanes], block[i * stride]);
-      result = f(result, joined<F, A>(lane));
+      if (i < count) {  // the rest, one at a time
+        T number[kLanes];
+        __builtin_memcpy(number, lane, sizeof number);
+        for (; i < count; ++i) number[i % kLanes] = f(number[i % kLanes], block[i * stride]);
+        __builtin_memcpy(lane, number, sizeof number);
+      }
+      total = f(total, joined<F, T>(lane));
     }
   } else if constexpr (__is_same(T, double)) {
-    constexpr int kLanes = 16;
+    constexpr int kLanes = 16, V = kLanes / kWidth<T>;
     int64_t i = 0;
     if (stride == 1 && n >= 2 * kLanes) {
-      T lane[kLanes];
+      Vector<T> lane[V];
       i = in_lanes<F>(n, x, lane);
-      result = f(result, joined<F, A>(lane));
+      total = f(total, joined<F, T>(lane));
     }
-    for (; i < n; ++i) result = f(result, x[i * stride]);
+    for (; i < n; ++i) total = f(total, x[i * stride]);
   } else {
-    for (int64_t i = 0; i < n; ++i) result = f(result, static_cast<A>(x[i * stride]));
+    for (int64_t i = 0; i < n; ++i) total = f(total, static_cast<A>(x[i * stride]));
   }
-  *static_cast<A*>(total) = result;
+  return total;
+}
+
+template <class F, class T>
+void reduce_kernel(int64_t rows, int64_t n, const void* bytes, int64_t row_stride, int64_t stride, void* totals) {
+  using A = typename Accumulator<T>::A;
+  auto* x = static_cast<const T*>(bytes);
+  auto* total = static_cast<A*>(totals);
+  for (int64_t r = 0; r < rows; ++r) total[r] = reduce_row<F>(n, x + r * row_stride, stride, total[r]);
 }
 
 // Down the columns the lanes are the columns themselves; every 128 rows the float32 partial sums move to float64.
@@ -263,9 +272,7 @@ void copy_kernel(int64_t n, void* out_bytes, int64_t so, const void* x_bytes, in
 //
 // The largest number is subtracted first: $e^{1000}$ overflows, $e^{1000 - 1000}$ does not, and the quotient is the same.
 template <class T> T largest(int64_t n, const T* x) {
-  double top = -__builtin_inf();
-  reduce_kernel<functor::Max, T>(n, x, 1, &top);
-  return static_cast<T>(top);
+  return static_cast<T>(reduce_row<functor::Max>(n, x, 1, -__builtin_inf()));
 }
 
 // The smallest and the largest number of a row. A NaN may be missed, because the sum will have it. The lanes meet in loops of
@@ -315,7 +322,9 @@ template <class T, class Exp> double exp_below(int64_t n, T* out, const T* x, T 
     for (int64_t j = 0; j < end - i; ++j) y[j] = e(x[i + j] - m);
     for (int64_t j = 0; j < end - i; ++j) lane[j] += y[j];
     for (int64_t j = 0; out && j < end - i; ++j) out[i + j] = y[j];
-    sum += joined<functor::Sum, double>(lane);
+    Vector<T> lanes[kLanes / kWidth<T>];
+    __builtin_memcpy(lanes, lane, sizeof lane);
+    sum += joined<functor::Sum, T>(lanes);
   }
   return sum;
 }
@@ -363,18 +372,15 @@ void softmax_backward_kernel(int64_t n, void* dx_bytes, const void* y_bytes, con
   auto* y = static_cast<const T*>(y_bytes);
   auto* dy = static_cast<const T*>(dy_bytes);
   auto* dx = static_cast<T*>(dx_bytes);
-  double sum = 0;
   if (log) {
-    reduce_kernel<functor::Sum, T>(n, dy, 1, &sum);
-    T total = static_cast<T>(sum);
+    T total = static_cast<T>(reduce_row<functor::Sum>(n, dy, 1, 0.0));
     CR_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] - functor::vexp(y[i]) * total;
     return;
   }
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * y[i];
-  reduce_kernel<functor::Sum, T>(n, dx, 1, &sum);
-  T total = static_cast<T>(sum);
+  T total = static_cast<T>(reduce_row<functor::Sum>(n, dx, 1, 0.0));
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dx[i] -= y[i] * total;
 }

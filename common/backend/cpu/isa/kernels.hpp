@@ -39,8 +39,10 @@ struct Kernels {
   // out[i * s[0]] = f(in[0][i * s[1]], in[1][i * s[2]], …) for i < n. Null where the functor does not take the type.
   void (*map[functor::Maps::size][kTypes])(int64_t n, void* out, const void* const* in, const int64_t* s);
 
-  // *total = f(*total, x[0], x[stride], …). The total is double for floating types, else int64.
-  void (*reduce[functor::Reductions::size][kTypes])(int64_t n, const void* x, int64_t stride, void* total);
+  // total[i] = f(total[i], x[i][0], x[i][1], …) for i < rows; rows lie `row_stride` apart, their n numbers `stride`. Totals
+  // are double for floating types, else int64.
+  void (*reduce[functor::Reductions::size][kTypes])(int64_t rows, int64_t n, const void* x, int64_t row_stride,
+                                                    int64_t stride, void* totals);
 
   // total[j] = f(total[j], x[0][j], x[1][j], …) for j < columns; rows lie `stride` apart, columns next to each other.
   void (*reduce_columns[functor::Reductions::size][kTypes])(int64_t rows, int64_t columns, const void* x,

@@ -48,6 +48,7 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) 
 // - `load_between(p, lo, hi)`: lanes lo … hi - 1 only; the others are zero, and their memory is not touched.
 // - `store_below(p, v, count)`: lanes below count only.
 // - `store_chosen(p, v, mask)`: the lanes of the mask, side by side.
+// - `wide_low(v)`, `wide_high(v)`: the first and the second half of a vector of float32, as float64.
 #if defined(__AVX512F__)
 
 [[gnu::always_inline]] inline FloatVector splat(float x) { return _mm512_set1_ps(x); }
@@ -57,6 +58,12 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) 
 }
 [[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
   return _mm512_fmadd_pd(a, b, c);
+}
+[[gnu::always_inline]] inline DoubleVector wide_low(FloatVector v) {
+  return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+}
+[[gnu::always_inline]] inline DoubleVector wide_high(FloatVector v) {
+  return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
 }
 [[gnu::always_inline]] inline FloatVector load_between(const float* p, int64_t lo, int64_t hi) {
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>(lanes_below(hi) & ~lanes_below(lo)), p);
@@ -88,6 +95,12 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) 
 [[gnu::always_inline]] inline DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
   return _mm256_fmadd_pd(a, b, c);
 }
+[[gnu::always_inline]] inline DoubleVector wide_low(FloatVector v) {
+  return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+}
+[[gnu::always_inline]] inline DoubleVector wide_high(FloatVector v) {
+  return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
 [[gnu::always_inline]] inline int clamped(int64_t lane) { return static_cast<int>(lane < 0 ? 0 : lane > 8 ? 8 : lane); }
 [[gnu::always_inline]] inline __m256i between(float, int64_t lo, int64_t hi) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -117,6 +130,8 @@ template <class T> [[gnu::always_inline]] inline void store(T* to, Vector<T> v) 
 [[gnu::always_inline]] inline FloatVector splat(float x) { return FloatVector{x, x, x, x}; }
 [[gnu::always_inline]] inline DoubleVector splat(double x) { return DoubleVector{x, x}; }
 template <class V> [[gnu::always_inline]] inline V fma(V a, V b, V c) { return a * b + c; }
+[[gnu::always_inline]] inline DoubleVector wide_low(FloatVector v) { return DoubleVector{v[0], v[1]}; }
+[[gnu::always_inline]] inline DoubleVector wide_high(FloatVector v) { return DoubleVector{v[2], v[3]}; }
 template <class T> [[gnu::always_inline]] inline Vector<T> load_between(const T* p, int64_t lo, int64_t hi) {
   Vector<T> v = splat(T{0});
   for (int64_t i = lo < 0 ? 0 : lo; i < kWidth<T> && i < hi; ++i) v[i] = p[i];
