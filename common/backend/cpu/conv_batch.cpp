@@ -16,7 +16,11 @@ namespace {
 
 template <class T> class ConvBatch {
  public:
-  explicit ConvBatch(const Convolution<T>& c) : c_(c), kernel_(conv_kernel<T>()), turned_(c, tile_vectors(c)) {}
+  explicit ConvBatch(const Convolution<T>& c)
+      : c_(c),
+        kernel_(conv_kernel<T>()),
+        turned_(c, vectors_of_images(c)),
+        together_(tile_vectors(c) / vectors_of_images(c)) {}
 
   double work() const {
     if (!turned_.fits()) return HUGE_VAL;
@@ -35,6 +39,14 @@ template <class T> class ConvBatch {
   }
 
  private:
+  // A tile's vectors are one of images for each of some places: then threads have images of their own, and share only weights.
+  // But a place that sees what no other sees is left alone with its vector, and with few rows of weights one addition then
+  // waits for another. So for few rows the vectors are all of images, at one place.
+  static int64_t vectors_of_images(const Convolution<T>& c) {
+    constexpr int64_t kEnough = 8;
+    return pieces(c.rows, row_tiles(c)) < kEnough ? tile_vectors(c) : 1;
+  }
+
   // Pairs of a place and a tap of it that lie inside.
   int64_t pairs_inside() const {
     int64_t sum = 0;
@@ -55,11 +67,11 @@ template <class T> class ConvBatch {
     bool operator==(const View& other) const { return own == other.own && taps == other.taps; }
   };
   struct Place {
-    size_t view;    // number of its view
-    int64_t first;  // where what the first tap sees lies
+    size_t view;       // number of its view
+    int64_t from, to;  // where what the first tap sees lies, and where its sums go
   };
 
-  Place look(int64_t place, std::vector<View>& views) const {
+  Place look(int64_t place, int64_t to, std::vector<View>& views) const {
     const std::array<int64_t, 3> at = c_.coordinates(place);
     const ConvClass& own = c_.class_of(at);
     View view{&own, {}, {}};
@@ -68,7 +80,7 @@ template <class T> class ConvBatch {
       if (c_.sees(at, c_.taps[own.first_tap + i], number))
         view.taps.push_back(i), at_x.push_back(number * turned_.lanes());
     const auto known = std::find(views.begin(), views.end(), view);
-    const Place result{static_cast<size_t>(known - views.begin()), at_x.empty() ? 0 : at_x[0]};
+    const Place result{static_cast<size_t>(known - views.begin()), at_x.empty() ? 0 : at_x[0], to};
     if (known != views.end()) return result;
     view.steps.reserve(c_.channels * at_x.size());
     for (int64_t channel = 0; channel < c_.channels; ++channel)
@@ -84,34 +96,51 @@ template <class T> class ConvBatch {
                int64_t end) const {
     std::vector<View> views;
     std::vector<Place> places;
-    for (int64_t place = first; place < end; ++place) places.push_back(look(place, views));
+    for (int64_t place = first; place < end; ++place)
+      places.push_back(look(place, (place - first) * turned_.lanes(), views));
+    std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.view < b.view; });
 
     const int64_t sums_row = (end - first) * turned_.lanes();
     Workspace<T> sums(kernel_.tile_rows * sums_row);
     ConvLanes side[kConvVectors];
     ConvTile<T> t{};
-    t.first = t.last = true, t.vectors = tile_vectors(c_), t.lanes = side, t.y_row = sums_row;
-    lay_out(side, t.vectors, kernel_.width, kernel_.width);
+    t.first = t.last = true, t.lanes = side, t.y_row = sums_row, t.y = sums.data();
+    t.b = x + group * c_.channels * turned_.x_channel();
     for (int64_t tile = 0; tile < weights.tiles(); ++tile) {
       const int64_t row = group * c_.rows + weights.first_row(tile);
       t.rows = weights.rows(tile);
       t.bias = c_.bias ? c_.bias + row : nullptr;
-      t.y = sums.data();
-      for (const Place& place : places) {
-        const View& view = views[place.view];
+      for (const Place *place = places.data(), *end_of_all = place + places.size(); place != end_of_all;) {
+        const View& view = views[place->view];
         t.a = weights.of(group, *view.own, tile), t.taps = std::ssize(view.steps), t.steps = view.steps.data();
-        t.b = x + group * c_.channels * turned_.x_channel() + place.first;
+        place = lay_out_together(place, end_of_all, side, t.vectors);
         kernel_.tile(t);
-        t.y += turned_.lanes();
       }
       for (int64_t i = 0; i < t.rows; ++i)
         turned_.give(sums.data() + i * sums_row, image, images, row + i, first, end - first);
     }
   }
 
+  // As many places of one view as the kernel takes at once, with their vectors. A few that are left over are taken one by one;
+  // of many the last one is repeated, and so fills the tile up. Returns the next place.
+  const Place* lay_out_together(const Place* place, const Place* end, ConvLanes* side, int64_t& vectors) const {
+    const int64_t width = kernel_.width, each = turned_.lanes() / width;
+    const uint32_t all = static_cast<uint32_t>((uint64_t{1} << width) - 1);
+    const Place* const first = place;
+    while (place != end && place->view == first->view && place - first < together_) ++place;
+    const int64_t count = place - first, filled = 2 * count > together_ ? together_ : count;
+    vectors = filled * each;
+    for (int64_t i = 0; i < vectors; ++i) {
+      const Place& own = first[std::min(i / each, count - 1)];
+      side[i] = {own.from + i % each * width, own.to + i % each * width, all};
+    }
+    return place;
+  }
+
   const Convolution<T>& c_;
   const ConvKernel<T>& kernel_;
   ConvTurned<T> turned_;
+  int64_t together_;  // places that the kernel takes at once
 };
 
 }  // namespace

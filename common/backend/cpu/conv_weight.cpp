@@ -36,8 +36,9 @@ template <class T> class WeightPlan {
         banded_(first_long(s.lines)) {
     const double work = static_cast<double>(s.images * places_) * static_cast<double>(size_);
     threads_ = work >= kWorthThreads;
-    // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores.
-    constexpr int64_t kParts = 16, kNumbers = 1 << 17;
+    // Parts cost memory, blocks cost a transposition of dy each: so many of them that there are tasks for a few cores. (With a
+    // single part every core would read all images, and whoever writes to their memory next takes it away from all of them.)
+    constexpr int64_t kParts = 16, kNumbers = 1 << 18;
     const int64_t tasks = std::clamp(static_cast<int64_t>(work / 64e6), int64_t{4}, int64_t{16});
     parts_ = std::clamp<int64_t>(kNumbers / std::max<int64_t>(size_, 1), 1,
                                  std::min(kParts, std::max<int64_t>(s.images, 1)));
