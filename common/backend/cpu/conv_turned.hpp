@@ -3,7 +3,7 @@
 // What shall lie side by side in a vector? In `conv_plan.cpp` it is neighbouring places of one image. All taps can then
 // read the same canvas, but they read its padding, too, and lanes are lost where rows end.
 //
-// Here it is the same place of many images. x is turned over first, images last, and so a place is a few vectors, of which
+// Here it is the same place of many images. x is turned over first, images last, and so a place is one vector or a few, of which
 // no lane is lost, and what it sees may lie anywhere. To turn x and y over costs as much as a few multiply-adds for each of
 // their numbers. Two ways to convolve make up for that: `conv_batch.cpp` and `conv_winograd.cpp`.
 #pragma once
