@@ -41,7 +41,7 @@ template <class T> class ConvBatch {
  private:
   // A tile's vectors are one of images for each of some places: then threads have images of their own, and share only weights.
   // But a place that sees what no other sees is left alone with its vector, and with few rows of weights one addition then
-  // waits for another. So for few rows the vectors are all of images, at one place.
+  // waits for another. So for few rows (with AVX2 there are never more than six) the vectors are all of images, at one place.
   static int64_t vectors_of_images(const Convolution<T>& c) {
     constexpr int64_t kEnough = 8;
     return pieces(c.rows, row_tiles(c)) < kEnough ? tile_vectors(c) : 1;

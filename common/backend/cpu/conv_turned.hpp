@@ -42,10 +42,11 @@ template <class T> class ConvTurned {
   // For as many images as a place has lanes, and each of `tasks`: f(turned x, first image, number of images, task).
   template <class F> void for_images(int64_t tasks, F&& f) const {
     const bool threads = c_.worth_threads();
-    const int64_t step = together() * lanes(), size = c_.groups * c_.channels * x_channel();
+    const int64_t together = this->together();  // asked once: the number of threads may change meanwhile
+    const int64_t step = together * lanes(), size = c_.groups * c_.channels * x_channel();
     const int64_t squares = pieces(c_.x_channel(), kernel_.width), cuts = std::min(this->cuts(), squares);
     auto first_of = [&](int64_t cut) { return std::min(squares * cut / cuts * kernel_.width, c_.x_channel()); };
-    Workspace<T> x(together() * size);
+    Workspace<T> x(together * size);
     for (int64_t first = 0; first < c_.images; first += step) {
       const int64_t sets = pieces(std::min(step, c_.images - first), lanes());
       auto images = [&](int64_t image) { return std::min(lanes(), c_.images - image); };
