@@ -125,14 +125,13 @@ template <class T> class ConvBatch {
   // of many the last one is repeated, and so fills the tile up. Returns the next place.
   const Place* lay_out_together(const Place* place, const Place* end, ConvLanes* side, int64_t& vectors) const {
     const int64_t width = kernel_.width, each = turned_.lanes() / width;
-    const uint32_t all = static_cast<uint32_t>((uint64_t{1} << width) - 1);
     const Place* const first = place;
     while (place != end && place->view == first->view && place - first < together_) ++place;
     const int64_t count = place - first, filled = 2 * count > together_ ? together_ : count;
     vectors = filled * each;
     for (int64_t i = 0; i < vectors; ++i) {
       const Place& own = first[std::min(i / each, count - 1)];
-      side[i] = {own.from + i % each * width, own.to + i % each * width, all};
+      side[i] = whole_vector(own.from + i % each * width, own.to + i % each * width, width);
     }
     return place;
   }

@@ -12,10 +12,9 @@
 
 namespace cr::backend::cpu {
 
-// Whole vectors, `from_step` apart in what a tile reads, side by side in what it writes.
-inline void lay_out(ConvLanes* lanes, int64_t vectors, int64_t from_step, int64_t width) {
-  const uint32_t all = static_cast<uint32_t>((uint64_t{1} << width) - 1);
-  for (int64_t j = 0; j < vectors; ++j) lanes[j] = {j * from_step, j * width, all};
+// A vector of images, all of whose lanes are wanted.
+inline ConvLanes whole_vector(int64_t from, int64_t to, int64_t width) {
+  return {from, to, static_cast<uint32_t>((uint64_t{1} << width) - 1)};
 }
 
 template <class T> class ConvTurned {

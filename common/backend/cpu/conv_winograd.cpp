@@ -158,7 +158,7 @@ class ConvWinograd {
     look(part, x, factors.data());
 
     ConvLanes side[kConvVectors];  // a vector for each tile
-    lay_out(side, together_, tile_size(), W);
+    for (int64_t j = 0; j < together_; ++j) side[j] = whole_vector(j * tile_size(), j * W, W);
     ConvTile<float> t{};
     t.first = t.last = true, t.lanes = side, t.y_row = together_ * W, t.taps = c_.channels, t.steps = steps;
 
